@@ -1,0 +1,1 @@
+"""Stores -> trained 3D network -> scores."""
