@@ -1,0 +1,163 @@
+"""Read, check and complete `data_manifest`: which scans there are and what identifies their files.
+
+A dataset's folder holds `scans.csv` (scan, split and, where scans are simulated, seed) and
+`classes.csv` (name, nyu40, color, prompts). The digests of a user's own download are taken once,
+and remembered beside the store: with them anybody can plan, also on a machine without the raw data.
+"""
+
+import csv
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from pipeline.errors import BadInput
+
+Files = Mapping[str, Mapping[str, Path]]  # group -> name -> path: the raw files of one scan
+
+
+def read_scans(folder: Path) -> list[dict[str, str]]:
+    """The rows of `scans.csv`; raises `BadInput` for a name twice or one that leaves its folder."""
+    path = folder / "scans.csv"
+    rows = _read_csv(path, ("scan", "split"))
+    seen: set[str] = set()
+    for row in rows:
+        scan = row["scan"]
+        if not scan.replace("_", "").replace("-", "").isalnum():
+            raise BadInput(path, f"{scan!r} is no scan name", "use letters, digits, _ and -")
+        if scan in seen:
+            raise BadInput(path, f"{scan} stands there twice", "remove one of the lines")
+        if row["split"] not in ("train", "val", "test"):
+            raise BadInput(path, f"{scan} has split {row['split']!r}", "use train, val or test")
+        seen.add(scan)
+    return rows
+
+
+def read_classes(folder: Path) -> list[dict[str, Any]]:
+    """The classes in their order: name, nyu40 id, colour and the prompts that stand for it."""
+    return [
+        {
+            "name": row["name"],
+            "nyu40": int(row["nyu40"]),
+            "color": row["color"],
+            "prompts": row["prompts"].split("|"),
+        }
+        for row in _read_csv(folder / "classes.csv", ("name", "nyu40", "color", "prompts"))
+    ]
+
+
+def read_tags(path: Path, classes: Sequence[Mapping[str, Any]]) -> dict[str, list[str]]:
+    """Scan -> names of the classes present, from a file that a user wrote: scan,classes ("a|b")."""
+    names = {c["name"] for c in classes}
+    tags: dict[str, list[str]] = {}
+    for row in _read_csv(path, ("scan", "classes")):
+        tags[row["scan"]] = [name.strip() for name in row["classes"].split("|")]
+        unknown = [name for name in tags[row["scan"]] if name not in names]
+        if unknown:
+            raise BadInput(
+                path, f"{row['scan']} has the unknown class {unknown[0]!r}", "use the known names"
+            )
+    return tags
+
+
+def raw_digests(
+    files: Mapping[str, Files | None], records: Path, progress: str = "reading raw files"
+) -> dict[str, dict[str, str]]:
+    """Scan -> group -> SHA-256 over the group's files, hashing only what is not yet remembered.
+
+    `files` gives the raw files of each scan, or None where this machine has no raw data: then the
+    record alone speaks. A file counts as known if its size, times and inode are as recorded: the
+    change time betrays a file that was replaced by one of equal size and modification time. Every
+    scan is recorded in `records` as soon as it is read, so an interrupted run goes on where it was.
+    Scans that are neither here nor recorded are absent from the result.
+    """
+    known = {scan: _read_record(records / f"{scan}.json") for scan in files}
+    stale = {
+        scan: groups
+        for scan, groups in files.items()
+        if groups is not None and not _is_current(known[scan], groups)
+    }
+    if stale:
+        size = sum(p.stat().st_size for g in stale.values() for n in g.values() for p in n.values())
+        with (
+            tqdm(total=size, desc=progress, unit="B", unit_scale=True, mininterval=1) as bar,
+            ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1)) as pool,
+        ):
+            for scan, record in pool.map(lambda s: (s, _measure(stale[s], bar)), stale):
+                _write_record(records / f"{scan}.json", record)
+                known[scan] = record
+    return {
+        scan: {group: _combined(names) for group, names in record.items()}
+        for scan, record in known.items()
+        if record
+    }
+
+
+def _read_csv(path: Path, columns: tuple[str, ...]) -> list[dict[str, str]]:
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            rows = list(csv.DictReader(file))
+    except OSError as error:
+        raise BadInput(path, f"cannot be read ({error.strerror})", "restore it") from error
+    for number, row in enumerate(rows, start=2):
+        missing = [c for c in columns if not row.get(c)]
+        if missing:
+            raise BadInput(path, f"line {number} has no {missing[0]}", "fill it in")
+    return rows
+
+
+def _measure(groups: Files, bar: tqdm) -> dict[str, dict[str, Any]]:
+    return {
+        group: {name: {**_stat(path), "sha256": _sha256(path, bar)} for name, path in names.items()}
+        for group, names in groups.items()
+    }
+
+
+def _sha256(path: Path, bar: tqdm) -> str:
+    h = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(1 << 22):
+            h.update(block)
+            bar.update(len(block))
+    return h.hexdigest()
+
+
+def _stat(path: Path) -> dict[str, int]:
+    s = path.stat()
+    return {"size": s.st_size, "mtime": s.st_mtime_ns, "ctime": s.st_ctime_ns, "inode": s.st_ino}
+
+
+def _is_current(record: Mapping[str, Any], groups: Files) -> bool:
+    return {g: set(n) for g, n in record.items()} == {g: set(n) for g, n in groups.items()} and all(
+        _stat(path).items() <= record[group][name].items()
+        for group, names in groups.items()
+        for name, path in names.items()
+    )
+
+
+def _combined(names: Mapping[str, Mapping[str, Any]]) -> str:
+    listing = sorted((name, file["sha256"]) for name, file in names.items())
+    return hashlib.sha256(json.dumps(listing).encode()).hexdigest()
+
+
+def _read_record(path: Path) -> dict[str, Any]:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except ValueError as error:
+        raise BadInput(path, f"is no record of digests ({error})", "remove it") from error
+
+
+def _write_record(path: Path, record: Mapping[str, Any]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile("w", dir=path.parent, delete=False, encoding="utf-8") as file:
+        json.dump(record, file, indent=1)
+    Path(file.name).chmod(0o664)
+    os.replace(file.name, path)
