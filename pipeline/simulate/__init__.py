@@ -1,0 +1,1 @@
+"""Simulated rooms: furnished worlds, a camera that walks through them, and their files."""

@@ -1,0 +1,124 @@
+"""Colour, depth and thing ids of a simulated room from any camera, by ray casting.
+
+Light is a constant term that is stronger from above plus lamps with Lambert's law and shadows;
+the exposure follows the brightness of each picture, as a camera's does.
+"""
+
+import numpy as np
+import open3d as o3d
+from numpy.typing import NDArray
+
+from pipeline.simulate.textures import TextureStack
+from pipeline.simulate.world import World
+
+_MIDDLE_GREY = 0.32  # mean linear brightness that the exposure aims at, before the shoulder
+_STEPS = 4096
+_TO_SRGB = (255 * (1 - np.exp(-np.linspace(0, 4, _STEPS))) ** (1 / 2.2) + 0.5).astype(np.uint8)
+_SKIN = 2e-3  # metres that a shadow ray starts off its surface
+
+
+class Renderer:
+    """Renders one world; building it once per world makes each picture cheap."""
+
+    def __init__(self, world: World, threads: int = 1) -> None:
+        self._world = world
+        self._threads = threads
+        self._scene = o3d.t.geometry.RaycastingScene(nthreads=threads)
+        self._scene.add_triangles(
+            o3d.core.Tensor(world.vertices), o3d.core.Tensor(world.faces.astype(np.uint32))
+        )
+        corners = world.vertices[world.faces]
+        cross = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+        length = np.linalg.norm(cross, axis=1, keepdims=True)
+        self._normal = cross / np.maximum(length, 1e-12)
+        self._textures = TextureStack(world.materials)
+        self._texels_per_metre = self._textures.density(
+            world.face_material, world.face_uv, length[:, 0] / 2
+        )
+        self._glow = np.array([material.glow for material in world.materials], np.float32)
+
+    def render(
+        self,
+        intrinsics: NDArray[np.floating],
+        camera_to_world: NDArray[np.floating],
+        size: tuple[int, int],
+    ) -> tuple[NDArray[np.uint8], NDArray[np.float32], NDArray[np.int32]]:
+        """Picture of `size` (w, h): colour u8 (h, w, 3), depth f32 (h, w) and thing i32 (h, w).
+
+        `intrinsics` (3, 3) without skew and `camera_to_world` (4, 4) follow the project's
+        conventions. Depth is z in metres, 0 where nothing is hit; there the thing is -1.
+        """
+        w, h = size
+        direction = _pixel_directions(intrinsics, size) @ camera_to_world[:3, :3].T
+        rays = np.empty((w * h, 6), np.float32)
+        rays[:, :3] = camera_to_world[:3, 3]
+        rays[:, 3:] = direction
+        cast = self._scene.cast_rays(o3d.core.Tensor(rays), nthreads=self._threads)
+        t = cast["t_hit"].numpy()
+        hit = np.flatnonzero(np.isfinite(t))
+        # A direction has z = 1 in the camera, so the ray parameter is the depth.
+        depth = np.where(np.isfinite(t), t, 0).astype(np.float32)
+        face = cast["primitive_ids"].numpy()[hit].astype(np.int64)
+        thing = np.full(w * h, -1, np.int32)
+        thing[hit] = self._world.face_thing[face]
+
+        light = np.zeros((w * h, 3), np.float32)
+        pixel = depth[hit] / float(intrinsics[0, 0])
+        albedo = self._albedo(face, cast["primitive_uvs"].numpy()[hit], pixel)
+        light[hit] = albedo * self._irradiance(rays[hit], depth[hit], face)
+        color = _expose(light, self._world.exposure)
+        return color.reshape(h, w, 3), depth.reshape(h, w), thing.reshape(h, w)
+
+    def _albedo(
+        self, face: NDArray[np.int64], barycentric: NDArray[np.float32], pixel: NDArray[np.float32]
+    ) -> NDArray[np.float32]:
+        """Linear surface colour (n, 3) of hits whose pixels are `pixel` metres wide."""
+        corner = self._world.face_uv[face]
+        a, b = barycentric[:, :1], barycentric[:, 1:]
+        uv = (1 - a - b) * corner[:, 0] + a * corner[:, 1] + b * corner[:, 2]
+        footprint = self._texels_per_metre[face] * pixel
+        return self._textures.sample(self._world.face_material[face], uv, footprint)
+
+    def _irradiance(
+        self, rays: NDArray[np.float32], depth: NDArray[np.float32], face: NDArray[np.int64]
+    ) -> NDArray[np.float32]:
+        """Linear light (n, 3) that the hits of `rays` at `depth` receive."""
+        world = self._world
+        normal = self._normal[face]
+        # Surfaces have two sides: catalogue models mix orders of corners.
+        facing = np.einsum("ij,ij->i", normal, rays[:, 3:]) < 0
+        normal = np.where(facing[:, None], normal, -normal)
+        start = rays[:, :3] + depth[:, None] * rays[:, 3:] + _SKIN * normal
+        sky = 0.75 + 0.25 * normal[:, 2:]
+        glow = self._glow[world.face_material[face]][:, None]
+        total = sky * np.array(world.ambient, np.float32) + glow
+        for lamp in world.lamps:
+            to_lamp = np.array(lamp.position, np.float32) - start
+            squared = np.einsum("ij,ij->i", to_lamp, to_lamp)
+            cosine = np.einsum("ij,ij->i", to_lamp, normal) / np.sqrt(squared)
+            lit = np.flatnonzero(cosine > 0)
+            shadow_rays = o3d.core.Tensor(np.concatenate([start[lit], to_lamp[lit]], 1))
+            blocked = self._scene.test_occlusions(
+                shadow_rays, tnear=0.0, tfar=1.0, nthreads=self._threads
+            ).numpy()
+            lit = lit[~blocked]
+            strength = cosine[lit] / (squared[lit] + 0.5)
+            total[lit] += strength[:, None] * np.array(lamp.color, np.float32)
+        return total
+
+
+def _pixel_directions(
+    intrinsics: NDArray[np.floating], size: tuple[int, int]
+) -> NDArray[np.float64]:
+    """Camera-frame directions (w * h, 3) with z = 1 through the pixel centres, row by row."""
+    column = (np.arange(size[0]) - intrinsics[0, 2]) / intrinsics[0, 0]
+    row = (np.arange(size[1]) - intrinsics[1, 2]) / intrinsics[1, 1]
+    x, y = np.meshgrid(column, row)
+    return np.stack([x, y, np.ones_like(x)], -1).reshape(-1, 3)
+
+
+def _expose(light: NDArray[np.float32], exposure: float) -> NDArray[np.uint8]:
+    """sRGB picture of linear `light` (n, 3), its mean brought to middle grey times `exposure`."""
+    gain = exposure * _MIDDLE_GREY / max(float(light.mean()), 1e-6)
+    step = np.minimum(light * (gain * (_STEPS - 1) / 4), _STEPS - 1)
+    return _TO_SRGB[step.astype(np.int16)]
