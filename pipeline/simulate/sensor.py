@@ -1,0 +1,112 @@
+"""What a hand-held structured-light camera makes of a perfect picture: noise, holes, JPEG.
+
+Depth follows the disparity model of such sensors (Khoshelham and Elberink, Sensors 2012; Handa et
+al., ICRA 2014): the projector's pattern is matched in steps of disparity, so error and resolution
+grow with the square of the depth.
+"""
+
+from io import BytesIO
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageFilter
+
+DEPTH_SCALE = 1000.0  # depth units in a metre
+_NEAREST, _FARTHEST = 0.35, 5.0  # metres
+_STEP = 0.003  # metres of depth in a step of disparity at 1 m: 0.5 mm at 0.4 m, 27 mm at 3 m
+_NOISE = 0.4  # standard deviation, in steps
+_JITTER = 0.4  # pixels: which side of an edge a pixel near it sees
+_JUMP = 0.06  # relative change of depth between neighbours that is an edge
+_LOST_AT_EDGE = 0.5  # share of the pixels along an edge
+_GRAZING = (3.0, 8.0)  # tangent of the angle of view: from here losses begin, from there all lost
+_JPEG_QUALITY = 90
+
+
+def depth_intrinsics(
+    color: NDArray[np.floating], color_size: tuple[int, int], depth_size: tuple[int, int]
+) -> NDArray[np.float64]:
+    """Intrinsics (3, 3) of the depth that is registered to the colour, sizes as (width, height).
+
+    As in ScanNet: focal lengths scale by the sizes, the principal point by the sizes less one.
+    """
+    k = np.array(color, np.float64)
+    for axis in range(2):
+        k[axis, axis] *= depth_size[axis] / color_size[axis]
+        k[axis, 2] *= (depth_size[axis] - 1) / (color_size[axis] - 1)
+    return k
+
+
+def measure_depth(
+    depth: NDArray[np.floating],
+    intrinsics: NDArray[np.floating],
+    rng: np.random.Generator,
+    blob: bool = False,
+) -> NDArray[np.uint16]:
+    """What the sensor reports (h, w) in millimetres, 0 = nothing, for true z-depth in metres.
+
+    `depth` (h, w) is 0 where there is no surface. With `blob` a round region is lost as well, as
+    on something black or shiny.
+    """
+    h, w = depth.shape
+    row, column = np.indices(depth.shape)
+    jitter = np.rint(rng.normal(0.0, _JITTER, (2, h, w))).astype(np.int64)
+    seen = depth[np.clip(row + jitter[0], 0, h - 1), np.clip(column + jitter[1], 0, w - 1)]
+    valid = (seen > _NEAREST) & (seen < _FARTHEST)
+    seen = np.where(valid, seen, 1.0)
+
+    disparity = 1.0 / (_STEP * seen)
+    noise = _smooth(rng.normal(0.0, 1.0, (h, w)))
+    measured = 1.0 / (_STEP * np.rint(disparity + _NOISE * noise / noise.std()))
+
+    edge, slope = _relief(depth, intrinsics)
+    begin, end = _GRAZING
+    chance = np.where(edge, _LOST_AT_EDGE, np.clip((slope - begin) / (end - begin), 0.0, 1.0))
+    valid &= rng.random((h, w)) >= chance
+    if blob:
+        centre, radius = rng.uniform(0.2, 0.8, 2) * (h, w), rng.uniform(0.08, 0.15) * h
+        valid &= (row - centre[0]) ** 2 + (column - centre[1]) ** 2 > radius**2
+    return np.where(valid, np.rint(measured * DEPTH_SCALE), 0).astype(np.uint16)
+
+
+def photograph(color: NDArray[np.uint8], rng: np.random.Generator) -> bytes:
+    """A JPEG file of the picture (h, w, 3), a little blurred, vignetted, tinted and noisy."""
+    blurred = Image.fromarray(color).filter(ImageFilter.GaussianBlur(rng.uniform(0.3, 0.8)))
+    h, w = color.shape[:2]
+    y, x = np.linspace(-1, 1, h)[:, None], np.linspace(-1, 1, w)[None, :]
+    vignette = 1.0 - rng.uniform(0.03, 0.08) * (x**2 + y**2)
+    gain = rng.normal(1.0, 0.03) + rng.normal(0.0, 0.01, 3)
+    noise = rng.standard_normal(color.shape, np.float32) * np.float32(rng.uniform(1.5, 3.0))
+    light = np.asarray(blurred, np.float32) * (vignette[..., None] * gain).astype(np.float32)
+    image = Image.fromarray(np.clip(np.rint(light + noise), 0, 255).astype(np.uint8))
+    file = BytesIO()
+    image.save(file, "JPEG", quality=_JPEG_QUALITY)
+    return file.getvalue()
+
+
+def _relief(
+    depth: NDArray[np.floating], intrinsics: NDArray[np.floating]
+) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
+    """Whether a pixel lies at an edge of depth, and the tangent of its surface's slant (h, w)."""
+    safe = np.where(depth > 0, depth, np.inf)
+    edge = np.zeros(depth.shape, bool)
+    slant = np.zeros(depth.shape)
+    for axis, focal in ((0, intrinsics[1, 1]), (1, intrinsics[0, 0])):
+        ahead = [slice(None), slice(None)]
+        behind = [slice(None), slice(None)]
+        ahead[axis], behind[axis] = slice(1, None), slice(None, -1)
+        a, b = safe[tuple(ahead)], safe[tuple(behind)]
+        near = np.minimum(a, b)
+        with np.errstate(invalid="ignore"):
+            change = np.nan_to_num(np.abs(a - b) / near, nan=0.0, posinf=1.0)
+        for side in (ahead, behind):
+            edge[tuple(side)] |= change > _JUMP
+            # An edge has no slope of its own; the smaller of both sides is the surface's.
+            slant[tuple(side)] += 0.5 * np.minimum(change, _JUMP) * focal
+    return edge, slant
+
+
+def _smooth(noise: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Mean over 3 x 3 pixels: neighbouring pixels are matched over overlapping windows."""
+    padded = np.pad(noise, 1, mode="wrap")
+    rows = padded[:-2] + padded[1:-1] + padded[2:]
+    return (rows[:, :-2] + rows[:, 1:-1] + rows[:, 2:]) / 9.0
