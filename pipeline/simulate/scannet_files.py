@@ -7,58 +7,31 @@ Nothing here knows how a room is simulated; it takes plain arrays.
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.scan import Frame
-
-JsonStyle = Literal["released", "compact"]  # as in the release; as the public Segmentator writes
-
-IMU_SAMPLE = np.dtype(
-    [
-        ("rotation_rate", "<f8", 3),
-        ("acceleration", "<f8", 3),
-        ("magnetic_field", "<f8", 3),
-        ("attitude", "<f8", 3),
-        ("gravity", "<f8", 3),
-        ("timestamp", "<u8"),
-    ]
+from pipeline.simulate.scannet_mesh import ObjectLabel, Surface, write_labels_mesh, write_mesh
+from pipeline.simulate.scannet_sens import IMU_SAMPLE, Sensor, write_sens
+from pipeline.simulate.scannet_text import (
+    JsonStyle,
+    write_aggregation,
+    write_label_map_tsv,
+    write_meta_txt,
+    write_segments,
 )
 
-
-@dataclass(frozen=True)
-class Sensor:
-    """The header of a `.sens`; real scans keep depth = colour rescaled to its size."""
-
-    color_size: tuple[int, int]  # (width, height)
-    depth_size: tuple[int, int]
-    color_intrinsics: NDArray[np.float64]  # (3, 3)
-    depth_intrinsics: NDArray[np.float64]  # (3, 3)
-    depth_scale: float = 1000.0  # metres = depth / depth_scale
-    name: str = "StructureSensor"
-    color_compression: Literal["raw", "png", "jpeg"] = "jpeg"  # what `Frame.color` holds
-    depth_compression: Literal["raw", "zlib"] = "zlib"  # what the writer makes of `Frame.depth`
-
-
-@dataclass(frozen=True)
-class Surface:
-    """A coloured mesh, its over-segments and the object that each vertex belongs to."""
-
-    xyz: NDArray[np.float32]  # (V, 3) metres, z up, in the world of the camera poses
-    rgb: NDArray[np.uint8]  # (V, 3)
-    faces: NDArray[np.int32]  # (F, 3) vertex indices
-    segment: NDArray[np.int32]  # (V,) id = index of one of the segment's own vertices
-    object_id: NDArray[np.int32]  # (V,) key of `SimulatedScan.objects`, 0 = not annotated
-
-
-@dataclass(frozen=True)
-class ObjectLabel:
-    """What an annotator calls an object, and the NYU40 id that the label mesh carries for it."""
-
-    raw_category: str  # free text; the release has trailing blanks in places
-    nyu40: int  # 1..40; the release also has stray ids (50, 149)
+__all__ = [
+    "IMU_SAMPLE",
+    "ObjectLabel",
+    "Sensor",
+    "SimulatedScan",
+    "Surface",
+    "annotate_segments",
+    "write_label_map_tsv",
+    "write_scan",
+]
 
 
 @dataclass(frozen=True)
@@ -85,7 +58,40 @@ def write_scan(
     files as part of the release does. Raises ValueError where a segment belongs to two objects
     (see `annotate_segments`) or the arrays do not fit each other.
     """
-    raise NotImplementedError
+    home = folder / scan.scan
+    home.mkdir(parents=True, exist_ok=True)
+    num_frames = write_sens(home / f"{scan.scan}.sens", scan.sensor, scan.frames, scan.imu)
+    alignment = np.eye(4) if scan.axis_alignment is None else scan.axis_alignment
+    write_meta_txt(
+        home / f"{scan.scan}.txt",
+        scan.sensor,
+        num_frames,
+        num_imu=0 if scan.imu is None else len(scan.imu),
+        axis_alignment=None if scan.objects is None else alignment,
+        scene_type=None if scan.objects is None else scan.scene_type,
+        crlf=crlf,
+    )
+    surfaces = [("_vh_clean_2", "_vh_clean_2.0.010000", "", scan.mesh)]
+    if scan.hires is not None:
+        surfaces.append(("_vh_clean", "_vh_clean", "_vh_clean", scan.hires))
+    for mesh_name, segments_name, aggregation_name, surface in surfaces:
+        write_mesh(home / f"{scan.scan}{mesh_name}.ply", surface)
+        if scan.objects is None:
+            continue
+        segments = home / f"{scan.scan}{segments_name}.segs.json"
+        write_segments(segments, scan.scan, surface.segment, json_style, crlf)
+        write_aggregation(
+            home / f"{scan.scan}{aggregation_name}.aggregation.json",
+            scan.scan,
+            segments.name,
+            surface,
+            scan.objects,
+            json_style,
+            crlf,
+        )
+    if scan.objects is not None:
+        labels = home / f"{scan.scan}_vh_clean_2.labels.ply"
+        write_labels_mesh(labels, scan.mesh, scan.objects)
 
 
 def annotate_segments(
@@ -95,9 +101,8 @@ def annotate_segments(
 
     Ties go to the smaller object id.
     """
-    raise NotImplementedError
-
-
-def write_label_map_tsv(path: Path, nyu40: Mapping[str, int], crlf: bool = True) -> None:
-    """Write `scannetv2-labels.combined.tsv` for the given raw categories (goes into raw root)."""
-    raise NotImplementedError
+    pairs, counts = np.unique(np.stack([segment, object_id], 1), axis=0, return_counts=True)
+    best_last = np.lexsort((-pairs[:, 1], counts, pairs[:, 0]))
+    winners = dict(pairs[best_last])  # of equal keys the last one stays
+    ids, vertex_to_id = np.unique(segment, return_inverse=True)
+    return np.array([winners[i] for i in ids], np.int32)[vertex_to_id]
