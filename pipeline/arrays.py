@@ -2,7 +2,7 @@
 
 import numpy as np
 import zarr
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 from zarr.codecs import BloscCodec
 
 _BLOSC = BloscCodec(cname="zstd", clevel=5, shuffle="bitshuffle")
@@ -20,10 +20,24 @@ def write(
     Integers, labels and coordinates compress well; embeddings do not (zstd on fp16 saves 8 % and
     halves the reading speed), so write those with `compress=False`.
     """
-    rows = max(1, min(len(data), chunk or len(data)))
-    group.create_array(
+    rows = min(len(data), chunk or len(data))
+    array = create(group, name, data.shape, data.dtype, rows, compress)
+    array[:] = np.ascontiguousarray(data)
+
+
+def create(
+    group: zarr.Group,
+    name: str,
+    shape: tuple[int, ...],
+    dtype: DTypeLike,
+    chunk: int,
+    compress: bool = True,
+) -> zarr.Array:
+    """An array `group[name]` that is written piece by piece, `chunk` rows to a chunk."""
+    return group.create_array(
         name,
-        data=np.ascontiguousarray(data),
-        chunks=(rows, *(max(1, n) for n in data.shape[1:])),
+        shape=shape,
+        dtype=np.dtype(dtype),
+        chunks=(max(1, chunk), *(max(1, n) for n in shape[1:])),
         compressors=_BLOSC if compress else None,
     )
