@@ -22,9 +22,8 @@ from pipeline.errors import BadInput
 Files = Mapping[str, Mapping[str, Path]]  # group -> name -> path: the raw files of one scan
 
 
-def read_scans(folder: Path) -> list[dict[str, str]]:
+def read_scans(path: Path) -> list[dict[str, str]]:
     """The rows of `scans.csv`; raises `BadInput` for a name twice or one that leaves its folder."""
-    path = folder / "scans.csv"
     rows = _read_csv(path, ("scan", "split"))
     seen: set[str] = set()
     for row in rows:
@@ -39,7 +38,7 @@ def read_scans(folder: Path) -> list[dict[str, str]]:
     return rows
 
 
-def read_classes(folder: Path) -> list[dict[str, Any]]:
+def read_classes(path: Path) -> list[dict[str, Any]]:
     """The classes in their order: name, nyu40 id, colour and the prompts that stand for it."""
     return [
         {
@@ -48,7 +47,7 @@ def read_classes(folder: Path) -> list[dict[str, Any]]:
             "color": row["color"],
             "prompts": row["prompts"].split("|"),
         }
-        for row in _read_csv(folder / "classes.csv", ("name", "nyu40", "color", "prompts"))
+        for row in _read_csv(path, ("name", "nyu40", "color", "prompts"))
     ]
 
 

@@ -59,7 +59,7 @@ def place(home: Path) -> Iterator[Path]:
             with path.open("rb") as file:
                 os.fsync(file.fileno())
             path.chmod(0o444)
-            os.utime(path, NO_TIME)
+            forget_time(path)
             with suppress(FileExistsError):  # another maker was first
                 os.link(path, home)
     except OSError as error:
@@ -110,4 +110,9 @@ def point(link: Path, home: Path) -> None:
         with suppress(FileNotFoundError):
             link.unlink()
         link.symlink_to(home)
-    os.utime(link, NO_TIME, follow_symlinks=False)
+    forget_time(link)
+
+
+def forget_time(path: Path) -> None:
+    """Give a file or link the time that all of them have, so that time makes nothing stale."""
+    os.utime(path, NO_TIME, follow_symlinks=False)

@@ -1,0 +1,124 @@
+import os
+import sys
+from glob import glob
+from pathlib import Path
+
+from snakemake.exceptions import WorkflowError
+from snakemake.utils import min_version, validate
+
+from pipeline.errors import BadInput
+from pipeline.plan import Plan
+from pipeline.rules import pathvars, settings, summary
+
+min_version("9.20")
+
+
+configfile: "workflow/config.yaml"
+
+
+validate(config, "workflow/config.schema.yaml")
+
+# A limit on GPUs holds on this machine too, so that two jobs do not share one by chance.
+workflow.resource_settings.resources.setdefault("gpu", len(glob("/dev/nvidia[0-9]*")) or 1)
+
+# Raw files are looked at only for the datasets asked for. Snakemake does not tell its targets while
+# it reads this file, so they are taken from the command.
+DATASETS = ("demo", "simulated", "scannet")
+WANTED = [d for d in DATASETS if any(d in a.split("=")[0] for a in sys.argv[1:])]
+
+try:
+    PLANS = {d: Plan.make(d, config, wanted=d in WANTED) for d in DATASETS}
+    if workflow.is_main_process:
+        for dataset in WANTED:
+            PLANS[dataset].adopt()
+except BadInput as error:
+    raise WorkflowError(error) from None
+
+
+onstart:
+    for dataset in WANTED:
+        PLANS[dataset].write()
+
+
+onsuccess:
+    for dataset in WANTED:
+        print(summary(PLANS[dataset]))
+
+
+rule help:
+    localrule: True
+    log:
+        "logs/help.log",
+    conda:
+        "envs/pipeline.yaml"
+    shell:
+        "echo 'Say what to make: train_demo, train_simulated or train_scannet.' | tee {log}"
+
+
+module demo_rules:
+    pathvars:
+        **pathvars(PLANS["demo"]),
+    snakefile:
+        "workflow/rules/dataset.smk"
+    config:
+        settings(PLANS["demo"])
+
+
+module demo_simulation:
+    pathvars:
+        **pathvars(PLANS["demo"]),
+    snakefile:
+        "workflow/rules/simulate.smk"
+    config:
+        settings(PLANS["demo"])
+
+
+module simulated_rules:
+    pathvars:
+        **pathvars(PLANS["simulated"]),
+    snakefile:
+        "workflow/rules/dataset.smk"
+    config:
+        settings(PLANS["simulated"])
+
+
+module simulated_simulation:
+    pathvars:
+        **pathvars(PLANS["simulated"]),
+    snakefile:
+        "workflow/rules/simulate.smk"
+    config:
+        settings(PLANS["simulated"])
+
+
+module scannet_rules:
+    pathvars:
+        **pathvars(PLANS["scannet"]),
+    snakefile:
+        "workflow/rules/dataset.smk"
+    config:
+        settings(PLANS["scannet"])
+
+
+use rule * from demo_rules exclude train as demo_*
+
+
+use rule train from demo_rules as train_demo
+
+
+use rule * from demo_simulation as demo_*
+
+
+use rule * from simulated_rules exclude train as simulated_*
+
+
+use rule train from simulated_rules as train_simulated
+
+
+use rule * from simulated_simulation as simulated_*
+
+
+use rule * from scannet_rules exclude train as scannet_*
+
+
+use rule train from scannet_rules as train_scannet

@@ -1,0 +1,42 @@
+"""What the rules of one dataset are told of its plan, and the user at the end."""
+
+from typing import Any
+
+from pipeline.plan import Plan
+
+BATCH = 32  # scans to a job of the stage that loads the image tower
+
+
+def pathvars(plan: Plan) -> dict[str, str]:
+    """The folders that stand as <name> in the rules: one for each stage, and some beside them."""
+    stages = {stage: str(plan.work / stage / key) for stage, key in plan.keys.items()}
+    others = {folder: f"{folder}/{plan.dataset}" for folder in ("logs", "benchmarks")}
+    return {**stages, **others, "raw": str(plan.raw), "results": str(plan.results)}
+
+
+def settings(plan: Plan) -> dict[str, Any]:
+    """What stands as `config` in the rules."""
+
+    def links(stage: str, name: str) -> list[str]:
+        return [str(plan.link(*entry)) for entry in plan.inputs(stage, name)]
+
+    scans = plan.scans
+    return {
+        "plan": str(plan.path),
+        "inputs": links,
+        "scans": scans,
+        "batches": [scans[i : i + BATCH] for i in range(0, len(scans), BATCH)],
+        "scores": [str(plan.link("evaluate", name)) for name in plan.scores],
+        "sources_of_tags": [link for scan in scans for link in links("tags", scan)],
+        "raw": "<raw>/{scan}.done" if plan.simulated else [],
+        "threads": plan.section["threads"],
+    }
+
+
+def summary(plan: Plan) -> str:
+    """Where everything is, for the end of a run."""
+    lines = [f"tables (txt, json, csv): {plan.results.parent / 'latest'}"]
+    for stage, runs in plan.runs.items():
+        lines += [f"network {run}: {plan.link(stage, run)}" for run in runs]
+    lines += [f"entries: {plan.facts['store']}; links to them: {plan.work}; logs: logs/"]
+    return "\n".join(f"{plan.dataset}: {line}" for line in lines)

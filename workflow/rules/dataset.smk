@@ -1,0 +1,264 @@
+# The rules of any dataset: one a stage, `config` saying what the plan found. `scan` names an entry.
+rule train:
+    input:
+        config["scores"],
+    output:
+        multiext("<results>/table", ".txt", ".json", ".csv"),
+    params:
+        plan=config["plan"],
+    log:
+        "<logs>/report.log",
+    conda:
+        "../../envs/pipeline.yaml"
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    shell:
+        "python -m pipeline report {params.plan} {output[0]} 2>&1 | tee {log}"
+
+
+rule evaluate:
+    input:
+        lambda wildcards: config["inputs"]("evaluate", wildcards.score),
+    output:
+        "<evaluate>/{score}.json",
+    params:
+        plan=config["plan"],
+    log:
+        "<logs>/evaluate/{score}.log",
+    benchmark:
+        "<benchmarks>/evaluate/{score}.tsv"
+    conda:
+        "../../envs/pipeline.yaml"
+    resources:
+        mem_mb=8000,
+        runtime=120,
+    shell:
+        "python -m pipeline evaluate {params.plan} {output} 2>&1 | tee {log}"
+
+
+rule train_network:
+    input:
+        lambda wildcards: config["inputs"]("train", wildcards.run),
+    output:
+        "<train>/{run}.safetensors",
+    params:
+        plan=config["plan"],
+    log:
+        "<logs>/train/{run}.log",
+    benchmark:
+        "<benchmarks>/train/{run}.tsv"
+    conda:
+        "../../envs/pipeline.yaml"
+    threads: config["threads"]
+    resources:
+        gpu=1,
+        mem_mb=24000,
+        runtime=2880,
+    shell:
+        "python -m pipeline train {params.plan} {output} 2>&1 | tee {log}"
+
+
+rule train_ceiling:
+    input:
+        lambda wildcards: config["inputs"]("ceiling", wildcards.run),
+    output:
+        "<ceiling>/{run}.safetensors",
+    params:
+        plan=config["plan"],
+    log:
+        "<logs>/ceiling/{run}.log",
+    benchmark:
+        "<benchmarks>/ceiling/{run}.tsv"
+    conda:
+        "../../envs/pipeline.yaml"
+    threads: config["threads"]
+    resources:
+        gpu=1,
+        mem_mb=24000,
+        runtime=2880,
+    shell:
+        "python -m pipeline ceiling {params.plan} {output} 2>&1 | tee {log}"
+
+
+rule pseudo_labels:
+    input:
+        "<targets>/{scan}.zarr.zip",
+        "<text>/classes.zarr.zip",
+        "<tags>/{scan}.zarr.zip",
+        "<voxels>/{scan}.zarr.zip",
+    output:
+        "<pseudo_labels>/{scan}.zarr.zip",
+    params:
+        plan=config["plan"],
+    log:
+        "<logs>/pseudo_labels/{scan}.log",
+    conda:
+        "../../envs/pipeline.yaml"
+    resources:
+        mem_mb=2000,
+        runtime=10,
+    shell:
+        "python -m pipeline pseudo_labels {params.plan} {output} 2>&1 | tee {log}"
+
+
+rule targets:
+    input:
+        "<embeddings>/{scan}.zarr.zip",
+        "<projections>/{scan}.zarr.zip",
+    output:
+        "<targets>/{scan}.zarr.zip",
+    params:
+        plan=config["plan"],
+    log:
+        "<logs>/targets/{scan}.log",
+    benchmark:
+        "<benchmarks>/targets/{scan}.tsv"
+    conda:
+        "../../envs/pipeline.yaml"
+    resources:
+        mem_mb=4000,
+        runtime=30,
+    shell:
+        "python -m pipeline targets {params.plan} {output} 2>&1 | tee {log}"
+
+
+# A job embeds a batch of scans, so that the image tower is loaded once for all of them.
+for number, batch in enumerate(config["batches"]):
+
+    rule:
+        name:
+            f"embeddings_{number}"
+        input:
+            expand("<frames>/{scan}.zarr.zip", scan=batch),
+        output:
+            expand("<embeddings>/{scan}.zarr.zip", scan=batch),
+        params:
+            plan=config["plan"],
+        log:
+            f"<logs>/embeddings/{number}.log",
+        benchmark:
+            f"<benchmarks>/embeddings/{number}.tsv"
+        conda:
+            "../../envs/pipeline.yaml"
+        threads: config["threads"]
+        resources:
+            gpu=1,
+            mem_mb=16000,
+            runtime=240,
+        shell:
+            "python -m pipeline embeddings {params.plan} {output} 2>&1 | tee {log}"
+
+
+rule text:
+    output:
+        "<text>/classes.zarr.zip",
+    params:
+        plan=config["plan"],
+    log:
+        "<logs>/text.log",
+    conda:
+        "../../envs/pipeline.yaml"
+    resources:
+        mem_mb=8000,
+        runtime=30,
+    shell:
+        "python -m pipeline text {params.plan} {output} 2>&1 | tee {log}"
+
+
+rule projections:
+    input:
+        "<frames>/{scan}.zarr.zip",
+        "<voxels>/{scan}.zarr.zip",
+    output:
+        "<projections>/{scan}.zarr.zip",
+    params:
+        plan=config["plan"],
+    log:
+        "<logs>/projections/{scan}.log",
+    benchmark:
+        "<benchmarks>/projections/{scan}.tsv"
+    conda:
+        "../../envs/pipeline.yaml"
+    resources:
+        mem_mb=4000,
+        runtime=30,
+    shell:
+        "python -m pipeline projections {params.plan} {output} 2>&1 | tee {log}"
+
+
+# Scene-level labels: one small job for all scans.
+rule tags:
+    input:
+        config["sources_of_tags"],
+    output:
+        expand("<tags>/{scan}.zarr.zip", scan=config["scans"]),
+    params:
+        plan=config["plan"],
+    log:
+        "<logs>/tags.log",
+    conda:
+        "../../envs/pipeline.yaml"
+    resources:
+        mem_mb=1000,
+        runtime=30,
+    shell:
+        "python -m pipeline tags {params.plan} {output} 2>&1 | tee {log}"
+
+
+rule labels:
+    input:
+        config["raw"],
+    output:
+        "<labels>/{scan}.zarr.zip",
+    params:
+        plan=config["plan"],
+    log:
+        "<logs>/labels/{scan}.log",
+    conda:
+        "../../envs/pipeline.yaml"
+    resources:
+        mem_mb=2000,
+        runtime=10,
+    shell:
+        "python -m pipeline labels {params.plan} {output} 2>&1 | tee {log}"
+
+
+rule voxels:
+    input:
+        config["raw"],
+    output:
+        "<voxels>/{scan}.zarr.zip",
+    params:
+        plan=config["plan"],
+    log:
+        "<logs>/voxels/{scan}.log",
+    benchmark:
+        "<benchmarks>/voxels/{scan}.tsv"
+    conda:
+        "../../envs/pipeline.yaml"
+    resources:
+        mem_mb=4000,
+        runtime=10,
+    shell:
+        "python -m pipeline voxels {params.plan} {output} 2>&1 | tee {log}"
+
+
+rule frames:
+    input:
+        config["raw"],
+    output:
+        "<frames>/{scan}.zarr.zip",
+    params:
+        plan=config["plan"],
+    log:
+        "<logs>/frames/{scan}.log",
+    benchmark:
+        "<benchmarks>/frames/{scan}.tsv"
+    conda:
+        "../../envs/pipeline.yaml"
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    shell:
+        "python -m pipeline frames {params.plan} {output} 2>&1 | tee {log}"
