@@ -14,7 +14,7 @@ from pipeline.simulate.world import Material, Shape, join
 _TOO_MANY_FACES = 60_000
 _ENOUGH_FACES = 5_000
 _TEXTURE_SIDE = 256
-_GLASS = np.array([0.75, 0.82, 0.85], np.float32)
+GLASS = Material(np.array([0.75, 0.82, 0.85], np.float32))  # of every model: known by identity
 
 
 def read_obj(
@@ -71,7 +71,7 @@ def _material(mesh: trimesh.Trimesh) -> Material:
         return Material(np.full(3, 0.6, np.float32))
     opaque = float(np.ravel(source.kwargs.get("d", [1.0]))[0])
     if opaque < 0.7:
-        return Material(_GLASS)
+        return GLASS
     if source.image is not None:
         return Material(np.full(3, 0.6, np.float32), _texture(source.image))
     return Material(np.asarray(source.diffuse[:3], np.float32) / 255)

@@ -2,44 +2,58 @@
 
 import numpy as np
 
-from pipeline.simulate.catalogue import Catalogue
-from pipeline.simulate.primitives import quad
-from pipeline.simulate.world import Lamp, Material, Shape, Thing, World, assemble
-
-ROLES = ("bed", "chair", "sofa", "dining table", "desk", "bookshelf", "cabinet", "toilet", "sink",
-         "bathtub", "refrigerator", "floor plant", "armchair", "coffee table")
+from pipeline.simulate import shell
+from pipeline.simulate.catalogue import SPLITS, Catalogue
+from pipeline.simulate.furnish import Furnisher
+from pipeline.simulate.items import Store
+from pipeline.simulate.layout import Layout
+from pipeline.simulate.plans import PLANS
+from pipeline.simulate.world import Lamp, World, assemble
 
 
 def build_room(seed: int, catalogue: Catalogue, split: str) -> World:
-    """A room with furniture of one split of the catalogue's models, wholly given by `seed`."""
-    rng = np.random.default_rng([seed])
-    w, d = rng.uniform(3.5, 6, 2)
-    h = 2.6
-    wall = Material(np.array([0.8, 0.78, 0.7], np.float32))
-    floor = Material(np.array([0.5, 0.4, 0.3], np.float32))
-    ceiling = Material(np.array([0.9, 0.9, 0.9], np.float32))
-    parts: list[tuple[Thing, Shape]] = []
-    c = np.array([[0, 0], [w, 0], [w, d], [0, d]])
-    z = lambda i, t: [*c[i % 4], t]
-    parts.append((Thing("floor", 2, "procedural:floor"), quad([z(0, 0), z(1, 0), z(2, 0), z(3, 0)], floor)))
-    parts.append((Thing("ceiling", 22, "procedural:ceiling"), quad([z(3, h), z(2, h), z(1, h), z(0, h)], ceiling)))
-    for i in range(4):
-        parts.append((Thing("wall", 1, "procedural:wall"), quad([z(i + 1, 0), z(i, 0), z(i, h), z(i + 1, h)], wall)))
-    boxes: list[tuple[float, float, float]] = []
-    for role in rng.permutation(ROLES):
-        models = catalogue.models(str(role), split)
-        if not models:
-            continue
-        model = models[rng.integers(len(models))]
-        shape = catalogue.shape(model)
-        r = np.hypot(*model.size[:2]) / 2
-        if shape is None or 2 * r > min(w, d) - 0.2:
-            continue
-        for _ in range(20):
-            x, y = rng.uniform(r, w - r), rng.uniform(r, d - r)
-            if all(np.hypot(x - a, y - b) > r + q for a, b, q in boxes):
-                boxes.append((x, y, r))
-                parts.append((Thing(model.kind.name, model.kind.nyu40, model.id), shape.moved((x, y, 0), rng.uniform(0, 6.28))))
-                break
-    lamps = [Lamp((w / 2, d / 2, h - 0.3), (3.0, 2.9, 2.6))]
-    return assemble(parts, c, h, lamps)
+    """A furnished room, wholly given by `seed` and the models of the catalogue's `split`.
+
+    The type of room goes round with the seed (bedroom, kitchen, ...), so that a few seeds in a
+    row hold all types. What is made here (walls, pictures, curtains) also differs by split.
+    """
+    rng = np.random.default_rng([SPLITS.index(split), seed])
+    _, plan, shortest, longest, curtained, wet = PLANS[seed % len(PLANS)]
+    layout = Layout(shell.outline(rng, shortest, longest), float(rng.uniform(2.4, 2.9)))
+    store = Store(catalogue, split)
+    furnisher = Furnisher(layout, store, rng)
+
+    shell.doors(layout, store, rng)
+    daylight = shell.windows(layout, store, rng, curtained, int(rng.integers(1, 3)))
+    if furnisher.chance(0.4):
+        furnisher.stand("radiator")
+    plan(furnisher)
+    shell.pictures(layout, rng, int(rng.integers(1, 5)))
+    if furnisher.chance(0.06):
+        furnisher.scatter("person", 1, 0.2)
+    lamps = [*daylight, *_ceiling_lamps(furnisher)]
+    return assemble(
+        [*shell.bare(layout, rng, wet), *layout.parts],
+        layout.outline,
+        layout.height,
+        lamps,
+        ambient=tuple(rng.uniform(0.35, 0.7) * rng.uniform(0.92, 1.08, 3)),
+        exposure=float(rng.uniform(0.8, 1.3)),
+    )
+
+
+def _ceiling_lamps(f: Furnisher) -> list[Lamp]:
+    """One or two lamps at the ceiling, with their fittings, warm or cold."""
+    lamps = []
+    warmth = f.rng.uniform()
+    color = np.array([1.0, 0.95 - 0.15 * warmth, 0.9 - 0.4 * warmth]) * f.rng.uniform(1.5, 3.5)
+    low, high = f.layout.outline.min(0), f.layout.outline.max(0)
+    for share in ((0.5,), (0.3, 0.7))[f.rng.integers(2)]:
+        spot = low + (high - low) * share * np.array([1, 1])
+        fitting = f.store.take("ceiling lamp", f.rng, tallest=0.7)
+        below = f.layout.height - 0.1
+        if fitting is not None:
+            below -= float(fitting.size[2])
+            f.layout.put(fitting, spot, f.rng.uniform(0, 6), f.layout.height - fitting.size[2])
+        lamps.append(Lamp((float(spot[0]), float(spot[1]), below), tuple(color)))
+    return lamps

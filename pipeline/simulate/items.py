@@ -1,0 +1,117 @@
+"""Things before they are put in their place: catalogue models in varied colours, or made here."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.simulate.catalogue import Catalogue, Model
+from pipeline.simulate.models import GLASS
+from pipeline.simulate.patterns import any_color, outdoors, wood_color
+from pipeline.simulate.primitives import quad
+from pipeline.simulate.world import Material, Shape, Thing, join
+
+_WOODEN = {"dining table", "coffee table", "desk", "bookshelf", "cabinet", "wardrobe", "dresser"}
+_WOODEN |= {"night stand", "tv stand", "bench", "chair", "small chair", "stool", "counter"}
+_SOFT = {"sofa", "corner sofa", "armchair", "office chair", "chair", "small chair", "bed", "rug"}
+_PAINTED = {"lower cabinet", "wall cabinet", "high cabinet", "refrigerator", "door", "trash can"}
+_PAINTED |= {"small bed", "floor thing", "table thing", "table lamp", "wardrobe", "cabinet"}
+
+
+@dataclass(frozen=True, eq=False)
+class Item:
+    """A thing with its shape: centred in x and y, foot at z = 0, front towards -y, in metres."""
+
+    thing: Thing
+    shape: Shape
+    elevation: float = 0.0  # usual height of its foot above the floor
+
+    @property
+    def size(self) -> NDArray[np.float64]:
+        """Width, depth and height (3,) in metres."""
+        return np.ptp(self.shape.vertices, axis=0).astype(np.float64)
+
+
+class Store:
+    """Gives items of a role, in one split, as a room asks for them."""
+
+    def __init__(self, catalogue: Catalogue, split: str) -> None:
+        self._catalogue = catalogue
+        self._split = split
+
+    def take(
+        self, role: str, rng: np.random.Generator, widest: float = np.inf, tallest: float = np.inf
+    ) -> Item | None:
+        """Some item of the role, of limited width and height; None if the split has none."""
+        models = self._catalogue.models(role, self._split)
+        fitting = [m for m in models if m.size[0] <= widest and m.size[2] <= tallest]
+        for index in rng.permutation(len(fitting)):
+            shape = self._catalogue.shape(fitting[index])
+            if shape is not None:
+                return _varied(fitting[index], shape, role, rng)
+        return None
+
+
+def _varied(model: Model, shape: Shape, role: str, rng: np.random.Generator) -> Item:
+    """The model a little larger or smaller and, where the role allows, in another colour."""
+    vertices = shape.vertices * rng.uniform(0.94, 1.06, 3).astype(np.float32)
+    materials = shape.materials
+    if rng.uniform() < 0.6 and (role in _WOODEN or role in _SOFT or role in _PAINTED):
+        wooden = role in _WOODEN and (role not in _SOFT or rng.uniform() < 0.5)
+        tint = wood_color(rng) if wooden else any_color(rng)
+        materials = tuple(_tinted(material, tint) for material in materials)
+    thing = Thing(model.kind.name, model.kind.nyu40, model.id)
+    varied = Shape(vertices, shape.faces, shape.uv, shape.material, materials)
+    return Item(thing, varied, model.elevation)
+
+
+def _tinted(material: Material, tint: NDArray[np.float64]) -> Material:
+    """The material's light and dark in the hue of `tint`; glass and black stay as they are."""
+    if material is GLASS:
+        return material
+    if material.texture is None:
+        return Material(_shaded(material.color[None], tint)[0], None, material.glow)
+    texture = _shaded(material.texture.reshape(-1, 3).astype(np.float32) / 255, tint)
+    return Material(
+        material.color,
+        (texture * 255).astype(np.uint8).reshape(material.texture.shape),
+        material.glow,
+    )
+
+
+def _shaded(color: NDArray[np.float32], tint: NDArray[np.float64]) -> NDArray[np.float32]:
+    """Colours (n, 3) three quarters of the way to `tint` at their own brightness."""
+    gray = color.mean(1, keepdims=True)
+    target = tint.astype(np.float32) * gray / max(float(gray.mean()), 0.4)
+    return np.clip(0.25 * color + 0.75 * target, 0, 1).astype(np.float32)
+
+
+def fitted_to_wall(item: Item, thickness: float) -> Item:
+    """A door or window that is built into a wall, made flat so that it stands before it."""
+    shape = item.shape
+    scale = np.array([1, thickness / max(float(item.size[1]), 1e-6), 1], np.float32)
+    vertices = shape.vertices * scale
+    return Item(
+        item.thing,
+        Shape(vertices, shape.faces, shape.uv, shape.material, shape.materials),
+        item.elevation,
+    )
+
+
+def glazed(item: Item, rng: np.random.Generator) -> Item:
+    """A window with the outdoors behind its glass."""
+    shape = item.shape
+    glass = np.array([material is GLASS for material in shape.materials])[shape.material]
+    if not glass.any() or glass.all():
+        return item
+    panes = shape.vertices[shape.faces[glass]].reshape(-1, 3)
+    (x0, _, z0), (x1, _, z1) = panes.min(0), panes.max(0)
+    y = float(panes[:, 1].mean())
+    size = (float(x1 - x0), float(z1 - z0))
+    corners = np.array([[x0, y, z0], [x1, y, z0], [x1, y, z1], [x0, y, z1]])
+    view = quad(corners, outdoors(rng), size)
+    keep = ~glass
+    frame = Shape(
+        shape.vertices, shape.faces[keep], shape.uv[keep], shape.material[keep], shape.materials
+    )
+    return Item(item.thing, join([frame, view]), item.elevation)

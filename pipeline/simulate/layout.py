@@ -1,0 +1,210 @@
+"""Where things may stand: footprints that never overlap, walls to stand against, tops to lie on."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.simulate.items import Item
+from pipeline.simulate.world import Shape, Thing
+
+_TOUCH = 0.004  # metres of overlap that count as touching
+_LEVEL = 0.8  # least share of a face's normal that points up or down on a top
+
+Corners = NDArray[np.float64]  # (4, 2)
+
+
+@dataclass(frozen=True, eq=False)
+class Wall:
+    """A straight piece of wall, seen from inside: it runs from `start` to its left."""
+
+    start: NDArray[np.float64]  # (2,)
+    along: NDArray[np.float64]  # (2,) unit
+    normal: NDArray[np.float64]  # (2,) unit, into the room
+    length: float
+
+    @property
+    def turn(self) -> float:
+        """Turn of an item whose back is to this wall."""
+        return float(np.arctan2(self.normal[0], -self.normal[1]))
+
+
+@dataclass(frozen=True, eq=False)
+class Placed:
+    """An item in its place."""
+
+    item: Item
+    shape: Shape  # in room coordinates
+    position: NDArray[np.float64]  # (2,)
+    turn: float
+    box: int  # index of its reserved space
+
+    def at(self, x: float, y: float) -> NDArray[np.float64]:
+        """Room coordinates (2,) of a point given in the item's own axes (front towards -y)."""
+        c, s = np.cos(self.turn), np.sin(self.turn)
+        return self.position + np.array([c * x - s * y, s * x + c * y])
+
+
+def footprint(size: Sequence[float], position: NDArray[np.float64], turn: float) -> Corners:
+    """Corners (4, 2) of a rectangle of width and depth `size` turned about its centre."""
+    half = np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]]) * np.asarray(size[:2]) / 2
+    c, s = np.cos(turn), np.sin(turn)
+    return half @ np.array([[c, s], [-s, c]]) + position
+
+
+def overlap(a: Corners, b: Corners) -> bool:
+    """Whether two rectangles share more than a touch (separating axes)."""
+    for corners in (a, b):
+        for edge in (corners[1] - corners[0], corners[2] - corners[1]):
+            axis = edge / np.linalg.norm(edge)
+            p, q = a @ axis, b @ axis
+            if p.max() <= q.min() + _TOUCH or q.max() <= p.min() + _TOUCH:
+                return False
+    return True
+
+
+class Layout:
+    """The things of a room so far, and the space they take."""
+
+    def __init__(self, outline: NDArray[np.float64], height: float) -> None:
+        """`outline` (P, 2): the floor, anticlockwise, a rectangle or an L with right angles."""
+        self.outline = outline
+        self.height = height
+        self.parts: list[tuple[Thing, Shape]] = []
+        self._low, self._high = outline.min(0), outline.max(0)
+        self._taken: list[tuple[Corners, float, float]] = []
+        if (notch := _notch(outline)) is not None:
+            self._taken.append((notch, -1.0, height + 1))
+        edges = np.roll(outline, -1, axis=0) - outline
+        lengths = np.linalg.norm(edges, axis=1)
+        along = edges / lengths[:, None]
+        self.walls = [
+            Wall(start, a, np.array([-a[1], a[0]]), float(length))
+            for start, a, length in zip(outline, along, lengths, strict=True)
+        ]
+
+    def fits(self, corners: Corners, low: float, high: float, without: int = -1) -> bool:
+        """Whether nothing stands in a rectangle between two heights; `without` one placed box."""
+        if (corners < self._low - _TOUCH).any() or (corners > self._high + _TOUCH).any():
+            return False
+        if high > self.height + _TOUCH:
+            return False
+        for index, (taken, bottom, top) in enumerate(self._taken):
+            if index == without or high <= bottom + _TOUCH or low >= top - _TOUCH:
+                continue
+            if overlap(corners, taken):
+                return False
+        return True
+
+    def reserve(self, corners: Corners, low: float, high: float) -> int:
+        """Keep a space free from now on; gives its index."""
+        self._taken.append((corners, low, high))
+        return len(self._taken) - 1
+
+    def put(
+        self,
+        item: Item,
+        position: NDArray[np.float64],
+        turn: float,
+        z: float = 0.0,
+        on: int = -1,
+        solid: bool = True,
+    ) -> Placed | None:
+        """The item there if it fits (on top of box `on`), else None. What is not solid (a rug)
+        need not fit, and takes no space."""
+        corners = footprint(item.size, position, turn)
+        top = z + float(item.size[2])
+        index = -1
+        if solid:
+            if not self.fits(corners, z, top, without=on):
+                return None
+            index = self.reserve(corners, z, top)
+        shape = item.shape.moved((*position, z), turn)
+        self.parts.append((item.thing, shape))
+        return Placed(item, shape, np.asarray(position, np.float64), turn, index)
+
+    def against(
+        self,
+        item: Item,
+        rng: np.random.Generator,
+        walls: Sequence[Wall] = (),
+        z: float = 0.0,
+        gap: float = 0.01,
+        tries: int = 25,
+    ) -> Placed | None:
+        """The item with its back to one of the walls (all by default), at a random free spot."""
+        width, depth, _ = item.size
+        choice = [wall for wall in (walls or self.walls) if wall.length >= width]
+        for _ in range(tries if choice else 0):
+            wall = choice[rng.integers(len(choice))]
+            spare = wall.length - width
+            # Furniture likes corners: half of the tries go to an end of the wall.
+            share = rng.choice([0.0, 1.0]) if rng.uniform() < 0.5 else rng.uniform()
+            along = width / 2 + spare * share
+            spot = wall.start + wall.along * along + wall.normal * (depth / 2 + gap)
+            if placed := self.put(item, spot, wall.turn, z):
+                return placed
+        return None
+
+    def anywhere(
+        self, item: Item, rng: np.random.Generator, z: float = 0.0, margin: float = 0.0
+    ) -> Placed | None:
+        """The item at a random free spot, turned at random, `margin` metres from other things."""
+        for _ in range(25):
+            turn = rng.uniform(0, 2 * np.pi)
+            spot = rng.uniform(self._low, self._high)
+            wide = footprint(item.size + 2 * margin, spot, turn)
+            if self.fits(wide, z, z + float(item.size[2])) and (
+                placed := self.put(item, spot, turn, z)
+            ):
+                return placed
+        return None
+
+    def on_top(
+        self, item: Item, below: Placed, rng: np.random.Generator, uneven: float = 0.012
+    ) -> Placed | None:
+        """The item at a random spot on another one whose top is level there within `uneven` m."""
+        room = np.maximum(below.item.size[:2] - np.minimum(item.size[:2].min(), 0.3), 0.02) / 2
+        for _ in range(12):
+            spot = below.at(*rng.uniform(-room, room))
+            turn = below.turn + rng.normal(0, 0.35)
+            corners = footprint(item.size * 0.9, spot, turn)
+            tops = top_heights(below.shape, np.vstack([corners, spot[None]]))
+            if not np.isfinite(tops).all() or np.ptp(tops) > uneven or tops.min() < 0.15:
+                continue
+            if placed := self.put(item, spot, turn, float(np.median(tops)), on=below.box):
+                return placed
+        return None
+
+
+def top_heights(shape: Shape, points: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Height of the shape's highest level face above each point (n, 2); -inf where there is none"""
+    corner = shape.vertices[shape.faces].astype(np.float64)
+    one, two = corner[:, 1] - corner[:, 0], corner[:, 2] - corner[:, 0]
+    normal = np.cross(one, two)
+    length = np.maximum(np.linalg.norm(normal, axis=1), 1e-12)
+    level = np.abs(normal[:, 2]) > _LEVEL * length
+    corner, one, two, area = corner[level], one[level], two[level], normal[level, 2]
+    offset = points[:, None] - corner[None, :, 0, :2]
+    b = (offset[..., 0] * two[:, 1] - offset[..., 1] * two[:, 0]) / area
+    c = (one[:, 0] * offset[..., 1] - one[:, 1] * offset[..., 0]) / area
+    inside = (b >= -1e-6) & (c >= -1e-6) & (b + c <= 1 + 1e-6)
+    height = corner[:, 0, 2] + b * one[:, 2] + c * two[:, 2]
+    return np.where(inside, height, -np.inf).max(1, initial=-np.inf)
+
+
+def _notch(outline: NDArray[np.float64]) -> Corners | None:
+    """The rectangle that an L lacks of its bounding box; None for a rectangle."""
+    before, after = np.roll(outline, 1, axis=0), np.roll(outline, -1, axis=0)
+    one, two = outline - before, after - outline
+    inward = np.flatnonzero(one[:, 0] * two[:, 1] - one[:, 1] * two[:, 0] < 0)
+    if not len(inward):
+        return None
+    corner = outline[inward[0]]
+    low, high = outline.min(0), outline.max(0)
+    # The missing corner of the bounding box is the one that no vertex of the L lies on.
+    box = np.array([[x, y] for x in (low[0], high[0]) for y in (low[1], high[1])])
+    missing = next(p for p in box if np.abs(outline - p).sum(1).min() > 1e-9)
+    centre = (corner + missing) / 2
+    return footprint(np.abs(missing - corner), centre, 0.0)
