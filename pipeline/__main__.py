@@ -1,130 +1,75 @@
 """`python -m pipeline STAGE PLAN LINK...`: make the entries behind some links of the work tree.
 
-The only input and output of the stages: each entry is found in the store or made there, from the
-entries and raw files that the plan names, and then linked. Bad input ends it with one sentence.
+Each entry is found in the store, or made there from what the plan names, and then linked. Bad input
+is told in one sentence; the other entries of the job are made nevertheless.
 """
 
 import argparse
-import shutil
 import sys
 import time
 from collections.abc import Callable
-from contextlib import suppress
-from importlib import import_module
 from pathlib import Path
-from typing import Any
 
-from pipeline import manifest, store
+from pipeline import jobs, store
 from pipeline.errors import BadInput
-from pipeline.plan import MODULE, PER_RUN, RAW, Plan
+from pipeline.plan import Plan
 
 
 def main() -> int:
-    """Make what is asked for; 1 where an entry could not be made."""
-    arguments = argparse.ArgumentParser(prog="python -m pipeline", description=__doc__)
-    arguments.add_argument("stage", help="a stage, or `report`")
-    arguments.add_argument("plan", type=Path, help="a file below <work>/<dataset>/plans")
-    arguments.add_argument("links", type=Path, nargs="+", help="what to make, in the work tree")
-    given = arguments.parse_args()
-    failed = 0
+    """Make what is asked for; 1 where any of it could not be made."""
+    parser = argparse.ArgumentParser(prog="python -m pipeline", description=__doc__)
+    parser.add_argument("stage", help="a stage, `simulate` or `report`")
+    parser.add_argument("plan", type=Path, help="plan.json in the work tree")
+    parser.add_argument("links", type=Path, nargs="+", help="what to make in the work tree")
+    given = parser.parse_args()
     try:
         plan = Plan.load(given.plan)
         if given.stage == "report":
-            return _report(plan)
-        make = _simulator(plan) if given.stage == "simulate" else _maker(given.stage, plan)
+            print(jobs.report(plan, given.links[0]))
+            return 0
     except BadInput as error:
         print(error, file=sys.stderr)
         return 1
-    for link in given.links:  # one bad scan of a batch does not keep the others from being made
+    run = jobs.simulator(plan) if given.stage == "simulate" else maker(given.stage, plan)
+    results = [attempt(run, f"{plan.dataset} {given.stage}", link) for link in given.links]
+    return 0 if all(results) else 1
+
+
+def attempt(run: Callable[[Path], str], job: str, link: Path) -> bool:
+    """Make one entry and say how it went."""
+    name = link.name.partition(".")[0]
+    begin = time.monotonic()
+    try:
+        done = run(link)
+    except BadInput as error:
+        print(f"{job} {name}: {error}", file=sys.stderr, flush=True)
+        return False
+    print(f"{job} {name}: {done} in {time.monotonic() - begin:.1f} s", flush=True)
+    return True
+
+
+def maker(stage: str, plan: Plan) -> Callable[[Path], str]:
+    """What finds or makes the entries of a stage; the stage itself is loaded when first needed."""
+    loaded: list[Callable[[str, Path], None]] = []
+
+    def run(link: Path) -> str:
         name = link.name.partition(".")[0]
-        begin = time.monotonic()
-        try:
-            done = make(name)
-        except BadInput as error:
-            print(f"{plan.dataset} {given.stage} {name}: {error}", file=sys.stderr)
-            failed = 1
-        else:
-            took = time.monotonic() - begin
-            print(f"{plan.dataset} {given.stage} {name}: {done} ({took:.1f} s)", flush=True)
-    return failed
-
-
-def _maker(stage: str, plan: Plan) -> Callable[[str], str]:
-    """What makes one entry of a stage; the stage itself is loaded when it is first needed."""
-    loaded: list[Any] = []
-
-    def make(name: str) -> str:
+        if link != plan.link(stage, name):
+            what = f"{link} is not of this plan, which another run has replaced"
+            raise BadInput(plan.path, what, "run snakemake again")
         home = plan.home(stage, name)
-        if home.exists():
-            done = "found"
-        else:
+        done = "found"
+        if not home.exists():
             if not loaded:
-                loaded.append(_load(stage, plan))
+                loaded.append(jobs.load(stage, plan))
             with store.place(home) as path:
                 loaded[0](name, path)
             done = "made"
-        store.point(plan.link(stage, name), home)
+        store.point(link, home)
         return done
 
-    return make
+    return run
 
 
-def _load(stage: str, plan: Plan) -> Callable[[str, Path], None]:
-    if stage in PER_RUN:
-        return _trainer(stage, plan)
-    if stage == "evaluate":
-        return _evaluator(plan)
-    run = import_module(MODULE.get(stage, f"pipeline.{stage}")).Stage(plan.params(stage))
-
-    def fill(name: str, path: Path) -> None:
-        inputs: dict[str, Any] = {
-            upstream: store.read(plan.home(upstream, entry))
-            for upstream, entry in plan.inputs(stage, name)
-        }
-        if stage in RAW:
-            inputs["raw"] = _open_raw(stage, plan, name)
-        if stage == "tags":
-            inputs["scan"] = name
-        with store.group(path) as out:
-            run(out, **inputs)
-
-    return fill
-
-
-def _open_raw(stage: str, plan: Plan, scan: str) -> Any:
-    """The raw files of a scan, opened by the dataset's reader for a stage."""
-    files = plan.files(scan)
-    if not plan.simulated:
-        records = Path(plan.facts["store"], plan.dataset, "raw")
-        found = manifest.raw_digests({scan: files}, records)[scan]
-        if found[RAW[stage]] != plan.facts["raw_digests"][scan][RAW[stage]]:
-            raise BadInput(
-                plan.raw, f"the files of {scan} have changed since planning", "run again"
-            )
-    reader = import_module(f"pipeline.{plan.section['reader']}.{RAW[stage]}")
-    if stage == "frames":
-        return reader.open_frames(files["frames"])
-    if stage == "voxels":
-        return reader.read_cloud(files["cloud"])
-    return reader.read_labels({**files["cloud"], **files["labels"]}, plan.facts["classes"])
-
-
-def _simulator(plan: Plan) -> Callable[[str], str]:
-    simulate_scan = import_module("pipeline.simulate.scan").simulate_scan
-
-    def make(scan: str) -> str:
-        home = plan.raw / "scans" / scan
-        split = "train" if scan in plan.splits["train"] else "heldout"
-        partial = home.with_name(f".{scan}")
-        shutil.rmtree(partial, ignore_errors=True)
-        simulate_scan(scan, plan.facts["seeds"][scan], split, plan.params("simulate"), partial)
-        with suppress(FileNotFoundError):
-            shutil.rmtree(home)
-        written = partial / "scans" / scan
-        for file in written.iterdir():
-            store.forget_time(file)
-        written.rename(home)
-        shutil.rmtree(partial)
-        return "simulated"
-
-    return make
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,142 @@
+"""How each stage is run on the entries and raw files that a plan names."""
+
+import json
+import shutil
+from collections.abc import Callable
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from pipeline import provenance, rawdata, store
+from pipeline.plan import PER_RUN, RAW, Plan
+
+Job = Callable[[str, Path], None]  # makes the entry of that name at that path
+
+
+def load(stage: str, plan: Plan) -> Job:
+    """A stage, loaded once for all the entries that it is to make."""
+    if stage == "train":
+        return trainer(plan)
+    if stage == "ceiling":
+        return ceiling(plan)
+    if stage == "evaluate":
+        return evaluator(plan)
+    run = import_module(f"pipeline.{stage}").Stage(plan.params(stage))
+
+    def make(name: str, path: Path) -> None:
+        inputs: dict[str, Any] = {
+            upstream: store.read(plan.home(upstream, entry))
+            for upstream, entry in plan.inputs(stage, name)
+        }
+        if stage in RAW:
+            inputs["raw"] = rawdata.open_raw(plan, stage, RAW[stage], name)
+        if stage == "tags":
+            inputs["scan"] = name
+        with store.group(path) as out:
+            run(out, **inputs)
+
+    return make
+
+
+def simulator(plan: Plan) -> Callable[[Path], str]:
+    """What writes the raw files of a simulated scan, whole or not at all."""
+    simulate_scan = import_module("pipeline.simulate.scan").simulate_scan
+
+    def run(done: Path) -> str:
+        scan = done.name.partition(".")[0]
+        split = "train" if scan in plan.splits["train"] else "val"
+        partial = plan.raw / f".partial-{scan}"
+        shutil.rmtree(partial, ignore_errors=True)
+        simulate_scan(scan, plan.facts["seeds"][scan], split, plan.params("simulate"), partial)
+        home = plan.raw / "scans" / scan
+        shutil.rmtree(home, ignore_errors=True)
+        home.parent.mkdir(parents=True, exist_ok=True)
+        (partial / "scans" / scan).rename(home)
+        shutil.rmtree(partial)
+        done.touch()
+        store.forget_time(done)
+        return "simulated"
+
+    return run
+
+
+def trainer(plan: Plan) -> Job:
+    """The weakly supervised training; no labels among what it is given."""
+    from model.entries import ScanEntries
+    from model.train import train
+
+    def make(run: str, path: Path) -> None:
+        variant, _, seed = run.rpartition("-")
+        scans = [
+            ScanEntries(scan, *(plan.home(s, scan) for s in PER_RUN["train"][:3]))
+            for scan in plan.splits["train"]
+        ]
+        text = plan.home("text", "classes")
+        scratch = _scratch(plan, "train", run)
+        train(plan.params("train"), variant, int(seed), scans, text, path, scratch)
+
+    return make
+
+
+def ceiling(plan: Plan) -> Job:
+    """The fully supervised training, for comparison."""
+    from model.ceiling import train_ceiling
+    from model.labels import LabelledScan
+
+    def make(run: str, path: Path) -> None:
+        scans = [LabelledScan(scan, *_labelled(plan, scan)) for scan in plan.splits["train"]]
+        text = plan.home("text", "classes")
+        scratch = _scratch(plan, "ceiling", run)
+        seed = int(run.rpartition("-")[2])
+        train_ceiling(plan.params("ceiling"), seed, scans, text, path, scratch)
+
+    return make
+
+
+def evaluator(plan: Plan) -> Job:
+    """Scores of the fused embeddings, of the pseudo-labels or of a network, as a json list."""
+    from model import score
+    from model.labels import LabelledScan
+
+    def make(name: str, path: Path) -> None:
+        split = "train" if name == "pseudo_labels" else "val"
+        scans = [LabelledScan(scan, *_labelled(plan, scan)) for scan in plan.splits[split]]
+        targets = [plan.home("targets", scan.scan) for scan in scans]
+        if name == "fused":
+            results = [score.score_fused(scans, targets, plan.home("text", "classes"), split)]
+        elif name == "pseudo_labels":
+            labels = [plan.home("pseudo_labels", scan.scan) for scan in scans]
+            results = [
+                score.score_pseudo_labels(scans, targets, labels, split, filtered)
+                for filtered in (False, True)
+            ]
+        else:
+            from model.evaluate import evaluate_network
+
+            stage = "ceiling" if name in plan.runs["ceiling"] else "train"
+            results = [evaluate_network(plan.home(stage, name), scans, split)]
+        path.write_text(json.dumps(results, indent=1, sort_keys=True), encoding="utf-8")
+
+    return make
+
+
+def report(plan: Plan, table: Path) -> str:
+    """Write the tables beside `table` and return the one in text."""
+    from model.report import write_report
+
+    results = [
+        result
+        for name in plan.scores
+        for result in json.loads(plan.home("evaluate", name).read_text(encoding="utf-8"))
+    ]
+    return write_report(results, table.with_suffix(""), plan.dataset, simulated=plan.simulated)
+
+
+def _labelled(plan: Plan, scan: str) -> tuple[Path, Path]:
+    return plan.home("voxels", scan), plan.home("labels", scan)
+
+
+def _scratch(plan: Plan, stage: str, run: str) -> Path:
+    """Where an unfinished training keeps its checkpoints: private, and resumed from."""
+    mark = provenance.digest(plan.keys[stage], plan.digest(stage, run))
+    return plan.work / "scratch" / stage / f"{run}-{mark}"

@@ -1,0 +1,157 @@
+"""The contract of the project: what a user runs is made once, and an edit re-runs what it touches.
+
+Everything here goes through the real Snakefile, stages and trainer, on a tiny ScanNet download.
+"""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+from plyfile import PlyData
+from tiny_checkout import SCANS, Checkout
+
+ALL = {
+    "frames", "voxels", "labels", "tags", "projections", "embeddings", "text", "targets",
+    "pseudo_labels", "train_network", "evaluate", "train",
+}  # fmt: skip
+AFTER_TARGETS = {"targets", "pseudo_labels", "train_network", "evaluate", "train"}
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
+    checkout = Checkout(tmp_path_factory.mktemp("checkout") / "tree")
+    assert checkout.stale() == ALL
+    checkout.run()
+    assert checkout.stale() == set(), "what has just been made is not to be made again"
+    return checkout
+
+
+def test_a_run_ends_with_a_table_as_text_json_and_csv(finished: Checkout) -> None:
+    latest = finished.folder / "results" / "scannet" / "latest"
+    rows = {result["row"] for result in json.loads((latest / "table.json").read_text())}
+    assert rows == {"fused", "pseudo_labels_open", "pseudo_labels", "esgs", "ess_esgs"}
+    assert "mIoU" in (latest / "table.txt").read_text()
+    assert "mIoU" in (latest / "table.csv").read_text()
+
+
+CONFIG, GEOMETRY = "workflow/config.yaml", "pipeline/geometry.py"
+EDITS = [
+    ("voxel size", CONFIG, "voxel_size: 0.1", "voxel_size: 0.2",
+     {"voxels", "projections"} | AFTER_TARGETS),
+    ("CLIP recipe", CONFIG, "recipe: plain\n    threads: 1", "recipe: value", None),
+    ("frame step", CONFIG, "every: 1", "every: 2",
+     {"frames", "embeddings", "projections"} | AFTER_TARGETS),
+    ("training steps", CONFIG, "steps: 12", "steps: 13", {"train_network", "evaluate", "train"}),
+    ("class prompt", "data_manifest/scannet/classes.csv", "sofa|", "sofa|davenport|",
+     {"text", "pseudo_labels", "train_network", "evaluate", "train"}),
+    ("comment", GEOMETRY, '"""', '# why\n"""', set()),
+    ("rule's text", "workflow/rules/dataset.smk", "# Scene-level labels", "# Weak labels", set()),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "stale"), [e[1:] for e in EDITS if e[4] is not None],
+    ids=[e[0] for e in EDITS if e[4] is not None],
+)  # fmt: skip
+def test_an_edit_makes_stale_what_it_touches_and_nothing_else(
+    finished: Checkout, file: str, old: str, new: str, stale: set[str]
+) -> None:
+    path = finished.folder / file
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new, 1))
+    try:
+        assert finished.stale() == stale
+    finally:
+        path.write_text(text)
+
+
+def test_another_clip_recipe_re_embeds_and_leaves_the_voxels(finished: Checkout) -> None:
+    text = finished.config.read_text()
+    config = yaml.safe_load(text)
+    config["scannet"]["embeddings"]["recipe"] = "value"
+    finished.config.write_text(yaml.safe_dump(config))
+    try:
+        assert finished.stale() == {"embeddings"} | AFTER_TARGETS
+    finally:
+        finished.config.write_text(text)
+    assert finished.stale() == set(), "the old entries are still there"
+
+
+def test_a_colleague_with_the_store_and_no_raw_data_has_nothing_to_run(
+    finished: Checkout, tmp_path: Path
+) -> None:
+    colleague = Checkout(tmp_path / "tree")
+    shutil.rmtree(colleague.raw)
+    shutil.copytree(finished.folder / "store", colleague.folder / "store")
+    assert colleague.stale() == {"train"}, "only the table is written anew"
+    colleague.run()
+
+
+def test_without_data_it_stops_before_any_job_and_says_what_to_do(tmp_path: Path) -> None:
+    checkout = Checkout(tmp_path / "tree")
+    shutil.rmtree(checkout.raw)
+    done = checkout.snakemake()
+    said = done.stdout + done.stderr
+    assert done.returncode != 0
+    assert "there is no scannet data here" in said
+    assert "data_manifest/scannet/README.md" in said
+    assert "Traceback" not in said
+    assert not checkout.entries()
+
+
+def test_an_unknown_key_in_the_config_is_named(tmp_path: Path) -> None:
+    checkout = Checkout(tmp_path / "tree")
+    done = checkout.snakemake("-n", "--config", "stoer=elsewhere")
+    said = done.stdout + done.stderr
+    assert done.returncode != 0
+    assert "stoer" in said
+    assert "Traceback" not in said
+
+
+def scramble_labels(checkout: Checkout) -> None:
+    """Give every vertex of the training scans another, wrong label."""
+    rng = np.random.default_rng(0)
+    for scan, split in SCANS.items():
+        if split == "train":
+            path = checkout.raw / "scans" / scan / f"{scan}_vh_clean_2.labels.ply"
+            mesh = PlyData.read(path)
+            mesh["vertex"]["label"] = rng.integers(1, 41, len(mesh["vertex"]["label"]))
+            mesh.write(path)
+
+
+def test_dense_labels_of_the_training_scans_do_not_reach_the_network(tmp_path: Path) -> None:
+    networks = []
+    for name in ("true", "scrambled"):
+        checkout = Checkout(tmp_path / name)
+        rows = "".join(f"{scan},wall|floor|cabinet|table\n" for scan in SCANS)
+        (checkout.folder / "tags.csv").write_text("scan,classes\n" + rows)
+        config = yaml.safe_load(checkout.config.read_text())
+        config["scannet"]["tags"] = {"source": "file", "file": "tags.csv"}
+        checkout.config.write_text(yaml.safe_dump(config))
+        if name == "scrambled":
+            scramble_labels(checkout)
+        checkout.run()
+        networks.append({k: v for k, v in checkout.entries().items() if "/train/" in k})
+    assert networks[0]
+    assert networks[0] == networks[1]
+
+
+def test_bad_scans_are_named_and_the_others_are_finished(tmp_path: Path) -> None:
+    checkout = Checkout(tmp_path / "tree")
+    sens = checkout.raw / "scans" / "scene0000_00" / "scene0000_00.sens"
+    sens.write_bytes(sens.read_bytes()[:-5000])
+    done = checkout.snakemake("--keep-going")
+    said = done.stdout + done.stderr
+    assert done.returncode != 0
+    complaint = [line for line in said.splitlines() if "scene0000_00.sens:" in line]
+    assert complaint, said
+    assert "Traceback" not in said
+    made = {name.partition("@")[0] for name in checkout.entries()}
+    assert {m.rpartition("/")[2] for m in made if "/embeddings/" in m} == set(SCANS) - {
+        "scene0000_00"
+    }
+    assert not list((checkout.folder / "store").rglob(".partial-*"))
