@@ -1,7 +1,8 @@
 """Colour, depth and thing ids of a simulated room from any camera, by ray casting.
 
-Light is a constant term that is stronger from above plus lamps with Lambert's law and shadows;
-the exposure follows the brightness of each picture, as a camera's does.
+Light is a constant term that is stronger from above plus lamps with Lambert's law and shadows
+(looked up at every second pixel of every second row, for speed); the exposure follows the
+brightness of each picture, as a camera's does.
 """
 
 import numpy as np
@@ -30,7 +31,7 @@ class Renderer:
         corners = world.vertices[world.faces]
         cross = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
         length = np.linalg.norm(cross, axis=1, keepdims=True)
-        self._normal = cross / np.maximum(length, 1e-12)
+        self._normal = (cross / np.maximum(length, 1e-12)).astype(np.float32)
         self._textures = TextureStack(world.materials)
         self._texels_per_metre = self._textures.density(
             world.face_material, world.face_uv, length[:, 0] / 2
@@ -63,9 +64,16 @@ class Renderer:
         thing[hit] = self._world.face_thing[face]
 
         light = np.zeros((w * h, 3), np.float32)
-        pixel = depth[hit] / float(intrinsics[0, 0])
+        pixel = depth[hit] / np.float32(intrinsics[0, 0])
         albedo = self._albedo(face, cast["primitive_uvs"].numpy()[hit], pixel)
-        light[hit] = albedo * self._irradiance(rays[hit], depth[hit], face)
+        # Structure of arrays: numpy is several times faster on x, y and z apart.
+        sight = direction[hit].T.astype(np.float32)
+        normal = np.ascontiguousarray(self._normal[face].T)
+        # Surfaces have two sides: catalogue models mix orders of corners.
+        normal *= -np.sign((normal * sight).sum(0))
+        start = camera_to_world[:3, 3:].astype(np.float32) + depth[hit] * sight + _SKIN * normal
+        glow = self._glow[self._world.face_material[face]]
+        light[hit] = albedo * self._irradiance(start, normal, glow, hit, size).T
         color = _expose(light, self._world.exposure)
         return color.reshape(h, w, 3), depth.reshape(h, w), thing.reshape(h, w)
 
@@ -80,31 +88,41 @@ class Renderer:
         return self._textures.sample(self._world.face_material[face], uv, footprint)
 
     def _irradiance(
-        self, rays: NDArray[np.float32], depth: NDArray[np.float32], face: NDArray[np.int64]
+        self,
+        start: NDArray[np.float32],
+        normal: NDArray[np.float32],
+        glow: NDArray[np.float32],
+        hit: NDArray[np.int64],
+        size: tuple[int, int],
     ) -> NDArray[np.float32]:
-        """Linear light (n, 3) that the hits of `rays` at `depth` receive."""
-        world = self._world
-        normal = self._normal[face]
-        # Surfaces have two sides: catalogue models mix orders of corners.
-        facing = np.einsum("ij,ij->i", normal, rays[:, 3:]) < 0
-        normal = np.where(facing[:, None], normal, -normal)
-        start = rays[:, :3] + depth[:, None] * rays[:, 3:] + _SKIN * normal
-        sky = 0.75 + 0.25 * normal[:, 2:]
-        glow = self._glow[world.face_material[face]][:, None]
-        total = sky * np.array(world.ambient, np.float32) + glow
-        for lamp in world.lamps:
-            to_lamp = np.array(lamp.position, np.float32) - start
-            squared = np.einsum("ij,ij->i", to_lamp, to_lamp)
-            cosine = np.einsum("ij,ij->i", to_lamp, normal) / np.sqrt(squared)
-            lit = np.flatnonzero(cosine > 0)
-            shadow_rays = o3d.core.Tensor(np.concatenate([start[lit], to_lamp[lit]], 1))
-            blocked = self._scene.test_occlusions(
-                shadow_rays, tnear=0.0, tfar=1.0, nthreads=self._threads
-            ).numpy()
-            lit = lit[~blocked]
-            strength = cosine[lit] / (squared[lit] + 0.5)
-            total[lit] += strength[:, None] * np.array(lamp.color, np.float32)
+        """Linear light (3, n) at points `start` (3, n) seen at pixels `hit` (n,)."""
+        sky = np.float32(0.75) + np.float32(0.25) * normal[2]
+        total = sky * np.array(self._world.ambient, np.float32)[:, None] + glow
+        for lamp in self._world.lamps:
+            to_lamp = np.array(lamp.position, np.float32)[:, None] - start
+            squared = (to_lamp * to_lamp).sum(0)
+            strength = (to_lamp * normal).sum(0) / np.sqrt(squared) / (squared + np.float32(0.5))
+            lit = self._lit(start, to_lamp, strength > 0, hit, size)
+            total += np.where(lit, strength, 0) * np.array(lamp.color, np.float32)[:, None]
         return total
+
+    def _lit(
+        self,
+        start: NDArray[np.float32],
+        to_lamp: NDArray[np.float32],
+        faces_lamp: NDArray[np.bool_],
+        hit: NDArray[np.int64],
+        size: tuple[int, int],
+    ) -> NDArray[np.bool_]:
+        """Whether the lamp reaches each point, as found at one pixel of each block of 2 x 2."""
+        w, h = size
+        row, column = hit // w, hit % w
+        asked = np.flatnonzero((row % 2 == 0) & (column % 2 == 0) & faces_lamp)
+        rays = o3d.core.Tensor(np.concatenate([start[:, asked], to_lamp[:, asked]]).T.copy())
+        blocked = self._scene.test_occlusions(rays, tnear=0.0, tfar=1.0, nthreads=self._threads)
+        shadow = np.zeros(((h + 1) // 2, (w + 1) // 2), bool)
+        shadow[row[asked] // 2, column[asked] // 2] = blocked.numpy()
+        return faces_lamp & ~shadow[row // 2, column // 2]
 
 
 def _pixel_directions(

@@ -15,27 +15,25 @@ class TextureStack:
     """The mip maps of a list of materials; a plain colour is a texture of one texel."""
 
     def __init__(self, materials: Sequence[Material]) -> None:
-        texels, start = [], 0
-        self._start = np.zeros((len(materials), _LEVELS), np.int64)
-        self._size = np.ones((len(materials), _LEVELS, 2), np.int64)  # (h, w)
-        for index, material in enumerate(materials):
-            if material.texture is None:
+        texels: list[NDArray[np.uint8]] = []
+        sizes, starts, start = [], [], 0
+        for material in materials:
+            level = material.texture
+            if level is None:
                 level = (np.asarray(material.color) * 255 + 0.5).astype(np.uint8)[None, None]
-            else:
-                level = material.texture
-            for depth in range(_LEVELS):
-                self._start[index, depth] = start
-                self._size[index, depth] = level.shape[:2]
-                if depth + 1 == _LEVELS or max(level.shape[:2]) == 1:
-                    self._start[index, depth:] = start
-                    self._size[index, depth:] = level.shape[:2]
+            for _ in range(_LEVELS):
+                sizes.append(level.shape[:2])
+                starts.append(start)
+                if max(level.shape[:2]) > 1:
                     texels.append(level.reshape(-1, 3))
-                    start += level.shape[0] * level.shape[1]
-                    break
-                texels.append(level.reshape(-1, 3))
-                start += level.shape[0] * level.shape[1]
-                level = _halved(level)
-        self._texels = np.concatenate(texels) if texels else np.zeros((0, 3), np.uint8)
+                    start += len(texels[-1])
+                    level = _halved(level)
+            # The last level is a single texel, which the levels after it share.
+            texels.append(level.reshape(-1, 3))
+            start += len(texels[-1])
+        self._start = np.array(starts, np.int64)  # (materials * _LEVELS,)
+        self._height, self._width = np.array(sizes, np.int64).reshape(-1, 2).T
+        self._texels = _TO_LINEAR[np.concatenate(texels)]  # (texels, 3)
 
     def density(
         self,
@@ -46,7 +44,7 @@ class TextureStack:
         """Texels per metre (T,) of faces with texture coordinates (T, 3, 2) and `area` in m²."""
         one, two = uv[:, 1] - uv[:, 0], uv[:, 2] - uv[:, 0]
         uv_area = np.abs(one[:, 0] * two[:, 1] - one[:, 1] * two[:, 0]) / 2
-        texels = self._size[material, 0].prod(1)
+        texels = (self._height * self._width)[material * _LEVELS]
         return np.sqrt(uv_area * texels / np.maximum(area, 1e-12)).astype(np.float32)
 
     def sample(
@@ -58,19 +56,31 @@ class TextureStack:
         """Linear colour (n, 3) at `uv` (n, 2), bilinear in the level where a pixel that covers
         `footprint` texels of the full texture covers about one."""
         level = np.log2(np.maximum(footprint, 1)).round().astype(np.int64)
-        level = np.minimum(level, _LEVELS - 1)
-        start = self._start[material, level]
-        h, w = self._size[material, level].T
-        x = uv[:, 0] % 1 * w - 0.5
-        y = (1 - uv[:, 1] % 1) * h - 0.5
-        x0, y0 = np.floor(x).astype(np.int64), np.floor(y).astype(np.int64)
-        fx, fy = (x - x0).astype(np.float32), (y - y0).astype(np.float32)
-        color = np.zeros((len(uv), 3), np.float32)
-        for dy, wy in ((0, 1 - fy), (1, fy)):
-            row = start + (y0 + dy) % h * w
-            for dx, wx in ((0, 1 - fx), (1, fx)):
-                color += (wx * wy)[:, None] * _TO_LINEAR[self._texels[row + (x0 + dx) % w]]
+        entry = material * _LEVELS + np.minimum(level, _LEVELS - 1)
+        color = self._texels[self._start[entry]]
+        textured = np.flatnonzero(self._height[entry] * self._width[entry] > 1)
+        entry, (u, v) = entry[textured], uv[textured].T
+        start, h, w = self._start[entry], self._height[entry], self._width[entry]
+        x, y = (u - np.floor(u)) * w - np.float32(0.5), (np.ceil(v) - v) * h - np.float32(0.5)
+        low_x, low_y = np.floor(x), np.floor(y)
+        right, below = x - low_x, y - low_y
+        x0, y0 = low_x.astype(np.int64), low_y.astype(np.int64)
+        x1, y1 = np.where(x0 + 1 < w, x0 + 1, 0), np.where(y0 + 1 < h, y0 + 1, 0)
+        x0, y0 = np.where(x0 < 0, w - 1, x0), np.where(y0 < 0, h - 1, y0)
+        above = self._between(start + y0 * w, x0, x1, right)
+        under = self._between(start + y1 * w, x0, x1, right)
+        color[textured] = above + below[:, None] * (under - above)
         return color
+
+    def _between(
+        self,
+        row: NDArray[np.int64],
+        one: NDArray[np.int64],
+        two: NDArray[np.int64],
+        share: NDArray[np.float32],
+    ) -> NDArray[np.float32]:
+        left = self._texels.take(row + one, axis=0)
+        return left + share[:, None] * (self._texels.take(row + two, axis=0) - left)
 
 
 def _halved(texture: NDArray[np.uint8]) -> NDArray[np.uint8]:
