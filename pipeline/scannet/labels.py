@@ -67,7 +67,7 @@ def _ids_of_label_mesh(path: Path, vertices: NDArray[np.void]) -> NDArray[np.uin
         raise BadInput(
             path, f"labels {len(labelled)} vertices of a mesh of {len(vertices)}", remedy
         )
-    if labelled.dtype.names is None or labelled.dtype["label"] != np.dtype("<u2"):
+    if ("label", "<u2") not in labelled.dtype.descr:
         raise BadInput(path, "has no label (ushort) for its vertices", remedy)
     if not np.array_equal(xyz_of(labelled), xyz_of(vertices)):
         raise BadInput(path, "has its vertices elsewhere than the mesh", remedy)
