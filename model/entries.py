@@ -1,0 +1,87 @@
+"""Opening entries, and what of one training scan the weakly supervised methods may see."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import zarr
+from numpy.typing import NDArray
+
+from pipeline.errors import BadInput
+
+
+def read_entry(path: Path) -> zarr.Group:
+    """Open an entry for reading. Open it in the process that reads it: a zip that was opened
+    before a fork gives wrong data in the child."""
+    return zarr.open_group(zarr.storage.ZipStore(path, mode="r"), mode="r")
+
+
+def read_array(entry: zarr.Group, name: str, rows: slice = slice(None)) -> NDArray[Any]:
+    """Rows of an array of an entry."""
+    array: Any = entry[name]
+    return np.asarray(array[rows])
+
+
+def voxel_size(voxels: zarr.Group) -> float:
+    """Edge of the voxels of a `voxels` entry, in metres."""
+    size: Any = voxels.attrs["voxel_size"]
+    return float(size)
+
+
+def class_names(entry: zarr.Group) -> list[str]:
+    """The K classes that the numbers in an entry stand for."""
+    names: Any = entry.attrs["classes"]
+    return [str(name) for name in names]
+
+
+@dataclass(frozen=True)
+class Scene:
+    """The voxels of one scan and what is known about some of them."""
+
+    xyz: NDArray[np.float32]  # (M, 3) metres
+    rgb: NDArray[np.uint8]  # (M, 3)
+    voxel_size: float  # metres
+    voxel: NDArray[np.int64]  # (V,) the voxels that something is known about, increasing
+    feature: NDArray[np.float16]  # (V, d) fused 2D embeddings; d = 0 where labels teach
+    label: NDArray[np.int64]  # (V,) class, -1 = ignored
+
+
+@dataclass(frozen=True)
+class ScanEntries:
+    """The entries of one training scan. There is no place for dense labels in it."""
+
+    scan: str
+    voxels: Path
+    targets: Path
+    pseudo_labels: Path
+
+    @property
+    def size(self) -> int:
+        """Bytes on disk."""
+        return sum(p.stat().st_size for p in (self.voxels, self.targets, self.pseudo_labels))
+
+    def read(self) -> Scene:
+        """Read the scan. Raises `BadInput` where the entries do not belong together."""
+        voxels, targets = read_entry(self.voxels), read_entry(self.targets)
+        scene = Scene(
+            xyz=read_array(voxels, "voxel_xyz"),
+            rgb=read_array(voxels, "voxel_rgb"),
+            voxel_size=voxel_size(voxels),
+            voxel=read_array(targets, "voxel").astype(np.int64),
+            feature=read_array(targets, "feature"),
+            label=read_array(read_entry(self.pseudo_labels), "label").astype(np.int64),
+        )
+        if not len(scene.voxel) == len(scene.feature) == len(scene.label):
+            raise BadInput(
+                self.pseudo_labels,
+                f"{len(scene.label)} pseudo-labels for {len(scene.voxel)} targets",
+                "make the pseudo-labels from these targets",
+            )
+        return scene
+
+
+def read_text(path: Path) -> tuple[NDArray[np.float32], list[str]]:
+    """Text embeddings (K, d), L2-normalised, and the names of their K classes."""
+    entry = read_entry(path)
+    return read_array(entry, "embedding").astype(np.float32), class_names(entry)

@@ -1,0 +1,54 @@
+"""Tensors and text in one safetensors file, equal content giving equal bytes."""
+
+import json
+import os
+import struct
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+
+from pipeline.errors import BadInput
+
+
+def write(path: Path, tensors: Mapping[str, torch.Tensor], texts: Mapping[str, str]) -> None:
+    """Write tensors and texts (the file's metadata) to `path`: whole, or not at all.
+
+    safetensors writes the metadata in an order that changes from process to process, so it is put
+    into the header here: 8 bytes of its length, then JSON padded to a multiple of 8.
+    """
+    plain = save({name: t.detach().cpu().contiguous() for name, t in tensors.items()})
+    (length,) = struct.unpack("<Q", plain[:8])
+    entries = json.loads(plain[8 : 8 + length])
+    header = json.dumps({"__metadata__": dict(sorted(texts.items())), **entries}).encode()
+    header += b" " * (-len(header) % 8)
+    partial = path.with_name(path.name + ".partial")
+    with partial.open("wb") as file:
+        file.write(struct.pack("<Q", len(header)) + header)
+        file.write(memoryview(plain)[8 + length :])
+    os.replace(partial, path)
+
+
+def read(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
+    """The tensors and texts of a file. Raises `BadInput` where it is damaged or missing."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}  # noqa: SIM118
+    except (SafetensorError, OSError) as error:
+        raise BadInput(
+            path, f"not a readable safetensors file ({error})", "remove it and run again"
+        ) from error
+
+
+def under(prefix: str, tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """The tensors whose name begins with `prefix.`, without it."""
+    return {
+        n.removeprefix(prefix + "."): t for n, t in tensors.items() if n.startswith(prefix + ".")
+    }
+
+
+def named(prefix: str, tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """The tensors with `prefix.` before each name."""
+    return {f"{prefix}.{name}": tensor for name, tensor in tensors.items()}

@@ -1,0 +1,82 @@
+"""The only module of `model` that opens dense labels: for the ceiling and for scores.
+
+`model.train` does not import it, so no dense label can reach a weakly supervised network.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from model.entries import Scene, class_names, read_array, read_entry, voxel_size
+from pipeline.errors import BadInput
+
+
+@dataclass(frozen=True)
+class LabelledScan:
+    """One scan with its ground truth."""
+
+    scan: str
+    voxels: Path
+    labels: Path
+
+    @property
+    def size(self) -> int:
+        """Bytes on disk."""
+        return self.voxels.stat().st_size + self.labels.stat().st_size
+
+    @property
+    def classes(self) -> list[str]:
+        """Names of the K classes."""
+        return class_names(read_entry(self.labels))
+
+    def ground_truth(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Class of each point (N,), -1 = ignored, and the voxel of each point (N,).
+
+        Raises `BadInput` where the labels are not of these points.
+        """
+        label = read_array(read_entry(self.labels), "label").astype(np.int64)
+        voxel_of_point = read_array(read_entry(self.voxels), "voxel_of_point").astype(np.int64)
+        if len(label) != len(voxel_of_point):
+            raise BadInput(
+                self.labels,
+                f"{len(label)} labels for {len(voxel_of_point)} points",
+                "make labels and voxels from the same scan",
+            )
+        return label, voxel_of_point
+
+    def read(self) -> Scene:
+        """The scan with the most frequent label of each voxel's labelled points."""
+        label, voxel_of_point = self.ground_truth()
+        entry = read_entry(self.voxels)
+        xyz = read_array(entry, "voxel_xyz")
+        majority = majority_label(label, voxel_of_point, len(xyz))
+        voxel = np.flatnonzero(majority >= 0)
+        return Scene(
+            xyz=xyz,
+            rgb=read_array(entry, "voxel_rgb"),
+            voxel_size=voxel_size(entry),
+            voxel=voxel,
+            feature=np.zeros((len(voxel), 0), np.float16),
+            label=majority[voxel],
+        )
+
+
+def majority_label(
+    label: NDArray[np.int64], voxel_of_point: NDArray[np.int64], voxels: int
+) -> NDArray[np.int64]:
+    """The most frequent label (M,) of each voxel's points, the lowest of equals, -1 where none.
+
+    `label` (N,) is -1 where a point has no label; `voxel_of_point` (N,) is below `voxels` = M.
+    """
+    labelled = label >= 0
+    classes = int(label.max(initial=0)) + 1
+    pair, count = np.unique(
+        voxel_of_point[labelled] * classes + label[labelled], return_counts=True
+    )
+    order = np.lexsort((pair, -count, pair // classes))  # by voxel, most frequent first
+    voxel, first = np.unique(pair[order] // classes, return_index=True)
+    majority = np.full(voxels, -1, np.int64)
+    majority[voxel] = pair[order][first] % classes
+    return majority

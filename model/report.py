@@ -1,0 +1,196 @@
+"""The table at the end: what each step of the method earned, as text, json and csv."""
+
+import csv
+import json
+import re
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+# What can be scored: its short name and what it is.
+ROWS = {
+    "fused": ("(a) fused 2D", "fused 2D embeddings, best text of all classes"),
+    "pseudo_labels_open": ("(b) open", "pseudo-labels without the scene-level filter"),
+    "pseudo_labels": ("(b) filtered", "pseudo-labels with the scene-level filter"),
+    "esgs": ("(c) ESGS", "3D network guided by the fused 2D embeddings"),
+    "ess_esgs": ("(d) ESS+ESGS", "3D network guided by the specialised embeddings"),
+    "dense": ("ceiling", "the same network and budget, taught by dense labels"),
+}
+MEANS = ("mIoU", "mAcc", "OA")
+_NUMBER = re.compile(r"\d+\.\d( ± \d+\.\d)?$")
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line of the table: the results of one kind on one split, over seeds."""
+
+    row: str
+    split: str
+    rotations: int
+    results: list[dict[str, Any]]
+
+    @property
+    def name(self) -> str:
+        """Its short name."""
+        return ROWS[self.row][0] + (f" x{self.rotations}" if self.rotations > 1 else "")
+
+    @property
+    def meaning(self) -> str:
+        """What it is, in words."""
+        return ROWS[self.row][1]
+
+    def values(self, protocol: str, metric: str, index: int | None = None) -> list[float]:
+        """A metric of every seed in percent (`index`: of one class), less those that have none."""
+        found = [result["scores"][protocol][metric] for result in self.results]
+        if index is not None:
+            found = [of_class[index] for of_class in found]
+        return [100 * value for value in found if value is not None]
+
+
+def lines(results: Sequence[dict[str, Any]]) -> list[Line]:
+    """Results grouped by row, split and test-time rotations, in the order of `ROWS`."""
+    groups: dict[tuple[int, str, int], list[dict[str, Any]]] = {}
+    order = list(ROWS)
+    for result in results:
+        key = (order.index(result["row"]), result["split"], result.get("rotations", 1))
+        groups.setdefault(key, []).append(result)
+    return [
+        Line(order[row], split, rotations, sorted(found, key=lambda r: r.get("seed", 0)))
+        for (row, split, rotations), found in sorted(groups.items())
+    ]
+
+
+def spread(values: Sequence[float]) -> tuple[float, float] | None:
+    """Mean and sample standard deviation (0 of a single value); None of no value."""
+    if not values:
+        return None
+    return statistics.fmean(values), statistics.stdev(values) if len(values) > 1 else 0.0
+
+
+def text_report(
+    results: Sequence[dict[str, Any]],
+    title: str,
+    protocol: str = "scannet_official",
+    simulated: bool = False,
+) -> str:
+    """The table as plain text, in percent; "mean ± standard deviation" where there are seeds.
+
+    Raises `ValueError` where there is no result.
+    """
+    if not results:
+        raise ValueError("there is no result to report")
+    table, protocols = lines(results), list(results[0]["scores"])
+    means = [
+        [line.name, line.split, *(_cell(line.values(protocol, m)) for m in MEANS), line.meaning]
+        for line in table
+    ]
+    by_protocol = [
+        [line.name, line.split, *(_cell(line.values(p, "mIoU")) for p in protocols)]
+        for line in table
+    ]
+    by_class = [
+        [name, *(_cell(line.values(protocol, "IoU", index)) for line in table)]
+        for index, name in enumerate(results[0]["classes"])
+    ]
+    return (
+        "\n\n".join(
+            [
+                _heading(table, title, protocol, simulated),
+                _align([["", "scans", *MEANS, ""], *means]),
+                "mIoU by protocol\n" + _align([["", "scans", *protocols], *by_protocol]),
+                f"IoU by class, protocol {protocol}\n"
+                + _align(
+                    [
+                        ["", *(line.name for line in table)],
+                        ["class", *(line.split for line in table)],
+                        *by_class,
+                    ]
+                ),
+            ]
+        )
+        + "\n"
+    )
+
+
+def csv_rows(results: Sequence[dict[str, Any]]) -> list[list[str]]:
+    """Every number as one row, under a row of headings."""
+    rows = [["row", "scans", "rotations", "protocol", "metric", "class", "mean", "std", "seeds"]]
+    for line in lines(results):
+        what = [line.row, line.split, str(line.rotations)]
+        for protocol in line.results[0]["scores"]:
+            wanted = [(metric, "", line.values(protocol, metric)) for metric in MEANS]
+            for index, name in enumerate(line.results[0]["classes"]):
+                wanted.append(("IoU", name, line.values(protocol, "IoU", index)))
+            for metric, name, values in wanted:
+                found = spread(values)
+                numbers = ["", ""] if found is None else [f"{number:.4f}" for number in found]
+                rows.append([*what, protocol, metric, name, *numbers, str(len(values))])
+    return rows
+
+
+def write_report(
+    results: Sequence[dict[str, Any]],
+    out_prefix: Path,
+    title: str,
+    protocol: str = "scannet_official",
+    simulated: bool = False,
+) -> str:
+    """Write `out_prefix`.txt, .json (the results themselves) and .csv; return the text."""
+    text = text_report(results, title, protocol, simulated)
+    out_prefix.parent.mkdir(parents=True, exist_ok=True)
+    out_prefix.with_name(out_prefix.name + ".txt").write_text(text, encoding="utf-8")
+    report = {
+        "title": title,
+        "simulated": simulated,
+        "protocol": protocol,
+        "results": list(results),
+    }
+    with out_prefix.with_name(out_prefix.name + ".json").open("w", encoding="utf-8") as file:
+        json.dump(report, file, indent=1, sort_keys=True)
+    with out_prefix.with_name(out_prefix.name + ".csv").open(
+        "w", encoding="utf-8", newline=""
+    ) as file:
+        csv.writer(file).writerows(csv_rows(results))
+    return text
+
+
+def _heading(table: Sequence[Line], title: str, protocol: str, simulated: bool) -> str:
+    """What was measured, how and on what."""
+    parts = [title]
+    if simulated:
+        parts.append("Simulated rooms: these figures are of no real data set.")
+    for split in sorted({line.split for line in table}):
+        of_split = [line for line in table if line.split == split]
+        count = len(of_split[0].results[0]["scans"])
+        names = ", ".join(line.name for line in of_split)
+        parts.append(f"Scored on {count} {split} scan{'s' * (count != 1)}: {names}.")
+    seeds = sorted({len(line.results) for line in table if "seed" in line.results[0]})
+    if seeds and seeds[-1] > 1:
+        parts.append(f"Networks: mean ± standard deviation over {seeds[-1]} seeds.")
+    for selection in sorted({r["selection"] for t in table for r in t.results if "selection" in r}):
+        parts.append(f"Network taken: {selection}.")
+    parts.append(f"Percent of points, all points of a scan; protocol {protocol}.")
+    return "\n".join(parts)
+
+
+def _cell(values: Sequence[float]) -> str:
+    found = spread(values)
+    if found is None:
+        return "-"
+    return f"{found[0]:.1f}" + (f" ± {found[1]:.1f}" if len(values) > 1 else "")
+
+
+def _align(rows: Sequence[Sequence[str]]) -> str:
+    """Columns side by side: numbers to the right, words to the left."""
+    columns = list(zip(*rows, strict=True))
+    widths = [max(map(len, column)) for column in columns]
+    right = [any(_NUMBER.match(cell) for cell in column) for column in columns]
+    return "\n".join(
+        "  ".join(
+            cell.rjust(width) if flush else cell.ljust(width)
+            for cell, width, flush in zip(row, widths, right, strict=True)
+        ).rstrip()
+        for row in rows
+    )
