@@ -55,12 +55,11 @@ def measure_depth(
     seen = np.where(valid, seen, 1.0)
 
     disparity = 1.0 / (_STEP * seen)
-    noise = _smooth(rng.normal(0.0, 1.0, (h, w)))
-    measured = 1.0 / (_STEP * np.rint(disparity + _NOISE * noise / noise.std()))
+    measured = 1.0 / (_STEP * np.rint(disparity + rng.normal(0.0, _NOISE, (h, w))))
 
     edge, slope = _relief(depth, intrinsics)
     begin, end = _GRAZING
-    chance = np.where(edge, _LOST_AT_EDGE, np.clip((slope - begin) / (end - begin), 0.0, 1.0))
+    chance = np.maximum(_LOST_AT_EDGE * edge, (slope - begin) / (end - begin))
     valid &= rng.random((h, w)) >= chance
     if blob:
         centre, radius = rng.uniform(0.2, 0.8, 2) * (h, w), rng.uniform(0.08, 0.15) * h
@@ -87,26 +86,15 @@ def _relief(
     depth: NDArray[np.floating], intrinsics: NDArray[np.floating]
 ) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
     """Whether a pixel lies at an edge of depth, and the tangent of its surface's slant (h, w)."""
-    safe = np.where(depth > 0, depth, np.inf)
-    edge = np.zeros(depth.shape, bool)
-    slant = np.zeros(depth.shape)
+    z = np.where(depth > 0, depth, np.inf)
+    edge, slant = np.zeros(depth.shape, bool), np.zeros(depth.shape)
     for axis, focal in ((0, intrinsics[1, 1]), (1, intrinsics[0, 0])):
-        ahead = [slice(None), slice(None)]
-        behind = [slice(None), slice(None)]
-        ahead[axis], behind[axis] = slice(1, None), slice(None, -1)
-        a, b = safe[tuple(ahead)], safe[tuple(behind)]
-        near = np.minimum(a, b)
         with np.errstate(invalid="ignore"):
-            change = np.nan_to_num(np.abs(a - b) / near, nan=0.0, posinf=1.0)
-        for side in (ahead, behind):
-            edge[tuple(side)] |= change > _JUMP
-            # An edge has no slope of its own; the smaller of both sides is the surface's.
-            slant[tuple(side)] += 0.5 * np.minimum(change, _JUMP) * focal
+            change = np.abs(np.expm1(np.diff(np.log(z), axis=axis)))
+        change = np.nan_to_num(change, nan=0.0, posinf=1.0)
+        both = np.pad(change, [(1, 1) if a == axis else (0, 0) for a in range(2)], mode="edge")
+        before, after = np.delete(both, -1, axis), np.delete(both, 0, axis)
+        edge |= np.maximum(before, after) > _JUMP
+        # A silhouette is steep on one side only; the flatter one is the surface itself.
+        slant = np.hypot(slant, np.minimum(before, after) * focal)
     return edge, slant
-
-
-def _smooth(noise: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Mean over 3 x 3 pixels: neighbouring pixels are matched over overlapping windows."""
-    padded = np.pad(noise, 1, mode="wrap")
-    rows = padded[:-2] + padded[1:-1] + padded[2:]
-    return (rows[:, :-2] + rows[:, 1:-1] + rows[:, 2:]) / 9.0

@@ -20,6 +20,7 @@ _TRUNCATION = 3.5  # voxels: less tears floors seen at a slant, more fills in th
 _FARTHEST = 5.0  # metres that are fused
 _BLOCK = 8  # voxels along a block of the field
 _BLOCKS = 8192  # that the field has room for before it grows
+_STRIDE = 4  # pixels between those by which Open3D finds the blocks that a frame touches
 _LEAST_PIECE = 20  # vertices: smaller floating pieces are dropped, as no segment is smaller
 
 
@@ -36,14 +37,10 @@ class Fusion:
     """Truncated signed distance field (Curless and Levoy, SIGGRAPH 1996) of the frames added."""
 
     def __init__(self, voxel_size: float) -> None:
-        real = o3d.core.float32
+        names, types = ("tsdf", "weight", "color"), (o3d.core.float32,) * 3
+        shapes = tuple(o3d.core.SizeVector([n]) for n in (1, 1, 3))
         self._field = o3d.t.geometry.VoxelBlockGrid(
-            ("tsdf", "weight", "color"),
-            (real,) * 3,
-            ((1,), (1,), (3,)),
-            voxel_size,
-            _BLOCK,
-            _BLOCKS,
+            names, types, shapes, voxel_size, _BLOCK, _BLOCKS
         )
 
     def add(
@@ -51,9 +48,11 @@ class Fusion:
         color: NDArray[np.uint8],
         depth: NDArray[np.uint16],
         intrinsics: NDArray[np.float64],
-        camera_to_world: NDArray[np.float64],
+        camera_to_world: NDArray[np.floating],
     ) -> None:
         """Fuse a frame: colour (h, w, 3) and depth (h, w) of one camera, 0 = not measured."""
+        if not depth[::_STRIDE, ::_STRIDE].any():
+            return  # Open3D takes it for an error
         image = o3d.t.geometry.Image(np.ascontiguousarray(depth))
         picture = o3d.t.geometry.Image(np.ascontiguousarray(color))
         k = o3d.core.Tensor.from_numpy(np.asarray(intrinsics, np.float64))
@@ -73,7 +72,7 @@ class Fusion:
         order = np.lexsort(vertices.T)
         place = np.empty(len(order), np.int64)
         place[order] = np.arange(len(order))
-        faces = _sorted_faces(place[found.triangle.indices.numpy()])
+        faces = _sorted_faces(place[found.triangle.indices.numpy()], len(order))
         return Mesh(vertices[order], rgb[order], faces)
 
 
@@ -86,12 +85,12 @@ def coarsen(mesh: Mesh, cell: float) -> Mesh:
     axis = np.abs(normal).argmax(1)
     side = 2 * axis + (normal[np.arange(len(axis)), axis] > 0)
     index = np.floor(mesh.vertices / cell).astype(np.int64)
-    key = np.concatenate([index, side[:, None]], axis=1)
-    _, member, count = np.unique(key, axis=0, return_inverse=True, return_counts=True)
-    member = member.reshape(-1)
+    x, y, z = (index - index.min(0)).T
+    key = np.ravel_multi_index((x, y, z, side), (x.max() + 1, y.max() + 1, z.max() + 1, 6))
+    _, member, count = np.unique(key, return_inverse=True, return_counts=True)
     vertices = _mean_of(mesh.vertices, member, count)
     rgb = np.rint(_mean_of(mesh.rgb, member, count))
-    faces = _sorted_faces(member[mesh.faces])
+    faces = _sorted_faces(member[mesh.faces], len(count))
     return Mesh(vertices.astype(np.float32), rgb.astype(np.uint8), faces)
 
 
@@ -120,13 +119,19 @@ def nearest_thing(
     return np.where(distance <= farthest, thing, -1).astype(np.int32)
 
 
-def _sorted_faces(faces: NDArray[np.integer]) -> NDArray[np.int32]:
+def _sorted_faces(faces: NDArray[np.integer], n_vertices: int) -> NDArray[np.int32]:
     """Faces with three corners, once each, from their lowest corner on, sorted; winding kept."""
-    a, b, c = faces.T
-    faces = faces[(a != b) & (b != c) & (c != a)]
-    first = faces.argmin(1)
-    turned = faces[np.arange(len(faces))[:, None], (first[:, None] + np.arange(3)) % 3]
-    return np.unique(turned, axis=0).astype(np.int32)
+    a, b, c = faces.T.astype(np.int64)
+    whole = (a != b) & (b != c) & (c != a)
+    a, b, c = a[whole], b[whole], c[whole]
+    turn_once, turn_twice = (b < a) & (b < c), (c < a) & (c < b)
+    a, b, c = (
+        np.where(turn_once, second, np.where(turn_twice, third, first))
+        for first, second, third in ((a, b, c), (b, c, a), (c, a, b))
+    )
+    rest, c = np.divmod(np.unique((a * n_vertices + b) * n_vertices + c), n_vertices)
+    a, b = np.divmod(rest, n_vertices)
+    return np.stack([a, b, c], axis=1).astype(np.int32)
 
 
 def _mean_of(
