@@ -1,0 +1,79 @@
+"""Where the weights of a CLIP model lie on this machine, told without loading torch.
+
+`model` is a name of open_clip (`ViT-B-16-quickgelu`) with `pretrained` a tag (`openai`) or a local
+safetensors file, or `local-dir:<folder>`, a folder that holds `open_clip_config.json`,
+`open_clip_model.safetensors` and the merges of its tokenizer if it has its own. Relative paths are
+relative to the checkout, so that a configuration means the same from any working directory.
+"""
+
+import json
+from pathlib import Path
+
+from pipeline.errors import BadInput
+
+CHECKOUT = Path(__file__).resolve().parent.parent
+WEIGHTS = "open_clip_model.safetensors"
+_LOCAL = "local-dir:"
+
+
+def local_folder(model: str) -> Path | None:
+    """The folder of a `local-dir:` model, None for a name of open_clip."""
+    return CHECKOUT / model.removeprefix(_LOCAL) if model.startswith(_LOCAL) else None
+
+
+def local_file(model: str, pretrained: str | None) -> Path | None:
+    """The safetensors file that is to be loaded; None if `pretrained` is a tag to be looked up.
+
+    Raises `BadInput` where nothing, a missing file or a pickle is named.
+    """
+    folder = local_folder(model)
+    if folder:
+        return _existing(folder / WEIGHTS, f"make or copy it there, or change `model: {model}`")
+    if not pretrained:
+        raise BadInput(model, "no weights are named", "give `pretrained` a tag or a file")
+    if Path(pretrained).suffix in (".pt", ".pth", ".bin", ".ckpt", ".npz", ".npy"):
+        raise BadInput(
+            pretrained,
+            "only safetensors are read, because a pickle can run any code",
+            "convert it once on a machine that trusts it and name the .safetensors file",
+        )
+    if Path(pretrained).suffix == ".safetensors":
+        return _existing(CHECKOUT / pretrained, "put it there, or change `pretrained`")
+    return None
+
+
+def config_file(folder: Path) -> Path:
+    """The description of a `local-dir:` model. Raises `BadInput` where it is missing."""
+    return _existing(
+        folder / "open_clip_config.json", "a local-dir: model needs it beside its weights"
+    )
+
+
+def merges_file(folder: Path) -> Path | None:
+    """The byte-pair merges of a `local-dir:` model's own tokenizer; None if it uses open_clip's.
+
+    open_clip would look for a relative `bpe_path` in the working directory, not in the folder.
+    """
+    path = config_file(folder)
+    try:
+        text = json.loads(path.read_text(encoding="utf-8"))["model_cfg"]["text_cfg"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise BadInput(path, "is not a configuration of open_clip", "restore the file") from error
+    name = (text.get("tokenizer_kwargs") or {}).get("bpe_path")
+    return _existing(folder / name, "the tokenizer needs it") if name else None
+
+
+def local_files(model: str, pretrained: str | None) -> list[Path]:
+    """All local files that determine the model, for a key: none of them if the weights are a tag.
+
+    Raises `BadInput` where one of them is missing.
+    """
+    weights, folder = local_file(model, pretrained), local_folder(model)
+    files = [weights, config_file(folder), merges_file(folder)] if folder else [weights]
+    return [path for path in files if path]
+
+
+def _existing(path: Path, remedy: str) -> Path:
+    if not path.is_file():
+        raise BadInput(path, "no such file", remedy)
+    return path

@@ -1,0 +1,220 @@
+"""The embeddings stage: geometry of the grid, files of a scan, and what is refused."""
+
+import time
+from io import BytesIO
+
+import numpy as np
+import pytest
+import tiny_clip
+import torch
+import zarr
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from pipeline import arrays, embeddings, recipes
+from pipeline.errors import BadInput
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    return tiny_clip.write(tmp_path_factory.mktemp("clip"))
+
+
+def params(model, **changes):
+    plain = {"model": model, "pretrained": None, "recipe": "plain", "image_size": None}
+    return plain | {"window": None, "stride": None, "batch": 4} | changes
+
+
+def png(pixels):
+    file = BytesIO()
+    Image.fromarray(pixels).save(file, "png")
+    return file.getvalue()
+
+
+def frames_of(pictures):
+    """A frames entry with these RGB images."""
+    blobs = [png(picture) for picture in pictures]
+    group = zarr.create_group(zarr.storage.MemoryStore())
+    arrays.write(group, "color", np.frombuffer(b"".join(blobs), np.uint8))
+    arrays.write(group, "color_offsets", np.cumsum([0, *map(len, blobs)]).astype(np.int64))
+    high, wide = pictures[0].shape[:2]
+    group.attrs["color_size"] = [wide, high]
+    return group
+
+
+def noise(count, high, wide, seed=0):
+    return np.random.default_rng([seed]).integers(0, 256, (count, high, wide, 3), np.uint8)
+
+
+def run(stage, frames):
+    out = zarr.create_group(zarr.storage.MemoryStore())
+    stage(out, frames=frames)
+    return out
+
+
+# Geometry
+
+
+@given(st.integers(1, 300), st.integers(1, 300), st.integers(1, 40), st.integers(1, 40))
+def test_the_corners_of_image_and_grid_are_one(wide, high, columns, rows):
+    (ax, bx), (ay, by) = embeddings.pixel_to_grid((wide, high), (columns, rows))
+    assert ax * -0.5 + bx == pytest.approx(-0.5)
+    assert ay * -0.5 + by == pytest.approx(-0.5)
+    assert ax * (wide - 0.5) + bx == pytest.approx(columns - 0.5)
+    assert ay * (high - 0.5) + by == pytest.approx(rows - 0.5)
+
+
+@pytest.mark.parametrize(
+    ("size", "grid"), [((64, 48), (6, 8)), ((67, 43), (5, 8)), ((68, 44), (6, 9)), ((3, 2), (1, 1))]
+)
+def test_the_grid_is_the_nearest_number_of_whole_patches(size, grid):
+    assert embeddings.grid_of(size, (8, 8)) == grid
+
+
+@pytest.mark.parametrize(("color_size", "image_size"), [((64, 48), None), ((160, 90), (64, 40))])
+@pytest.mark.parametrize("windows", [(None, None), (32, 16)])
+def test_a_bright_spot_is_found_where_pixel_to_grid_says(
+    model, color_size, image_size, windows, monkeypatch
+):
+    """With a tower that embeds a patch as its brightness, read through the whole stage."""
+    stage = embeddings.Stage(
+        params(model, image_size=image_size, window=windows[0], stride=windows[1])
+    )
+
+    def brightness(visual, pixels, recipe):
+        mean = torch.nn.functional.avg_pool2d(pixels.mean(1, keepdim=True), 8)
+        mean = torch.cat([mean, torch.ones_like(mean)], dim=1)
+        return torch.nn.functional.normalize(mean, dim=1).permute(0, 2, 3, 1).repeat(1, 1, 1, 12)
+
+    monkeypatch.setattr(embeddings, "dense", brightness)
+    wide, high = color_size
+    ratio = [a / b for a, b in zip(color_size, image_size or color_size, strict=True)]
+    spots = [(3, 2), (5, 1), (7, 4)]  # cells (column, row)
+    pictures = np.full((len(spots), high, wide, 3), 40, np.uint8)
+    for picture, (column, row) in zip(pictures, spots, strict=True):
+        left, right = (round(8 * c * ratio[0]) for c in (column, column + 1))
+        top, bottom = (round(8 * r * ratio[1]) for r in (row, row + 1))
+        picture[top:bottom, left:right] = 250
+    out = run(stage, frames_of(pictures))
+    (ax, bx), (ay, by) = out.attrs["pixel_to_grid"]
+    for picture, grid, spot in zip(pictures, out["grid"][:], spots, strict=True):
+        row, column = np.unravel_index(grid[..., 0].argmax(), grid.shape[:2])
+        assert (column, row) == spot
+        v, u = (axis.mean() for axis in np.nonzero(picture[..., 0] == 250))
+        assert ax * u + bx == pytest.approx(column, abs=0.02)
+        assert ay * v + by == pytest.approx(row, abs=0.04)
+
+
+# The entry
+
+
+@pytest.mark.parametrize("windows", [(None, None), (32, 16)])
+def test_a_scan_becomes_one_chunk_a_frame_of_unit_vectors(model, windows):
+    stage = embeddings.Stage(params(model, window=windows[0], stride=windows[1]))
+    grid = run(stage, frames_of(noise(7, 48, 64)))["grid"]
+    assert (grid.shape, grid.dtype) == ((7, 6, 8, 24), np.float16)
+    assert grid.chunks == (1, 6, 8, 24)
+    assert grid.compressors == ()
+    np.testing.assert_allclose(np.linalg.norm(grid[:].astype(float), axis=-1), 1, atol=2e-3)
+
+
+@pytest.mark.parametrize("recipe", ["plain", "value", "naclip"])
+def test_frames_come_out_in_order_as_the_tower_reads_them_alone(model, recipe):
+    pictures = noise(9, 32, 40)
+    grid = run(embeddings.Stage(params(model, recipe=recipe)), frames_of(pictures))["grid"][:]
+    visual = tiny_clip.build().visual
+    mean, std = torch.tensor(tiny_clip.MEAN), torch.tensor(tiny_clip.STD)
+    for picture, found in zip(pictures, grid, strict=True):
+        pixels = ((torch.from_numpy(picture) / 255 - mean) / std).permute(2, 0, 1)[None]
+        alone = recipes.dense(visual, pixels, recipes.RECIPES[recipe])[0]
+        np.testing.assert_allclose(found, alone.numpy(), atol=2e-3)
+
+
+@pytest.mark.parametrize("windows", [(None, None), (32, 16)])
+def test_the_batch_does_not_matter(model, windows):
+    frames = frames_of(noise(5, 48, 64))
+    read = [
+        run(
+            embeddings.Stage(params(model, batch=batch, window=windows[0], stride=windows[1])),
+            frames,
+        )["grid"][:]
+        for batch in (1, 5, 64)
+    ]
+    np.testing.assert_allclose(read[0], read[1], atol=1e-3)
+    np.testing.assert_allclose(read[0], read[2], atol=1e-3)
+
+
+def test_the_same_scan_gives_the_same_bytes(model):
+    stage = embeddings.Stage(params(model, window=32, stride=16))
+    frames = frames_of(noise(6, 48, 64))
+    first, again = (
+        run(stage, frames),
+        run(embeddings.Stage(params(model, window=32, stride=16)), frames),
+    )
+    run(stage, frames_of(noise(3, 40, 40, seed=1)))
+    third = run(stage, frames)
+    assert first["grid"][:].tobytes() == again["grid"][:].tobytes() == third["grid"][:].tobytes()
+
+
+def test_a_scan_of_no_frames_gives_an_empty_grid(model):
+    frames = frames_of(noise(1, 48, 64))
+    del frames["color_offsets"]
+    arrays.write(frames, "color_offsets", np.zeros(1, np.int64))
+    assert run(embeddings.Stage(params(model)), frames)["grid"].shape == (0, 6, 8, 24)
+
+
+def test_memory_holds_a_few_images_and_not_the_scan(model, monkeypatch):
+    decoded, read, waiting = [], [], []
+    decode, read_images = embeddings.decode, embeddings.Stage.read
+
+    def counting_decode(blob, size):
+        decoded.append(1)
+        return decode(blob, size)
+
+    def counting_read(stage, images):
+        time.sleep(0.01)  # time enough for the pool to decode all that it was given
+        waiting.append(len(decoded) - sum(read))
+        read.append(len(images))
+        return read_images(stage, images)
+
+    monkeypatch.setattr(embeddings, "decode", counting_decode)
+    monkeypatch.setattr(embeddings.Stage, "read", counting_read)
+    run(embeddings.Stage(params(model, batch=2)), frames_of(noise(40, 32, 32)))
+    assert sum(read) == len(decoded) == 40
+    assert max(waiting) <= 2 + 2 * 2  # a batch at the tower, two decoded ahead
+
+
+def test_decoding_resizes_with_antialias_and_turns_grey_into_rgb():
+    lines = np.zeros((64, 64), np.uint8)
+    lines[:, ::2] = 200
+    small = embeddings.decode(png(lines), (16, 16))
+    assert small.shape == (16, 16, 3)
+    assert np.ptp(small[2:-2, 2:-2]) <= 4  # bare sampling would give 0 or 200
+    assert small[8, 8] == pytest.approx(100, abs=4)
+
+
+# What is refused
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"recipe": "magic"}, "there is no recipe magic; take one of plain, value, naclip"),
+        ({"window": 32}, "go together"),
+        ({"window": 32, "stride": 40}, "leave gaps"),
+        ({"window": 32, "stride": 12}, "do not fall on patches"),
+    ],
+)
+def test_settings_that_cannot_work_are_refused(model, changes, sentence):
+    with pytest.raises(BadInput, match=sentence):
+        embeddings.Stage(params(model, **changes))
+
+
+@pytest.mark.parametrize("recipe", ["value", "naclip"])
+def test_a_tower_with_another_kind_of_block_is_read_plain_only(tmp_path, recipe):
+    model = tiny_clip.write(tmp_path, qk_norm=True, block_type="custom")
+    with pytest.raises(BadInput, match="set `recipe: plain`"):
+        embeddings.Stage(params(model, recipe=recipe))
+    stage = embeddings.Stage(params(model))
+    assert run(stage, frames_of(noise(1, 32, 32)))["grid"].shape == (1, 4, 4, 24)

@@ -1,0 +1,235 @@
+"""Pseudo-labels: the scene's tags bind, and each switch does what it says."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import zarr
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from pipeline import arrays, pseudo_labels
+
+
+def scene(seed=0, voxels=500, width=16, classes=6, absent=(1, 4), parts=20):
+    """targets, text, tags and voxels of a scan of 1.5 times as many voxels as are seen."""
+    rng = np.random.default_rng([seed])
+    text = rng.normal(size=(classes, width)).astype(np.float32)
+    text /= np.linalg.norm(text, axis=1, keepdims=True)
+    feature = rng.normal(size=(voxels, width)).astype(np.float16)
+    seen = np.sort(rng.choice(voxels + voxels // 2, voxels, replace=False)).astype(np.uint32)
+    segment = rng.integers(-1, parts, voxels + voxels // 2).astype(np.int32)
+    present = np.ones(classes, bool)
+    present[list(absent)] = False
+    entries = {
+        "targets": {"voxel": seen, "feature": feature, "views": np.ones(voxels, np.uint16)},
+        "text": {"embedding": text},
+        "tags": {"present": present},
+        "voxels": {"voxel_segment": segment},
+    }
+    groups = {}
+    for name, content in entries.items():
+        groups[name] = zarr.create_group(zarr.storage.MemoryStore())
+        for array, data in content.items():
+            arrays.write(groups[name], array, data, chunk=64)
+    return groups
+
+
+def run(groups, **params):
+    out = zarr.create_group(zarr.storage.MemoryStore())
+    pseudo_labels.Stage({"temperature": 0.05} | params)(out, **groups)
+    return {name: out[name][:] for name in ("open", "label", "confidence")}, out
+
+
+def cosines(groups):
+    feature = groups["targets"]["feature"][:].astype(np.float64)
+    feature /= np.linalg.norm(feature, axis=1, keepdims=True)
+    return feature @ groups["text"]["embedding"][:].T
+
+
+def test_labels_are_the_best_of_the_scene_and_confidence_its_softmax():
+    groups = scene()
+    made, out = run(groups)
+    scores, present = cosines(groups), groups["tags"]["present"][:]
+    assert [made[name].dtype for name in made] == [np.int16, np.int16, np.float16]
+    np.testing.assert_array_equal(made["open"], scores.argmax(1))
+    np.testing.assert_array_equal(made["label"], np.where(present, scores, -9).argmax(1))
+    assert (made["open"] != made["label"]).any()
+    weight = np.exp(scores / 0.05) * present
+    best = weight.max(1) / weight.sum(1)
+    np.testing.assert_allclose(made["confidence"], best, rtol=2e-3)
+    assert out.attrs["temperature"] == 0.05
+
+
+@settings(deadline=None, max_examples=30)
+@given(
+    st.integers(0, 99),
+    st.sets(st.integers(0, 5)),
+    st.floats(0.01, 1),
+    st.booleans(),
+    st.floats(0.05, 1),
+    st.booleans(),
+)
+def test_a_label_is_always_among_the_tags(seed, absent, temperature, normalise, share, vote):
+    groups = scene(seed, voxels=60, absent=tuple(absent))
+    made, _ = run(
+        groups,
+        temperature=temperature,
+        normalise=normalise,
+        keep_share=share,
+        superpoint_vote=vote,
+    )
+    label, confidence = made["label"], made["confidence"].astype(float)
+    assert set(label[label >= 0].tolist()).isdisjoint(absent)
+    assert ((confidence > 0) <= (label >= 0)).all()
+    assert ((confidence >= 0) & (confidence <= 1)).all()
+    if len(absent) == 6:
+        assert (label == -1).all()
+    else:
+        assert (label >= 0).any()
+    if share == 1 and len(absent) < 6:
+        assert (label >= 0).all()
+    if not absent and share == 1 and not vote:
+        np.testing.assert_array_equal(label, made["open"])
+
+
+def test_a_scene_without_tags_is_not_labelled_and_its_open_labels_stand():
+    made, _ = run(scene(absent=range(6)))
+    assert (made["label"] == -1).all()
+    assert (made["confidence"] == 0).all()
+    assert len(np.unique(made["open"])) == 6
+
+
+def test_a_scene_with_one_tag_is_that_class_for_sure():
+    made, _ = run(scene(absent=(0, 1, 2, 4, 5)))
+    assert (made["label"] == 3).all()
+    assert (made["confidence"] == 1).all()
+
+
+def test_the_size_of_the_blocks_does_not_matter(monkeypatch):
+    groups = scene()
+    whole, _ = run(groups, superpoint_vote=True, keep_share=0.5)
+    monkeypatch.setattr(pseudo_labels, "_ROWS", 77)
+    blocks, _ = run(groups, superpoint_vote=True, keep_share=0.5)
+    for name, array in whole.items():
+        np.testing.assert_array_equal(array, blocks[name])
+
+
+def test_normalising_makes_the_length_of_a_feature_irrelevant():
+    feature = np.random.default_rng([1]).normal(size=(20, 8)).astype(np.float32)
+    text = np.eye(3, 8, dtype=np.float32)
+    cosine = pseudo_labels.similarity(feature, text, normalise=True)
+    np.testing.assert_allclose(pseudo_labels.similarity(7 * feature, text, True), cosine, rtol=1e-5)
+    np.testing.assert_allclose(
+        pseudo_labels.similarity(feature, text, False),
+        cosine * np.linalg.norm(feature, axis=1, keepdims=True),
+        rtol=1e-5,
+    )
+    assert not pseudo_labels.similarity(0 * feature, text, True).any()
+
+
+def test_a_lower_temperature_is_surer():
+    groups = scene()
+    sure = [
+        run(groups, temperature=t)[0]["confidence"].astype(float).mean() for t in (1, 0.1, 0.01)
+    ]
+    assert sure[0] < sure[1] < sure[2]
+
+
+# Majority in over-segments
+
+
+def test_an_over_segment_takes_its_most_frequent_label():
+    label = np.array([2, 2, 1, 0, 0, 1, 3, 1, -1], np.int16)
+    segment = np.array([7, 7, 7, -1, -1, 4, 4, -1, 7], np.int32)
+    voted = pseudo_labels.majority(label, segment, 5)
+    assert voted.tolist() == [2, 2, 2, 0, 0, 1, 1, 1, -1]
+    assert voted.dtype == np.int16
+
+
+@given(
+    st.integers(1, 40).flatmap(
+        lambda n: st.tuples(
+            hnp.arrays(np.int16, n, elements=st.integers(-1, 4)),
+            hnp.arrays(np.int32, n, elements=st.integers(-1, 5)),
+        )
+    )
+)
+def test_after_the_vote_an_over_segment_has_one_label_and_it_had_no_rival(labels):
+    label, segment = labels
+    voted = pseudo_labels.majority(label, segment, 5)
+    np.testing.assert_array_equal(voted[segment < 0], label[segment < 0])
+    np.testing.assert_array_equal(voted < 0, label < 0)
+    for name in np.unique(segment[segment >= 0]):
+        inside = (segment == name) & (label >= 0)
+        if inside.any():
+            (winner,) = np.unique(voted[inside])
+            counts = np.bincount(label[inside], minlength=5)
+            assert counts[winner] == counts.max()
+
+
+def test_the_vote_uses_the_segments_of_the_seen_voxels_and_renews_the_confidence():
+    groups = scene(parts=4)
+    before, _ = run(groups)
+    after, _ = run(groups, superpoint_vote=True)
+    segment = groups["voxels"]["voxel_segment"][:][groups["targets"]["voxel"][:]]
+    for name in range(4):
+        assert len(np.unique(after["label"][segment == name])) == 1
+    np.testing.assert_array_equal(after["label"][segment < 0], before["label"][segment < 0])
+    weight = np.exp(cosines(groups) / 0.05) * groups["tags"]["present"][:]
+    own = weight[np.arange(len(weight)), after["label"]] / weight.sum(1)
+    assert (after["label"] != before["label"]).any()
+    np.testing.assert_allclose(after["confidence"].astype(float), own, rtol=2e-3, atol=1e-6)
+
+
+# The most confident of each class
+
+
+def test_the_most_confident_of_each_class_are_kept():
+    label = np.array([0, 0, 0, 0, 1, 1, 2, -1], np.int16)
+    confidence = np.array([0.1, 0.4, 0.3, 0.2, 0.05, 0.9, 0.01, 1])
+    assert pseudo_labels.keep_confident(label, confidence, 0.5).tolist() == [
+        *(-1, 0, 0, -1),
+        *(-1, 1),
+        2,
+        -1,
+    ]
+
+
+@given(
+    st.integers(1, 60).flatmap(
+        lambda n: st.tuples(
+            hnp.arrays(np.int16, n, elements=st.integers(-1, 4)),
+            hnp.arrays(np.float16, n, elements=st.floats(0, 1, width=16)),
+        )
+    ),
+    st.floats(0.01, 1),
+)
+def test_each_class_keeps_its_share_and_nothing_surer_is_dropped(scan, share):
+    label, confidence = scan
+    kept = pseudo_labels.keep_confident(label, confidence, share)
+    np.testing.assert_array_equal(kept[kept >= 0], label[kept >= 0])
+    for name in np.unique(label[label >= 0]):
+        members, stays = label == name, kept == name
+        assert stays.sum() == np.ceil(share * members.sum())
+        dropped = members & ~stays
+        if dropped.any():
+            assert confidence[stays].min() >= confidence[dropped].max()
+    if share == 1:
+        np.testing.assert_array_equal(kept, label)
+
+
+# The border of the module
+
+
+def test_the_stage_needs_neither_torch_nor_open_clip():
+    code = "import sys, pipeline.pseudo_labels; print({'torch', 'open_clip'} & set(sys.modules))"
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ran.stdout.strip() == "set()"
+
+
+def test_an_unknown_setting_is_an_error():
+    with pytest.raises(TypeError, match="superpoints"):
+        pseudo_labels.Stage({"temperature": 0.05, "superpoints": True})

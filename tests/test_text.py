@@ -1,0 +1,112 @@
+"""The text stage: prompt ensembles, and texts asked for one by one."""
+
+import numpy as np
+import open_clip
+import pytest
+import tiny_clip
+import torch
+import zarr
+
+from pipeline import clip, text
+from pipeline.errors import BadInput
+
+CLASSES = [
+    {"name": "chair", "prompts": ["chair", "seat"]},
+    {"name": "table", "prompts": ["table"]},
+    {"name": "other", "prompts": ["thing", "object", "stuff"]},
+]
+TEMPLATES = ["a photo of a {}", "a {} in a room"]
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    return tiny_clip.write(tmp_path_factory.mktemp("clip"))
+
+
+def params(model, **changes):
+    plain = {"model": model, "pretrained": None, "classes": CLASSES, "templates": TEMPLATES}
+    return plain | changes
+
+
+def run(params):
+    out = zarr.create_group(zarr.storage.MemoryStore())
+    text.Stage(params)(out)
+    return out
+
+
+def test_a_class_is_the_normalised_mean_of_its_words_in_all_templates(model):
+    out = run(params(model))
+    embedding = out["embedding"][:]
+    assert (embedding.shape, embedding.dtype) == ((3, 24), np.float32)
+    tower = clip.load_text_tower(model, None)
+    for row, entry in zip(embedding, CLASSES, strict=True):
+        prompts = [t.format(word) for word in entry["prompts"] for t in TEMPLATES]
+        singles = np.concatenate([tower.embed([prompt]) for prompt in prompts])
+        np.testing.assert_allclose(np.linalg.norm(singles, axis=1), 1, rtol=1e-5)
+        mean = singles.mean(axis=0)
+        np.testing.assert_allclose(row, mean / np.linalg.norm(mean), rtol=1e-4, atol=1e-5)
+
+
+def test_the_entry_says_what_it_was_made_of(model):
+    attrs = dict(run(params(model)).attrs)
+    assert attrs["classes"] == ["chair", "table", "other"]
+    assert attrs["prompts"] == [["chair", "seat"], ["table"], ["thing", "object", "stuff"]]
+    assert attrs["templates"] == TEMPLATES
+    assert attrs["logit_scale"] == pytest.approx(float(tiny_clip.build().logit_scale.exp()))
+
+
+def test_a_single_word_without_a_sentence_is_that_word_embedded(model):
+    one = params(model, classes=CLASSES[1:2], templates=["{}"])
+    np.testing.assert_allclose(
+        run(one)["embedding"][:], clip.load_text_tower(model, None).embed(["table"]), atol=1e-6
+    )
+
+
+def test_the_tokenizer_is_the_model_s_own_wherever_one_stands(model, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)  # bpe_path of the configuration is relative to its own folder
+    tower = clip.load_text_tower(model, None)
+    chair = 512 + tiny_clip.MERGES.index("chai r</w>")
+    end = tiny_clip.VOCABULARY - 1
+    tokens = torch.zeros(1, 12, dtype=torch.long)
+    tokens[0, :3] = torch.tensor([end - 1, chair, end])
+    expected = tiny_clip.build().encode_text(tokens, normalize=True)
+    np.testing.assert_allclose(tower.embed(["chair"]), expected.numpy(), atol=1e-5)
+
+
+def test_many_texts_are_embedded_as_each_alone(model):
+    tower = clip.load_text_tower(model, None)
+    texts = [f"table {i}" for i in range(300)]
+    together = tower.embed(texts)
+    assert together.shape == (300, 24)
+    for i in (0, 255, 256, 299):
+        np.testing.assert_allclose(together[i], tower.embed([texts[i]])[0], atol=1e-5)
+
+
+def test_a_text_beyond_the_context_is_cut_off(model):
+    tower = clip.load_text_tower(model, None)
+    long = "table " * 50
+    assert np.isfinite(tower.embed([long])).all()
+    np.testing.assert_allclose(tower.embed([long]), tower.embed([long + "chair"]), atol=1e-6)
+
+
+def test_open_clip_s_own_tokenizer_serves_a_model_of_its_own(tmp_path, monkeypatch):
+    whole = open_clip.create_model("ViT-S-32-alt")
+    device = torch.device("cpu")
+    monkeypatch.setattr(clip, "_load", lambda model, pretrained: (whole.eval(), device))
+    tower = clip.load_text_tower("ViT-S-32-alt", "any")
+    tokens = open_clip.get_tokenizer("ViT-S-32-alt")(["a photo of a sofa"])
+    expected = whole.encode_text(tokens, normalize=True).detach().numpy()
+    np.testing.assert_allclose(tower.embed(["a photo of a sofa"]), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"templates": ["a photo of a {}", "a room"]}, "`a room` has no place for a word"),
+        ({"templates": []}, "no templates"),
+        ({"classes": [{"name": "sofa", "prompts": []}]}, "the class sofa has no prompts"),
+    ],
+)
+def test_words_that_would_make_classes_alike_are_refused(model, changes, sentence):
+    with pytest.raises(BadInput, match=sentence):
+        text.Stage(params(model, **changes))
