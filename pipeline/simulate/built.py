@@ -143,9 +143,9 @@ def bathtub(rng: np.random.Generator) -> Item:
     return Item(Thing("bathtub", 36, f"procedural:bathtub-{rng.integers(10**6)}"), join(parts))
 
 
-def window(rng: np.random.Generator) -> Item:
+def window(rng: np.random.Generator, tallest: float) -> Item:
     """A window of one to three panes with a sill and the outdoors behind them."""
-    w, h = rng.uniform(0.8, 2.0), rng.uniform(0.9, 1.5)
+    w, h = rng.uniform(0.8, 2.0), min(rng.uniform(0.9, 1.5), tallest)
     white = rng.uniform() < 0.6
     frame = plain(hsv(0, 0, 0.95) if white else wood_color(rng))
     rail, x, y = 0.055, w / 2, 0.03

@@ -23,6 +23,7 @@ SPLITS = ("clip", "train", "heldout")
 # Of every 20 models of a role 8 go to the CLIP, 7 to training, 5 to the held-out rooms, spread so
 # that 3 models already give one to each.
 _PATTERN = (0, 1, 2, 0, 1, 0, 2, 1, 0, 1, 2, 0, 1, 0, 2, 1, 0, 1, 0, 2)
+_LARGEST = 3_000_000  # bytes of an OBJ file; larger ones (a few plants) take a second to read
 _PROPERTIES = "PluginFurnitureCatalog.properties"
 
 
@@ -68,7 +69,7 @@ class Catalogue:
     def shape(self, model: Model) -> Shape | None:
         """The model's mesh: centred in x and y, foot at z = 0, front towards -y, in metres.
 
-        None where the model cannot be used (damaged or far too many faces).
+        None where the model cannot be read.
         """
         if model.id not in self._shapes:
             with zipfile.ZipFile(model.file) as archive:
@@ -82,13 +83,15 @@ class Catalogue:
 def _read_properties(file: Path) -> list[Model]:
     with zipfile.ZipFile(file) as archive:
         text = archive.read(_PROPERTIES).decode("iso-8859-1")
+        sizes = {info.filename: info.file_size for info in archive.infolist()}
     fields: dict[int, dict[str, str]] = defaultdict(dict)
     for match in re.finditer(r"^(\w+)#(\d+)=(.*)$", text, re.MULTILINE):
         fields[int(match[2])][match[1]] = match[3].strip()
     models = []
     for field in fields.values():
         kind = kind_of(field["id"], field["name"], field["category"])
-        if kind is None:
+        member = field["model"].lstrip("/")
+        if kind is None or sizes.get(member, _LARGEST) >= _LARGEST:
             continue
         numbers = field.get("modelRotation", "1 0 0 0 1 0 0 0 1").split()
         models.append(
@@ -96,7 +99,7 @@ def _read_properties(file: Path) -> list[Model]:
                 id=field["id"],
                 kind=kind,
                 file=file,
-                member=field["model"].lstrip("/"),
+                member=member,
                 size=tuple(float(field[side]) / 100 for side in ("width", "depth", "height")),  # type: ignore[arg-type]
                 elevation=float(field.get("elevation", 0)) / 100,
                 rotation=np.array(numbers, np.float64).reshape(3, 3),

@@ -7,15 +7,16 @@ from numpy.typing import NDArray
 
 from pipeline.simulate.catalogue import Catalogue, Model
 from pipeline.simulate.models import GLASS
-from pipeline.simulate.patterns import any_color, outdoors, wood_color
+from pipeline.simulate.patterns import hsv, outdoors, wood_color
 from pipeline.simulate.primitives import quad
 from pipeline.simulate.world import Material, Shape, Thing, join
 
+# Roles whose models are tinted now and then, and with what.
 _WOODEN = {"dining table", "coffee table", "desk", "bookshelf", "cabinet", "wardrobe", "dresser"}
-_WOODEN |= {"night stand", "tv stand", "bench", "chair", "small chair", "stool", "counter"}
-_SOFT = {"sofa", "corner sofa", "armchair", "office chair", "chair", "small chair", "bed", "rug"}
-_PAINTED = {"lower cabinet", "wall cabinet", "high cabinet", "refrigerator", "door", "trash can"}
-_PAINTED |= {"small bed", "floor thing", "table thing", "table lamp", "wardrobe", "cabinet"}
+_WOODEN |= {"night stand", "tv stand", "bench", "stool", "counter", "lower cabinet"}
+_CLOTHED = {"sofa", "corner sofa", "armchair", "office chair", "bed", "small bed", "rug"}
+_PAINTED = {"door", "high cabinet", "wall cabinet", "trash can", "floor thing", "table lamp"}
+_EITHER = {"chair", "small chair"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,13 +57,26 @@ def _varied(model: Model, shape: Shape, role: str, rng: np.random.Generator) -> 
     """The model a little larger or smaller and, where the role allows, in another colour."""
     vertices = shape.vertices * rng.uniform(0.94, 1.06, 3).astype(np.float32)
     materials = shape.materials
-    if rng.uniform() < 0.6 and (role in _WOODEN or role in _SOFT or role in _PAINTED):
-        wooden = role in _WOODEN and (role not in _SOFT or rng.uniform() < 0.5)
-        tint = wood_color(rng) if wooden else any_color(rng)
+    tint = _tint(role, rng)
+    if tint is not None and rng.uniform() < 0.5:
         materials = tuple(_tinted(material, tint) for material in materials)
     thing = Thing(model.kind.name, model.kind.nyu40, model.id)
     varied = Shape(vertices, shape.faces, shape.uv, shape.material, materials)
     return Item(thing, varied, model.elevation)
+
+
+def _tint(role: str, rng: np.random.Generator) -> NDArray[np.float64] | None:
+    """A colour that things of this role may have; None where they stay as they are."""
+    wooden = rng.uniform() < 0.5
+    if role in _WOODEN or (role in _EITHER and wooden):
+        return wood_color(rng)
+    if role in _CLOTHED or role in _EITHER:
+        return hsv(rng.uniform(), rng.uniform(0.05, 0.65), rng.uniform(0.3, 0.95))
+    if role in _PAINTED:
+        if wooden:
+            return wood_color(rng)
+        return hsv(rng.uniform(), rng.choice([0.03, 0.15, 0.5]), rng.uniform(0.6, 0.95))
+    return None
 
 
 def _tinted(material: Material, tint: NDArray[np.float64]) -> Material:

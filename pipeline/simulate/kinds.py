@@ -2,7 +2,8 @@
 and the role it plays in a room.
 
 Names are those of the catalogue; an item `#name` means the one model with that id, and goes
-first. What is not listed (vehicles, trees, sockets, animals, cutlery) does not belong in a room.
+first. What is not listed (vehicles, trees, sockets, animals, cutlery) does not belong in a room;
+what the catalogue files under the exterior does only where it is listed by id.
 """
 
 from dataclasses import dataclass
@@ -11,27 +12,26 @@ _TABLE = """
 bed               |  4 | bed           | Bed; Iron bed; Captain's bed; Hospital bed; Day bed; Futon; #bedWithTexture
 kid's bed         |  4 | small bed     | Child bed; Bunk bed; Mezzanine bed
 crib              |  4 | small bed     | Crib; Baby bed
-chair             |  5 | chair         | Chair; Chair with cushion; Folding chair; Oak chair; Osaka chair; Plastic chair; Cafe chair; Teck chair
+chair             |  5 | chair         | Chair; Chair with cushion; Folding chair; Oak chair; Osaka chair; Plastic chair; #cafe-chair; #silla_teca
 chair             |  5 | small chair   | Child chair; Children chair; Ryokan chair
-office chair      |  5 | office chair  | #office-chair; #office_chair; #kids_desk_chair; #armchair@Blend Swap CC-0; Class seat; Wheelchair
-armchair          |  5 | armchair      | Armchair; Modern armchair; Winchester armchair; Rattan armchair; Armchair ottoman; Puff
+office chair      |  5 | office chair  | #office-chair; #office_chair; #kids_desk_chair; #armchair@Blend Swap CC-0; Class seat
+armchair          |  5 | armchair      | Armchair; Modern armchair; Winchester armchair; #rattanArmchair; #ext_chair; Armchair ottoman; Puff
 stool             | 40 | stool         | Stool; Bar stool; Bar chair
-couch             |  6 | sofa          | Sofa; Couch; Burlap sofa; Clear sofa; Futon couch; Sofa 2 seats; Sofa 3 seats; Winchester sofa; Rattan sofa; Convertible sofa BZ
+couch             |  6 | sofa          | Sofa; Couch; Burlap sofa; Clear sofa; Futon couch; Sofa 2 seats; Sofa 3 seats; Winchester sofa; #rattanSofa; Convertible sofa BZ
 couch             |  6 | corner sofa   | Corner sofa; #couch2
-table             |  7 | dining table  | Table; Black table; Glass table; Oak table; Round table; Table on trestles; Table with tablecloth; Folding table; Wooden alder table; Wooden table; Wooden teak table; Cafe table
-coffee table      |  7 | coffee table  | Coffee table; Rattan table; #living_room_table; #ext_table; Children table
+table             |  7 | dining table  | Table; Black table; Glass table; Oak table; Round table; Table on trestles; Table with tablecloth; Folding table; Wooden alder table; Wooden table; Wooden teak table; #cafe-table
+coffee table      |  7 | coffee table  | Coffee table; #rattanTable; #living_room_table; Children table
 desk              | 14 | desk          | Desk; Desk table; Wooden desk; Technical table; #desk_table; #glass_table_office
-bookshelf         | 10 | bookshelf     | Bookcase; Full bookcase; Shelves; Vertical shelves; #office_furniture1; #dining_room
-cabinet           |  3 | cabinet       | Cupboard; Filing cabinet; Chest; Safe; Locked locker; #office_box; #box_room; Television cabinet; Dresser with drawers
+bookshelf         | 10 | bookshelf     | #bookcase@Blend Swap CC-BY; Full bookcase; #kids_shelves; #utility-shelving; Vertical shelves; #dining_room
+cabinet           |  3 | cabinet       | Cupboard; Filing cabinet; Chest; Safe; #office_furniture1; #shelves; #office_box; #box_room; Television cabinet; Dresser with drawers; #bookcase@Blend Swap CC-0
 wardrobe          |  3 | wardrobe      | Wardrobe
 kitchen cabinet   |  3 | lower cabinet | Lower cabinet; Drawers cabinet; Small lower cabinet
 kitchen cabinet   |  3 | high cabinet  | High cabinet
 kitchen cabinet   |  3 | wall cabinet  | Upper cabinet; Small upper cabinet; Glass door cabinet; Upper shelves cabinet
 counter           | 12 | counter       | Island; Island extension
-refrigerator      | 24 | refrigerator  | Fridge; Large fridge; Refrigerator; Chest freezer
+refrigerator      | 24 | refrigerator  | Fridge; Large fridge; Refrigerator
 sink              | 34 | sink          | Washbasin; Small lavatory
-sink              | 34 | kitchen sink  | Sink; Sink cabinet
-toilet            | 33 | toilet        | Toilets unit; Bidet; Urinal
+toilet            | 33 | toilet        | Toilets unit
 bathtub           | 36 | bathtub       | Bath; Corner bathtub; Island bath
 door              |  8 | door          | Door; Double door; Double door with panes; Exterior door; Glass door; Screen door
 window            |  9 | window        | Double French window 3 panes; Double French window small panes; Double arched window; Double window 3 panes; Double window 4 panes; Double window with large pane; Double-hung window; Sliding window; Turn window
@@ -46,7 +46,7 @@ piano             | 39 | other         | Upright piano
 radiator          | 39 | radiator      | Radiator
 fireplace         | 39 | other         | Fireplace
 washing machine   | 39 | appliance     | Clothes washing machine; Washing machine; Dryer machine
-stove             | 39 | appliance     | Large stove; Propane stove; Double oven
+stove             | 39 | stove         | Large stove; Propane stove; Double oven
 trash can         | 39 | trash can     | Dustbin; Bullet trash can; Residential trashcan; Recycling bin
 clothes rack      | 39 | other         | Clothes rack; Clothes horse; Screen
 water cooler      | 39 | other         | Water cooler; Indoor bike; Table football; Football table
@@ -116,8 +116,8 @@ def kind_of(model_id: str, name: str, category: str) -> Kind | None:
 
     `model_id` is "catalogue#model"; `name` and `category` are the catalogue's.
     """
-    if category in ("Vehicles", "Staircases"):
-        return None
     catalogue, short = model_id.split("#")
-    keys = (f"#{short}@{catalogue}", f"#{short}", name)
+    keys = [f"#{short}@{catalogue}", f"#{short}"]
+    if category not in ("Exterior", "Vehicles", "Staircases"):
+        keys.append(name)
     return next((_KINDS[key] for key in keys if key in _KINDS), None)

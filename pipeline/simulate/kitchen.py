@@ -46,7 +46,7 @@ def _build_run(
         f.layout.put(item, spot, wall.turn)
         at += float(item.size[0])
     width = at - start
-    middle = wall.start + wall.along * (start + width / 2) + wall.normal * (depth / 2 + 0.005)
+    middle = wall.start + wall.along * (start + width / 2) + wall.normal * (depth / 2 + 0.012)
     top = f.layout.put(
         built.worktop_run(width, depth + 0.02, patterns.worktop(f.rng)), middle, wall.turn, height
     )

@@ -131,7 +131,7 @@ class Layout:
         walls: Sequence[Wall] = (),
         z: float = 0.0,
         gap: float = 0.01,
-        tries: int = 25,
+        tries: int = 60,
     ) -> Placed | None:
         """The item with its back to one of the walls (all by default), at a random free spot."""
         width, depth, _ = item.size
@@ -151,7 +151,7 @@ class Layout:
         self, item: Item, rng: np.random.Generator, z: float = 0.0, margin: float = 0.0
     ) -> Placed | None:
         """The item at a random free spot, turned at random, `margin` metres from other things."""
-        for _ in range(25):
+        for _ in range(40):
             turn = rng.uniform(0, 2 * np.pi)
             spot = rng.uniform(self._low, self._high)
             wide = footprint(item.size + 2 * margin, spot, turn)

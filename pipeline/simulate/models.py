@@ -11,7 +11,6 @@ from trimesh.resolvers import ZipResolver
 
 from pipeline.simulate.world import Material, Shape, join
 
-_TOO_MANY_FACES = 60_000
 _ENOUGH_FACES = 5_000
 _TEXTURE_SIDE = 256
 GLASS = Material(np.array([0.75, 0.82, 0.85], np.float32))  # of every model: known by identity
@@ -26,7 +25,7 @@ def read_obj(
     """The OBJ `member` of `content` (name to bytes, with its MTL and textures) as a shape.
 
     `size` is width, depth, height in metres, `rotation` (3, 3) turns the OBJ's axes (y up, front
-    along +z) first. None where the model has too many faces or cannot be read.
+    along +z) first. None where the model cannot be read.
     """
     files = {name: io.BytesIO(data) for name, data in content.items() if data}
     resolver = ZipResolver(files, namespace=member.rsplit("/", 1)[0])
@@ -37,7 +36,7 @@ def read_obj(
         shapes = [_part(mesh) for mesh in scene.geometry.values() if len(mesh.faces)]
     except (ValueError, KeyError, IndexError, OSError):
         return None
-    if not shapes or sum(len(shape.faces) for shape in shapes) > _TOO_MANY_FACES:
+    if not shapes:
         return None
     whole = join(shapes)
     x, y, z = (whole.vertices.astype(np.float64) @ rotation.T).T
@@ -97,7 +96,7 @@ def with_fewer_faces(shape: Shape, target: int) -> Shape:
     extent = float(np.ptp(shape.vertices, axis=0).max())
     cells = 256.0
     result = shape
-    while len(result.faces) > target and cells > 16:
+    while len(result.faces) > target and cells > 24:
         result = _clustered(shape, extent / cells)
         cells /= 1.25
     return result

@@ -59,13 +59,13 @@ def planks(rng: np.random.Generator) -> Picture:
 
 def tiles(rng: np.random.Generator) -> Picture:
     """Square tiles with joints, in one colour, as a chequerboard or speckled."""
-    count = int(rng.choice([2, 4, 6]))
+    count = int(rng.choice([3, 4, 6, 8]))
     one = hsv(rng.uniform(), rng.uniform(0, 0.3), rng.uniform(0.5, 0.95))
     two = one if rng.uniform() < 0.6 else hsv(rng.uniform(), rng.uniform(0, 0.4), rng.uniform())
     v, u = np.mgrid[0:_SIDE, 0:_SIDE] * count / _SIDE
     odd = (u.astype(int) + v.astype(int)) % 2 == 1
     color = np.where(odd[..., None], two, one) * (0.93 + 0.12 * noise(rng, 32))[..., None]
-    joint = (u % 1 < 0.02 * count) | (v % 1 < 0.02 * count)
+    joint = (u % 1 < 0.012 * count) | (v % 1 < 0.012 * count)
     return picture(np.where(joint[..., None], rng.uniform(0.3, 0.9), color))
 
 
@@ -78,13 +78,14 @@ def carpet(rng: np.random.Generator) -> Picture:
 
 def plaster(rng: np.random.Generator) -> Picture:
     """A painted wall, almost even."""
-    color = hsv(rng.uniform(), rng.uniform(0, 0.35), rng.uniform(0.65, 0.97))
+    strong = 0.4 if rng.uniform() < 0.25 else 0.15
+    color = hsv(rng.uniform(), rng.uniform(0, strong), rng.uniform(0.65, 0.97))
     return picture(color * (0.95 + 0.05 * noise(rng, 8) + 0.03 * noise(rng, 64))[..., None])
 
 
 def stripes(rng: np.random.Generator) -> Picture:
     """Upright stripes of two colours."""
-    one = hsv(rng.uniform(), rng.uniform(0.05, 0.5), rng.uniform(0.5, 0.95))
+    one = hsv(rng.uniform(), rng.uniform(0.05, 0.4), rng.uniform(0.55, 0.95))
     two = one * rng.uniform(0.7, 0.95)
     wave = np.sin(np.arange(_SIDE) * 2 * np.pi * rng.integers(2, 9) / _SIDE)
     line = np.where(wave[:, None] > rng.uniform(-0.6, 0.6), one, two)

@@ -64,7 +64,9 @@ def kitchen_room(f: Furnisher) -> None:
     """A run of cabinets, a refrigerator, a stove, an island or a table with chairs."""
     kitchen.kitchen_run(f, int(f.rng.integers(3, 6)))
     kitchen.refrigerator(f)
-    f.stand("appliance", 0.8)
+    f.stand("stove")
+    if f.chance(0.4):
+        f.stand("appliance")
     if f.chance(0.6):
         f.stand("high cabinet")
     if f.chance(0.5):
@@ -148,15 +150,16 @@ def storage(f: Furnisher) -> None:
     f.scatter("trash can", 1)
 
 
-# Name, plan, shortest and longest side in metres, chance of curtains, tiled floor.
+# Name, plan, shortest and longest side in metres, chance of curtains, least sill of the windows in
+# metres (above worktops), tiled floor.
 Plan = Callable[[Furnisher], None]
-PLANS: tuple[tuple[str, Plan, float, float, float, bool], ...] = (
-    ("bedroom", bedroom, 3.6, 5.2, 0.85, False),
-    ("kitchen", kitchen_room, 3.4, 5.0, 0.4, True),
-    ("living room", living_room, 4.2, 6.0, 0.8, False),
-    ("bathroom", bathroom, 2.8, 3.8, 0.3, True),
-    ("office", office, 4.0, 5.6, 0.5, False),
-    ("studio", studio, 5.0, 6.5, 0.8, False),
-    ("classroom", classroom, 4.8, 6.5, 0.4, False),
-    ("storage", storage, 3.8, 5.2, 0.2, False),
+PLANS: tuple[tuple[str, Plan, float, float, float, float, bool], ...] = (
+    ("bedroom", bedroom, 3.6, 5.2, 0.85, 0.0, False),
+    ("kitchen", kitchen_room, 3.4, 5.0, 0.4, 1.15, True),
+    ("living room", living_room, 4.2, 6.0, 0.8, 0.0, False),
+    ("bathroom", bathroom, 2.8, 3.8, 0.3, 1.2, True),
+    ("office", office, 4.0, 5.6, 0.5, 0.7, False),
+    ("studio", studio, 5.0, 6.5, 0.8, 0.0, False),
+    ("classroom", classroom, 4.8, 6.5, 0.4, 0.7, False),
+    ("storage", storage, 3.8, 5.2, 0.2, 0.9, False),
 )

@@ -18,13 +18,13 @@ def build_room(seed: int, catalogue: Catalogue, split: str) -> World:
     row hold all types. What is made here (walls, pictures, curtains) also differs by split.
     """
     rng = np.random.default_rng([SPLITS.index(split), seed])
-    _, plan, shortest, longest, curtained, wet = PLANS[seed % len(PLANS)]
+    _, plan, shortest, longest, curtained, sill, wet = PLANS[seed % len(PLANS)]
     layout = Layout(shell.outline(rng, shortest, longest), float(rng.uniform(2.4, 2.9)))
     store = Store(catalogue, split)
     furnisher = Furnisher(layout, store, rng)
 
     shell.doors(layout, store, rng)
-    daylight = shell.windows(layout, store, rng, curtained, int(rng.integers(1, 3)))
+    daylight = shell.windows(layout, store, rng, curtained, sill, int(rng.integers(1, 3)))
     if furnisher.chance(0.4):
         furnisher.stand("radiator")
     plan(furnisher)

@@ -84,15 +84,21 @@ def doors(layout: Layout, store: Store, rng: np.random.Generator) -> None:
 
 
 def windows(
-    layout: Layout, store: Store, rng: np.random.Generator, curtained: float, count: int
+    layout: Layout,
+    store: Store,
+    rng: np.random.Generator,
+    curtained: float,
+    sill: float,
+    count: int,
 ) -> list[Lamp]:
-    """Windows, curtained with this probability; gives the daylight that falls through them."""
+    """Windows at least `sill` metres high, curtained with this probability; gives the daylight that
+    falls through them."""
     lamps: list[Lamp] = []
     wall_order = [layout.walls[i] for i in rng.permutation(len(layout.walls))]
     for wall in wall_order:
         if len(lamps) >= count:
             break
-        if (item := _window(store, rng, layout.height, wall.length - 0.3)) is None:
+        if (item := _window(store, rng, layout.height, sill, wall.length - 0.3)) is None:
             continue
         with_curtain = rng.uniform() < curtained
         placed = layout.against(item, rng, [wall], z=item.elevation, gap=0.0)
@@ -107,17 +113,18 @@ def windows(
 
 
 def _window(
-    store: Store, rng: np.random.Generator, height: float, widest: float
+    store: Store, rng: np.random.Generator, height: float, sill: float, widest: float
 ) -> Item | None:
+    """A window that fits between a sill and the ceiling."""
+    item = built.window(rng, height - sill - 0.2)
     if rng.uniform() < 0.5:
-        item = built.window(rng)
-        return item if item.size[0] <= widest else None
-    chosen = store.take("window", rng, widest=widest, tallest=height - 0.2)
-    if chosen is None:
+        bought = store.take("window", rng, widest=widest, tallest=height - sill - 0.15)
+        item = fitted_to_wall(glazed(bought, rng), 0.09) if bought else item
+    if item.size[0] > widest:
         return None
-    flat = fitted_to_wall(glazed(chosen, rng), 0.09)
-    elevation = min(flat.elevation, height - float(flat.size[2]) - 0.05)
-    return Item(flat.thing, flat.shape, max(elevation, 0.05))
+    highest = height - float(item.size[2]) - 0.05
+    elevation = float(np.clip(item.elevation, max(sill, 0.05), max(highest, 0.05)))
+    return Item(item.thing, item.shape, elevation)
 
 
 def _curtains(
