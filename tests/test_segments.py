@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
-from analytic import box_room, surface
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from planes import box_room, surface
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
