@@ -4,9 +4,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pipeline.simulate import built, cloths, patterns
-from pipeline.simulate.items import Item, Store
-from pipeline.simulate.layout import Layout, Placed, Wall, footprint
+from pipeline.simulate import built, cloths
+from pipeline.simulate.footprints import footprint
+from pipeline.simulate.items import Store
+from pipeline.simulate.layout import Layout, Placed, Wall
 
 
 @dataclass(frozen=True, eq=False)
@@ -20,6 +21,10 @@ class Furnisher:
     def chance(self, probability: float) -> bool:
         """True with this probability."""
         return bool(self.rng.uniform() < probability)
+
+    def some(self, least: int, most: int) -> int:
+        """A number from `least` to `most`, both possible."""
+        return int(self.rng.integers(least, most + 1))
 
     def stand(self, role: str, widest: float = 2.6, walls: tuple[Wall, ...] = ()) -> Placed | None:
         """Something of a role against a wall, at its own elevation."""
@@ -64,16 +69,11 @@ class Furnisher:
         item = self.store.take("rug", self.rng)
         if near is None or item is None:
             return
-        scale = self.rng.uniform(1.0, 1.6) if item.size[0] < 1 else 1.0
-        shape = item.shape
-        grown = Item(item.thing, type(shape)(
-            (shape.vertices * np.array([scale, scale, 1], np.float32)), shape.faces, shape.uv,
-            shape.material, shape.materials))
+        if item.size[0] < 1:
+            item = item.scaled(self.rng.uniform(1.0, 1.6) * np.array([1, 1, 0]) + [0, 0, 1])
         spot = near.at(0, -near.item.size[1] / 2 - forward)
-        inside = (footprint(grown.size, spot, near.turn) > self.layout.outline.min(0)).all() and (
-            footprint(grown.size, spot, near.turn) < self.layout.outline.max(0)).all()
-        if inside:
-            self.layout.put(grown, spot, near.turn, 0.003, solid=False)
+        if self.layout.inside(footprint(item.size, spot, near.turn)):
+            self.layout.put(item, spot, near.turn, 0.003, solid=False)
 
     def desk(self, walls: tuple[Wall, ...] = ()) -> Placed | None:
         """A desk at a wall with a chair, a computer and what lies about."""
@@ -93,23 +93,22 @@ class Furnisher:
         if table is None:
             return None
         width, depth = table.item.size[:2]
-        seats = [(0, 1), (0, -1), (1, 0), (-1, 0)]
+        seats = [(0.0, 1), (0.0, -1), (1.0, 0), (-1.0, 0)]
         if width > 1.4:
-            seats = [(0.5, 1), (0.5, -1), (-0.5, 1), (-0.5, -1), (1, 0), (-1, 0)]
+            seats = [(0.5, 1), (0.5, -1), (-0.5, 1), (-0.5, -1), (1.0, 0), (-1.0, 0)]
         chair = self.store.take("chair", self.rng)
-        for x, y in self.rng.permutation(seats)[:most]:
+        for index in self.rng.permutation(len(seats))[:most]:
             if chair is None:
                 break
+            x, y = seats[index]
             gap = chair.size[1] / 2 + self.rng.uniform(0.01, 0.12)
+            # A chair's front (-y) looks at the table.
             if y:
                 spot = table.at(x * width / 2, y * (depth / 2 + gap))
+                turn = 0 if y > 0 else np.pi
             else:
-                spot = table.at(x * (width / 2 + gap), 0)
-            # Its front (-y) looks at the table's middle.
-            turn = table.turn + {(0, 1): 0.0, (0, -1): np.pi, (1, 0): -np.pi / 2}.get(
-                (0, int(np.sign(y))) if y else (int(x), 0), np.pi / 2
-            )
-            self.layout.put(chair, spot, turn + self.rng.normal(0, 0.15))
+                spot, turn = table.at(x * (width / 2 + gap), 0), -x * np.pi / 2
+            self.layout.put(chair, spot, table.turn + turn + self.rng.normal(0, 0.15))
         self.cover(table, ("table thing", "table thing", "table plant", "table lamp"), 4)
         return table
 
@@ -131,7 +130,7 @@ class Furnisher:
                     ("table lamp", "photo frame", "table thing"),
                     2,
                 )
-        self.pillows(bed, self.rng.integers(1, 4))
+        self.pillows(bed, self.some(1, 3))
         self.rug(bed, 0.1)
         return bed
 
@@ -147,7 +146,7 @@ class Furnisher:
             away = sofa.item.size[1] / 2 + table.size[1] / 2 + 0.35
             placed = self.layout.put(table, sofa.at(0, -away), sofa.turn)
             self.cover(placed, ("table thing", "table plant", "table thing"), 3)
-        self.pillows(sofa, self.rng.integers(0, 4))
+        self.pillows(sofa, self.some(0, 3))
         for side in (-1, 1):
             if self.chance(0.6) and (seat := self.store.take("armchair", self.rng)) is not None:
                 x = side * (sofa.item.size[0] / 2 + seat.size[1] / 2 + 0.1)

@@ -32,6 +32,13 @@ class Item:
         """Width, depth and height (3,) in metres."""
         return np.ptp(self.shape.vertices, axis=0).astype(np.float64)
 
+    def scaled(self, factors: NDArray[np.floating]) -> "Item":
+        """The same thing `factors` (3,) times as wide, deep and high."""
+        shape = self.shape
+        vertices = (shape.vertices * factors).astype(np.float32)
+        grown = Shape(vertices, shape.faces, shape.uv, shape.material, shape.materials)
+        return Item(self.thing, grown, self.elevation)
+
 
 class Store:
     """Gives items of a role, in one split, as a room asks for them."""
@@ -93,7 +100,7 @@ def _tinted(material: Material, tint: NDArray[np.float64]) -> Material:
     )
 
 
-def _shaded(color: NDArray[np.float32], tint: NDArray[np.float64]) -> NDArray[np.float32]:
+def _shaded(color: NDArray[np.floating], tint: NDArray[np.float64]) -> NDArray[np.float32]:
     """Colours (n, 3) three quarters of the way to `tint` at their own brightness."""
     gray = color.mean(1, keepdims=True)
     target = tint.astype(np.float32) * gray / max(float(gray.mean()), 0.4)
@@ -102,14 +109,7 @@ def _shaded(color: NDArray[np.float32], tint: NDArray[np.float64]) -> NDArray[np
 
 def fitted_to_wall(item: Item, thickness: float) -> Item:
     """A door or window that is built into a wall, made flat so that it stands before it."""
-    shape = item.shape
-    scale = np.array([1, thickness / max(float(item.size[1]), 1e-6), 1], np.float32)
-    vertices = shape.vertices * scale
-    return Item(
-        item.thing,
-        Shape(vertices, shape.faces, shape.uv, shape.material, shape.materials),
-        item.elevation,
-    )
+    return item.scaled(np.array([1, thickness / max(float(item.size[1]), 1e-6), 1]))
 
 
 def glazed(item: Item, rng: np.random.Generator) -> Item:

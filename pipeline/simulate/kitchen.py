@@ -3,9 +3,10 @@
 import numpy as np
 
 from pipeline.simulate import built, cloths, patterns
+from pipeline.simulate.footprints import footprint
 from pipeline.simulate.furnish import Furnisher
 from pipeline.simulate.items import Item
-from pipeline.simulate.layout import Wall, footprint
+from pipeline.simulate.layout import Wall
 
 
 def kitchen_run(f: Furnisher, units: int) -> None:
@@ -46,10 +47,9 @@ def _build_run(
         f.layout.put(item, spot, wall.turn)
         at += float(item.size[0])
     width = at - start
-    middle = wall.start + wall.along * (start + width / 2) + wall.normal * (depth / 2 + 0.012)
-    top = f.layout.put(
-        built.worktop_run(width, depth + 0.02, patterns.worktop(f.rng)), middle, wall.turn, height
-    )
+    spot = wall.start + wall.along * (start + width / 2) + wall.normal * (depth / 2 + 0.012)
+    worktop = built.worktop_run(width, depth + 0.02, patterns.worktop(f.rng))
+    top = f.layout.put(worktop, spot, wall.turn, height)
     if top is None:
         return
     sink = built.inset_sink(f.rng)
@@ -60,8 +60,7 @@ def _build_run(
     if above is not None and f.chance(0.8):
         step = float(above.size[0])
         for place in np.arange(start + step / 2, at - step / 2 + 1e-6, step):
-            away = float(above.size[1]) / 2
-            spot = wall.start + wall.along * place + wall.normal * away
+            spot = wall.start + wall.along * place + wall.normal * (float(above.size[1]) / 2)
             f.layout.put(above, spot, wall.turn, 1.5)
 
 

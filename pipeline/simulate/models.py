@@ -73,7 +73,7 @@ def _material(mesh: trimesh.Trimesh) -> Material:
         return GLASS
     if source.image is not None:
         return Material(np.full(3, 0.6, np.float32), _texture(source.image))
-    return Material(np.asarray(source.diffuse[:3], np.float32) / 255)
+    return Material((np.asarray(source.diffuse[:3]) / 255).astype(np.float32))
 
 
 def _texture(image: Image.Image) -> NDArray[np.uint8]:

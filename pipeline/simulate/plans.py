@@ -19,7 +19,7 @@ def bedroom(f: Furnisher) -> None:
         f.shelf()
     if f.chance(0.5):
         f.scatter("armchair", 1, 0.15)
-    f.scatter("floor thing", f.rng.integers(2, 5))
+    f.scatter("floor thing", f.some(2, 4))
     f.scatter("floor plant", 1)
 
 
@@ -37,13 +37,13 @@ def living_room(f: Furnisher) -> None:
         f.stand("sofa", 2.0)
     if f.chance(0.5):
         f.stand("floor lamp")
-    f.scatter("floor plant", f.rng.integers(1, 3))
-    f.scatter("floor thing", f.rng.integers(0, 3))
+    f.scatter("floor plant", f.some(1, 2))
+    f.scatter("floor thing", f.some(0, 2))
 
 
 def office(f: Furnisher) -> None:
     """Desks with chairs, shelves, cabinets, a board, a bin."""
-    for _ in range(f.rng.integers(2, 4)):
+    for _ in range(f.some(2, 3)):
         f.desk()
     f.shelf()
     f.stand("cabinet", 2.2)
@@ -57,12 +57,12 @@ def office(f: Furnisher) -> None:
     f.scatter("office chair", 1)
     f.scatter("trash can", 1)
     f.scatter("floor plant", 1)
-    f.scatter("floor thing", f.rng.integers(0, 3))
+    f.scatter("floor thing", f.some(0, 2))
 
 
 def kitchen_room(f: Furnisher) -> None:
     """A run of cabinets, a refrigerator, a stove, an island or a table with chairs."""
-    kitchen.kitchen_run(f, int(f.rng.integers(3, 6)))
+    kitchen.kitchen_run(f, int(f.some(3, 5)))
     kitchen.refrigerator(f)
     f.stand("stove")
     if f.chance(0.4):
@@ -73,7 +73,7 @@ def kitchen_room(f: Furnisher) -> None:
         kitchen.island(f)
     f.table_with_chairs()
     f.scatter("trash can", 1)
-    f.scatter("stool", f.rng.integers(0, 3))
+    f.scatter("stool", f.some(0, 2))
 
 
 def bathroom(f: Furnisher) -> None:
@@ -128,12 +128,12 @@ def studio(f: Furnisher) -> None:
     f.stand("wardrobe", 1.8)
     f.television()
     f.scatter("floor plant", 1)
-    f.scatter("floor thing", f.rng.integers(1, 4))
+    f.scatter("floor thing", f.some(1, 3))
 
 
 def storage(f: Furnisher) -> None:
     """Shelves, cabinets and appliances, with boxes and odd things between them."""
-    for _ in range(f.rng.integers(2, 4)):
+    for _ in range(f.some(2, 3)):
         f.shelf()
     f.stand("cabinet")
     f.stand("wardrobe")
@@ -145,8 +145,8 @@ def storage(f: Furnisher) -> None:
         kitchen.washing(f)
     table = f.stand("dining table")
     f.cover(table, ("floor thing", "table thing", "table lamp"), 4)
-    f.scatter("chair", f.rng.integers(1, 4))
-    f.scatter("floor thing", f.rng.integers(5, 9))
+    f.scatter("chair", f.some(1, 3))
+    f.scatter("floor thing", f.some(5, 8))
     f.scatter("trash can", 1)
 
 

@@ -6,9 +6,9 @@ brightness of each picture, as a camera's does.
 """
 
 import numpy as np
-import open3d as o3d
 from numpy.typing import NDArray
 
+from pipeline.simulate.raycast import Rays
 from pipeline.simulate.textures import TextureStack
 from pipeline.simulate.world import World
 
@@ -23,11 +23,7 @@ class Renderer:
 
     def __init__(self, world: World, threads: int = 1) -> None:
         self._world = world
-        self._threads = threads
-        self._scene = o3d.t.geometry.RaycastingScene(nthreads=threads)
-        self._scene.add_triangles(
-            o3d.core.Tensor(world.vertices), o3d.core.Tensor(world.faces.astype(np.uint32))
-        )
+        self._rays = Rays(world.vertices, world.faces, threads)
         corners = world.vertices[world.faces]
         cross = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
         length = np.linalg.norm(cross, axis=1, keepdims=True)
@@ -50,28 +46,26 @@ class Renderer:
         conventions. Depth is z in metres, 0 where nothing is hit; there the thing is -1.
         """
         w, h = size
-        direction = _pixel_directions(intrinsics, size) @ camera_to_world[:3, :3].T
         rays = np.empty((w * h, 6), np.float32)
         rays[:, :3] = camera_to_world[:3, 3]
-        rays[:, 3:] = direction
-        cast = self._scene.cast_rays(o3d.core.Tensor(rays), nthreads=self._threads)
-        t = cast["t_hit"].numpy()
-        hit = np.flatnonzero(np.isfinite(t))
+        rays[:, 3:] = _pixel_directions(intrinsics, size) @ camera_to_world[:3, :3].T
+        t, face, weight = self._rays.first_hit(rays)
+        hit = np.flatnonzero(face >= 0)
+        face = face[hit]
         # A direction has z = 1 in the camera, so the ray parameter is the depth.
         depth = np.where(np.isfinite(t), t, 0).astype(np.float32)
-        face = cast["primitive_ids"].numpy()[hit].astype(np.int64)
         thing = np.full(w * h, -1, np.int32)
         thing[hit] = self._world.face_thing[face]
 
         light = np.zeros((w * h, 3), np.float32)
         pixel = depth[hit] / np.float32(intrinsics[0, 0])
-        albedo = self._albedo(face, cast["primitive_uvs"].numpy()[hit], pixel)
+        albedo = self._albedo(face, weight[hit], pixel)
         # Structure of arrays: numpy is several times faster on x, y and z apart.
-        sight = direction[hit].T.astype(np.float32)
+        sight = np.ascontiguousarray(rays[hit, 3:].T)
         normal = np.ascontiguousarray(self._normal[face].T)
         # Surfaces have two sides: catalogue models mix orders of corners.
         normal *= -np.sign((normal * sight).sum(0))
-        start = camera_to_world[:3, 3:].astype(np.float32) + depth[hit] * sight + _SKIN * normal
+        start = rays[hit, :3].T + depth[hit] * sight + np.float32(_SKIN) * normal
         glow = self._glow[self._world.face_material[face]]
         light[hit] = albedo * self._irradiance(start, normal, glow, hit, size).T
         color = _expose(light, self._world.exposure)
@@ -118,10 +112,9 @@ class Renderer:
         w, h = size
         row, column = hit // w, hit % w
         asked = np.flatnonzero((row % 2 == 0) & (column % 2 == 0) & faces_lamp)
-        rays = o3d.core.Tensor(np.concatenate([start[:, asked], to_lamp[:, asked]]).T.copy())
-        blocked = self._scene.test_occlusions(rays, tnear=0.0, tfar=1.0, nthreads=self._threads)
+        blocked = self._rays.blocked(np.concatenate([start[:, asked], to_lamp[:, asked]]).T)
         shadow = np.zeros(((h + 1) // 2, (w + 1) // 2), bool)
-        shadow[row[asked] // 2, column[asked] // 2] = blocked.numpy()
+        shadow[row[asked] // 2, column[asked] // 2] = blocked
         return faces_lamp & ~shadow[row // 2, column // 2]
 
 

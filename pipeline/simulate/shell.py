@@ -4,8 +4,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.simulate import built, cloths, patterns
+from pipeline.simulate.footprints import footprint
 from pipeline.simulate.items import Item, Store, fitted_to_wall, glazed
-from pipeline.simulate.layout import Layout, Placed, Wall, footprint
+from pipeline.simulate.layout import Layout, Placed, Wall
 from pipeline.simulate.primitives import box, quad
 from pipeline.simulate.world import Lamp, Material, Shape, Thing, join
 
@@ -137,13 +138,9 @@ def _curtains(
     each = rng.uniform(0.3, 0.55) * max(width, 0.7)
     model = cloths.curtain(each, top - foot, rng)
     if rng.uniform() < 0.3 and (bought := store.take("curtain", rng)) is not None:
-        scale = np.array([each, 0.08, top - foot]) / bought.size
-        shape = bought.shape
-        vertices = (shape.vertices * scale).astype(np.float32)
-        shape = Shape(vertices, shape.faces, shape.uv, shape.material, shape.materials)
-        model = Item(bought.thing, shape)
+        model = bought.scaled(np.array([each, 0.08, top - foot]) / bought.size)
     hung = 0
-    for side in ((-1, 1) if rng.uniform() < 0.75 else (1,)):
+    for side in (-1, 1) if rng.uniform() < 0.75 else (1,):
         spot = window.at(side * (width / 2 + 0.08 - each * 0.2), -0.1 - 0.05)
         hung += layout.put(model, spot, window.turn, foot, on=window.box) is not None
     rod = cloths.curtain_rod(min(width + 2 * each, wall.length), rng)

@@ -1,4 +1,4 @@
-"""All textures of a world in one array, with smaller copies, so that one lookup serves any pixel."""
+"""All textures of a world in one array with smaller copies: one lookup serves any pixel."""
 
 from collections.abc import Sequence
 
@@ -59,16 +59,16 @@ class TextureStack:
         entry = material * _LEVELS + np.minimum(level, _LEVELS - 1)
         color = self._texels[self._start[entry]]
         textured = np.flatnonzero(self._height[entry] * self._width[entry] > 1)
-        entry, (u, v) = entry[textured], uv[textured].T
+        entry, u, v = entry[textured], uv[textured, 0], uv[textured, 1]
         start, h, w = self._start[entry], self._height[entry], self._width[entry]
-        x, y = (u - np.floor(u)) * w - np.float32(0.5), (np.ceil(v) - v) * h - np.float32(0.5)
+        x = ((u - np.floor(u)) * w - 0.5).astype(np.float32)
+        y = ((np.ceil(v) - v) * h - 0.5).astype(np.float32)
         low_x, low_y = np.floor(x), np.floor(y)
         right, below = x - low_x, y - low_y
         x0, y0 = low_x.astype(np.int64), low_y.astype(np.int64)
-        x1, y1 = np.where(x0 + 1 < w, x0 + 1, 0), np.where(y0 + 1 < h, y0 + 1, 0)
-        x0, y0 = np.where(x0 < 0, w - 1, x0), np.where(y0 < 0, h - 1, y0)
-        above = self._between(start + y0 * w, x0, x1, right)
-        under = self._between(start + y1 * w, x0, x1, right)
+        columns = x0 % w, (x0 + 1) % w  # textures repeat
+        above = self._between(start + y0 % h * w, *columns, right)
+        under = self._between(start + (y0 + 1) % h * w, *columns, right)
         color[textured] = above + below[:, None] * (under - above)
         return color
 
