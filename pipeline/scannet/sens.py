@@ -76,7 +76,7 @@ class SensFile:
             frame_id=frame_id,
             timestamp=int(record["color_time"]),
             color=self._color(blobs[:color_bytes], where),
-            depth=self._depth(blobs[color_bytes:], where),
+            depth=self._depth(memoryview(blobs)[color_bytes:], where),
             camera_to_world=self.pose(frame_id),
         )
 
@@ -143,8 +143,6 @@ class SensFile:
             )
 
     def _read_records(self, file: BinaryIO) -> None:
-        if hasattr(os, "posix_fadvise"):  # read-ahead would bring in most of the blobs
-            os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_RANDOM)
         records, offsets, position = bytearray(), [], self._first_record
         for frame in range(self._num_frames):
             record = _pread(file, RECORD.itemsize, position)
@@ -182,7 +180,7 @@ class SensFile:
         Image.frombytes("RGB", self.color_size, blob).save(png, "PNG", compress_level=1)
         return png.getvalue()
 
-    def _depth(self, blob: bytes, where: str) -> NDArray[np.uint16]:
+    def _depth(self, blob: memoryview | bytes, where: str) -> NDArray[np.uint16]:
         width, height = self.depth_size
         expected = 2 * width * height
         if self.depth_compression == ZLIB_USHORT:
@@ -195,7 +193,7 @@ class SensFile:
                 raise BadInput(where, "has a depth image that is cut off", DOWNLOAD)
         if len(blob) != expected:
             raise BadInput(where, f"has depth of another size than {width} x {height}", DOWNLOAD)
-        return np.frombuffer(blob, "<u2").reshape(height, width).astype(np.uint16)
+        return np.frombuffer(blob, "<u2").reshape(height, width).astype(np.uint16, copy=False)
 
 
 def _pread(file: BinaryIO, count: int, offset: int) -> bytes:
