@@ -206,9 +206,22 @@ def test_a_nan_pose_comes_out_as_it_is(tmp_path: Path) -> None:
     assert np.isfinite(pose.ravel()[1:]).all()
 
 
-def test_a_sens_that_is_absent_is_told(tmp_path: Path) -> None:
+def test_a_sens_that_is_absent_or_goes_away_is_told(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="cannot be read"):
         SensFile(tmp_path / "none.sens")
+    path = sens(tmp_path)
+    reader = SensFile(path)
+    path.unlink()
+    with pytest.raises(BadInput, match="cannot be read"):
+        reader.read(0)
+
+
+def test_a_sens_cut_off_after_it_was_opened_is_told(tmp_path: Path) -> None:
+    path = sens(tmp_path)
+    reader = SensFile(path)
+    path.write_bytes(path.read_bytes()[: HEADER + 200])
+    with pytest.raises(BadInput, match=r"frame 4: is cut off"):
+        reader.read(4)
 
 
 def test_an_export_that_lacks_a_file_of_a_frame_is_refused(tmp_path: Path) -> None:

@@ -12,7 +12,8 @@ import io
 import os
 import struct
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
@@ -51,12 +52,9 @@ class SensFile:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        try:
-            with open(path, "rb", buffering=0) as file:
-                self._read_header(file)
-                self._read_records(file)
-        except OSError as error:
-            raise BadInput(path, f"cannot be read ({error.strerror})", DOWNLOAD) from None
+        with self._opened() as file:
+            self._read_header(file)
+            self._read_records(file)
         self.frame_ids: Sequence[int] = range(len(self._records))
 
     def pose(self, frame_id: int) -> NDArray[np.float64]:
@@ -68,7 +66,7 @@ class SensFile:
         record = self._records[frame_id]
         color_bytes, depth_bytes = int(record["color_bytes"]), int(record["depth_bytes"])
         where = f"{self.path} frame {frame_id}"
-        with open(self.path, "rb", buffering=0) as file:
+        with self._opened() as file:
             blobs = _pread(file, color_bytes + depth_bytes, int(self._offsets[frame_id]))
         if len(blobs) != color_bytes + depth_bytes:
             raise BadInput(where, "is cut off", DOWNLOAD)
@@ -79,6 +77,14 @@ class SensFile:
             depth=self._depth(memoryview(blobs)[color_bytes:], where),
             camera_to_world=self.pose(frame_id),
         )
+
+    @contextmanager
+    def _opened(self) -> Iterator[BinaryIO]:
+        try:
+            with open(self.path, "rb", buffering=0) as file:
+                yield file
+        except OSError as error:
+            raise BadInput(self.path, f"cannot be read ({error.strerror})", DOWNLOAD) from None
 
     def _read_header(self, file: BinaryIO) -> None:
         self._size = os.fstat(file.fileno()).st_size
