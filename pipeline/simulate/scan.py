@@ -22,6 +22,7 @@ PACKAGES = ("numpy", "open3d", "pillow", "scipy", "trimesh")
 
 Split = Literal["train", "val", "test"]
 
+_SEGMENT_K = 0.0025  # gives about as many vertices to a segment as real scans have, 120
 _OTHER = (38, 39, 40)  # NYU40: otherstructure, otherfurniture, otherprop
 _STRAY = (("rack", 50), ("stand", 149))  # ids that an old label map left in the release
 
@@ -99,7 +100,7 @@ def annotate(
     As in ScanNet whole segments are annotated, so a segment across two things counts as the
     larger part, and one small segment has been missed (object 0).
     """
-    segment = over_segment(mesh.vertices, mesh.faces)
+    segment = over_segment(mesh.vertices, mesh.faces, k=_SEGMENT_K)
     in_room = mesh.vertices @ scan_to_room[:3, :3].T + scan_to_room[:3, 3]
     thing = nearest_thing(world, in_room.astype(np.float32))
     object_id = scannet_files.annotate_segments(segment, thing + 1)
