@@ -165,6 +165,6 @@ class Furnisher:
 
     def shelf(self) -> None:
         """A bookshelf of the catalogue or a filled one."""
-        if self.chance(0.5) and self.stand("bookshelf"):
+        if self.chance(0.4) and self.stand("bookshelf"):
             return
         self.layout.against(built.bookshelf(self.rng), self.rng)

@@ -93,8 +93,15 @@ def bathing(f: Furnisher) -> None:
     sheet = cloths.shower_curtain(drawn, float(f.rng.uniform(1.65, 1.85)), f.rng)
     if f.chance(0.3) and (bought := f.store.take("shower curtain", f.rng)) is not None:
         sheet = bought
-    x = f.rng.choice([-1, 1]) * (width - sheet.size[0]) / 2
-    f.layout.put(sheet, tub.at(x, -depth / 2 - sheet.size[1] / 2 - 0.01), tub.turn, 0.15)
+    outside = -depth / 2 - float(sheet.size[1]) / 2 - 0.01
+    for side in f.rng.permutation([-1, 1]):
+        x = side * (width - sheet.size[0]) / 2
+        if f.layout.put(sheet, tub.at(x, outside), tub.turn, 0.15):
+            break
+    else:  # no room before the tub: a short one that hangs into it
+        rim = float(tub.item.size[2])
+        inside = cloths.shower_curtain(drawn, f.layout.height - rim - 0.4, f.rng)
+        f.layout.put(inside, tub.at(0, 0.06 - depth / 2), tub.turn, rim + 0.01, on=tub.box)
     f.cover(tub, ("bath thing",), 2)
 
 

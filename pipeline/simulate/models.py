@@ -111,7 +111,9 @@ def _clustered(shape: Shape, cell: float) -> Shape:
     ordered = np.sort(faces, axis=1)
     kept = np.flatnonzero((ordered[:, 0] != ordered[:, 1]) & (ordered[:, 1] != ordered[:, 2]))
     # Faces that fall onto one another: the first stands for all.
-    kept = kept[np.sort(np.unique(ordered[kept], axis=0, return_index=True)[1])]
+    one, two, three = ordered[kept].T
+    same = (one * len(vertices) + two) * len(vertices) + three
+    kept = kept[np.sort(np.unique(same, return_index=True)[1])]
     return Shape(
         (vertices / count[:, None]).astype(np.float32),
         faces[kept].astype(np.int32),

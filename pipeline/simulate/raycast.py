@@ -33,6 +33,11 @@ class Rays:
             tensor, tnear=0.0, tfar=1.0, nthreads=self._threads
         ).numpy()
 
+    def distance(self, points: NDArray[np.floating]) -> NDArray[np.float32]:
+        """Distance (n,) of points (n, 3) to the nearest surface."""
+        tensor = _tensor(points, np.float32)
+        return self._scene.compute_distance(tensor, nthreads=self._threads).numpy()
+
 
 def _tensor(array: NDArray, dtype: type) -> o3d.core.Tensor:
     return o3d.core.Tensor.from_numpy(np.ascontiguousarray(array, dtype))

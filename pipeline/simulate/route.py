@@ -13,6 +13,8 @@ _CELL = 0.1  # metres of the floor grid
 _STRIDE = 1.2  # metres between the places that the path visits
 _STEP = 0.05  # metres between the points of the path
 
+_HIGHEST_EYE = 1.7  # metres
+
 Points = NDArray[np.float64]
 
 
@@ -33,16 +35,20 @@ def _free_floor(world: World, rays: Rays) -> tuple[NDArray[np.bool_], Points, Po
     down[:, 2], down[:, 5] = world.height - 0.01, -1
     fall, _, _ = rays.first_hit(down)
     top = np.where(np.isfinite(fall), world.height - 0.01 - fall, np.inf).reshape(shape)
-    # Where furniture leaves no floor to walk on, the arm reaches over beds and low tables.
+    # Where furniture leaves little floor to walk on, the arm reaches over beds and low tables.
     for highest, margin in ((0.15, 2.5), (0.85, 2.0), (1.0, 1.0)):
         blocked = np.pad(top > highest, 1, constant_values=True)
         distance = distance_transform_edt(~blocked)[1:-1, 1:-1]
+        # Looking down misses what is thin, as a curtain; looking about misses what is hollow.
+        for z in np.linspace(highest + 0.2, _HIGHEST_EYE, 6):
+            around = rays.distance(np.column_stack([down[:, :2], np.full(x.size, z)]))
+            distance = np.minimum(distance, around.reshape(shape) / _CELL)
         regions, count = label(distance > margin)
         if count:
             sizes = np.bincount(regions.ravel())[1:]
-            cells = regions == 1 + sizes.argmax()
-            if sizes.max() * _CELL**2 > 0.5 or highest == 1.0:
-                return cells, distance, corner
+            enough = max(0.5 / _CELL**2, 0.15 * np.isfinite(top).sum())
+            if sizes.max() > enough or highest == 1.0:
+                return regions == 1 + sizes.argmax(), distance, corner
     middle = np.zeros(shape, bool)
     middle[np.unravel_index(distance.argmax(), shape)] = True
     return middle, distance, corner
