@@ -19,6 +19,7 @@ from pipeline.geometry import frustum, project, transform, world_to_camera
 PACKAGES = ("numpy",)
 
 _CHUNK = 1 << 18  # pairs
+_WAITING = 1 << 20  # pairs held before they are written
 Pair = tuple[float, float]
 Waiting = list[tuple[NDArray[np.generic], ...]]
 
@@ -75,7 +76,7 @@ class Stage:
         `voxel` u32 (P,), increasing in a frame, `uv` f32 (P, 2) in pixels of the colour image and
         `weight` f16 (P,).
 
-        One frame is in memory at a time.
+        One frame and about a million pairs are in memory at a time.
         """
         xyz, normal = np.asarray(voxels["voxel_xyz"]), np.asarray(voxels["voxel_normal"])
         shapes = {
@@ -93,7 +94,7 @@ class Stage:
             weight = weigh(camera, xyz[voxel], normal[voxel], uv, z, self.settings.weight)
             waiting.append((voxel, uv, weight))
             offsets.append(offsets[-1] + len(voxel))
-            if offsets[-1] - pairs[0].shape[0] >= _CHUNK:
+            if offsets[-1] - pairs[0].shape[0] >= _WAITING:
                 _append(pairs, waiting)
         _append(pairs, waiting)
         arrays.write(out, "offsets", np.array(offsets, np.int64))
@@ -192,7 +193,7 @@ def _cull(planes: NDArray[np.float64], xyz: NDArray[np.float32]) -> NDArray[np.i
 
 
 def _append(pairs: list[zarr.Array], waiting: Waiting) -> None:
-    """Write the pairs that wait, so that no more than a chunk of them is held."""
+    """Write the pairs that wait, and hold them no longer."""
     if waiting:
         for array, parts in zip(pairs, zip(*waiting, strict=True), strict=True):
             array.append(np.concatenate(parts).astype(array.dtype))

@@ -260,6 +260,7 @@ def test_pairs_are_ordered_and_complete(entries):
 def test_how_pairs_are_gathered_for_writing_changes_nothing(entries, monkeypatch):
     out = room.run(projections, room.PROJECTIONS, frames=entries[0], voxels=entries[1])
     monkeypatch.setattr(projections, "_CHUNK", 700)
+    monkeypatch.setattr(projections, "_WAITING", 1500)
     other = room.run(projections, room.PROJECTIONS, frames=entries[0], voxels=entries[1])
     for name in ("offsets", "voxel", "uv", "weight"):
         np.testing.assert_array_equal(out[name][:], other[name][:])
