@@ -4,12 +4,14 @@ The grid is coarser than the image, and by contract it is read bilinearly at any
 `pixel_to_grid`: per pixel, ScanNet would take 15 TB instead of 0.2.
 """
 
-from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+import os
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from io import BytesIO
-from itertools import islice, pairwise
+from itertools import pairwise
+from threading import Lock
 from typing import Any, cast
 
 import numpy as np
@@ -55,13 +57,18 @@ class Stage:
             raise BadInput(self.settings.model, what, "set `recipe: plain`")
         self._patch: tuple[int, int] = self._tower.visual.patch_size
         _check_windows(self.settings, self._patch)
+        on_gpu = self._tower.device.type == "cuda"
+        self._gpu_turn: AbstractContextManager[Any] = Lock() if on_gpu else nullcontext()
+        self._workers = min(8, os.cpu_count() or 1) if on_gpu else torch.get_num_threads()
 
     def __call__(self, out: zarr.Group, frames: zarr.Group) -> None:
         """Write `grid` f16 (F, h, w, d) and the attribute `pixel_to_grid`."""
         color_size = cast(list[int], frames.attrs["color_size"])
+        offsets, blobs = np.asarray(frames["color_offsets"]), frames["color"]
+        assert isinstance(blobs, zarr.Array)
         high, wide = grid_of(self.settings.image_size or color_size, self._patch)
-        width = self._tower.visual.output_dim
-        count = len(np.asarray(frames["color_offsets"])) - 1
+        size = (wide * self._patch[1], high * self._patch[0])
+        count, width = len(offsets) - 1, self._tower.visual.output_dim
         grid = out.create_array(  # written frame by frame, so that no scan is held in memory
             "grid",
             shape=(count, high, wide, width),
@@ -70,32 +77,36 @@ class Stage:
             compressors=None,
         )
         out.attrs["pixel_to_grid"] = pixel_to_grid(color_size, (wide, high))
-        size = (wide * self._patch[1], high * self._patch[0])
         at_once = self._images_at_once(size)
-        first = 0
-        with ThreadPoolExecutor() as pool:
-            written: Future | None = None
-            images = _decoded_ahead(frames, size, pool, 2 * at_once)
-            while group := list(islice(images, at_once)):
-                embedded = self.read(np.stack(group))
-                if written:
-                    written.result()
-                written = pool.submit(grid.__setitem__, slice(first, first + len(group)), embedded)
-                first += len(group)
-            if written:
-                written.result()
+
+        def embed(first: int) -> None:
+            borders = pairwise(offsets[first : first + at_once + 1])
+            encoded = [np.asarray(blobs[begin:end]).tobytes() for begin, end in borders]
+            images = np.stack([decode(blob, size) for blob in encoded])
+            grid[first : first + len(images)] = self.read(images)
+
+        # Every worker thread takes a batch of images from its files to the entry. On a CPU, towers
+        # of one thread side by side need no waiting for each other, and give the same bytes however
+        # many there are. On a GPU, the lock in `read` leaves the other workers to decode meanwhile.
+        with ThreadPoolExecutor(self._workers, initializer=_use_one_thread) as pool:
+            for _ in pool.map(embed, range(0, count, at_once)):
+                pass
 
     @torch.inference_mode()
     def read(self, images: NDArray[np.uint8]) -> NDArray[np.float16]:
         """L2-normalised embeddings (B, h, w, d) of RGB images (B, h p, w p, 3)."""
-        device, window, stride = self._tower.device, self.settings.window, self.settings.stride
-        pixels = torch.from_numpy(images).to(device).permute(0, 3, 1, 2).float() / 255
+        with self._gpu_turn:
+            return self._read(torch.from_numpy(images).to(self._tower.device))
+
+    def _read(self, images: torch.Tensor) -> NDArray[np.float16]:
+        window, stride, on_gpu = self.settings.window, self.settings.stride, images.is_cuda
+        pixels = images.permute(0, 3, 1, 2).float() / 255
         mean, std = (
-            torch.tensor(v, device=device)[:, None, None]
+            torch.tensor(v, device=images.device)[:, None, None]
             for v in (self._tower.mean, self._tower.std)
         )
         pixels = (pixels - mean) / std
-        with torch.autocast("cuda", torch.float16, enabled=device.type == "cuda"):
+        with torch.autocast("cuda", torch.float16, enabled=on_gpu):
             if window and stride:
                 cells = windows.read(
                     pixels, self._patch, window, stride, self.settings.batch, self._embed
@@ -146,19 +157,8 @@ def decode(blob: bytes, size: tuple[int, int]) -> NDArray[np.uint8]:
     return np.asarray(image)
 
 
-def _decoded_ahead(
-    frames: zarr.Group, size: tuple[int, int], pool: ThreadPoolExecutor, ahead: int
-) -> Iterator[NDArray[np.uint8]]:
-    """The images in order, `ahead` of them decoded while the tower is at work."""
-    offsets, blobs = np.asarray(frames["color_offsets"]), frames["color"]
-    assert isinstance(blobs, zarr.Array)
-    pending: deque[Future[NDArray[np.uint8]]] = deque()
-    for begin, end in pairwise(offsets):
-        pending.append(pool.submit(decode, np.asarray(blobs[begin:end]).tobytes(), size))
-        if len(pending) > ahead:
-            yield pending.popleft().result()
-    while pending:
-        yield pending.popleft().result()
+def _use_one_thread() -> None:
+    torch.set_num_threads(1)
 
 
 def _check_windows(settings: Settings, patch: tuple[int, int]) -> None:

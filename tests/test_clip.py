@@ -153,6 +153,17 @@ def test_an_image_is_read_alike_alone_and_in_a_batch():
     torch.testing.assert_close(together, alone, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.parametrize("name", recipes.RECIPES)
+def test_mixed_precision_reads_nearly_the_same_and_returns_single_precision(name):
+    model, x = tiny_clip.build(), images(2, 3, 24, 40)
+    exact = recipes.dense(model.visual, x, recipes.RECIPES[name])
+    with torch.autocast("cpu", torch.bfloat16):
+        mixed = recipes.dense(model.visual, x, recipes.RECIPES[name])
+    assert mixed.dtype == torch.float32
+    assert (mixed * exact).sum(-1).min() > 0.999
+    assert not torch.equal(mixed, exact)
+
+
 # Windows
 
 

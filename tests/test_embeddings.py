@@ -1,6 +1,5 @@
 """The embeddings stage: geometry of the grid, files of a scan, and what is refused."""
 
-import time
 from io import BytesIO
 
 import numpy as np
@@ -145,16 +144,15 @@ def test_the_batch_does_not_matter(model, windows):
     np.testing.assert_allclose(read[0], read[2], atol=1e-3)
 
 
-def test_the_same_scan_gives_the_same_bytes(model):
-    stage = embeddings.Stage(params(model, window=32, stride=16))
-    frames = frames_of(noise(6, 48, 64))
-    first, again = (
-        run(stage, frames),
-        run(embeddings.Stage(params(model, window=32, stride=16)), frames),
-    )
-    run(stage, frames_of(noise(3, 40, 40, seed=1)))
-    third = run(stage, frames)
-    assert first["grid"][:].tobytes() == again["grid"][:].tobytes() == third["grid"][:].tobytes()
+@pytest.mark.parametrize("windows", [(None, None), (32, 16)])
+def test_the_same_scan_gives_the_same_bytes_on_any_number_of_cores(model, windows):
+    frames = frames_of(noise(11, 48, 64))
+    made = set()
+    for workers in (1, 1, 2, 5):
+        stage = embeddings.Stage(params(model, window=windows[0], stride=windows[1]))
+        stage._workers = workers
+        made |= {run(stage, frames)["grid"][:].tobytes() for _ in range(2)}
+    assert len(made) == 1
 
 
 def test_a_scan_of_no_frames_gives_an_empty_grid(model):
@@ -164,25 +162,38 @@ def test_a_scan_of_no_frames_gives_an_empty_grid(model):
     assert run(embeddings.Stage(params(model)), frames)["grid"].shape == (0, 6, 8, 24)
 
 
-def test_memory_holds_a_few_images_and_not_the_scan(model, monkeypatch):
-    decoded, read, waiting = [], [], []
+@pytest.mark.parametrize("workers", [1, 3])
+def test_memory_holds_a_batch_for_each_worker_and_not_the_scan(model, monkeypatch, workers):
+    decoded, read, held = [], [], []
     decode, read_images = embeddings.decode, embeddings.Stage.read
 
     def counting_decode(blob, size):
         decoded.append(1)
+        held.append(len(decoded) - sum(read))
         return decode(blob, size)
 
     def counting_read(stage, images):
-        time.sleep(0.01)  # time enough for the pool to decode all that it was given
-        waiting.append(len(decoded) - sum(read))
+        embedded = read_images(stage, images)
         read.append(len(images))
-        return read_images(stage, images)
+        return embedded
 
     monkeypatch.setattr(embeddings, "decode", counting_decode)
     monkeypatch.setattr(embeddings.Stage, "read", counting_read)
-    run(embeddings.Stage(params(model, batch=2)), frames_of(noise(40, 32, 32)))
+    stage = embeddings.Stage(params(model, batch=2))
+    stage._workers = workers
+    run(stage, frames_of(noise(40, 32, 32)))
     assert sum(read) == len(decoded) == 40
-    assert max(waiting) <= 2 + 2 * 2  # a batch at the tower, two decoded ahead
+    assert max(held) <= 2 * workers
+
+
+def test_a_damaged_image_stops_the_scan(model):
+    frames = frames_of(noise(3, 32, 32))
+    blob = frames["color"][:]
+    blob[: len(blob) // 3] = 0
+    del frames["color"]
+    arrays.write(frames, "color", blob)
+    with pytest.raises(OSError, match="image"):
+        run(embeddings.Stage(params(model)), frames)
 
 
 def test_decoding_resizes_with_antialias_and_turns_grey_into_rgb():
