@@ -1,0 +1,85 @@
+"""Captions of simulated views: told alike from equal seeds, in words that the vocabulary holds."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from open_clip.tokenizer import SimpleTokenizer
+
+from pipeline.simulate.captions import (
+    HELD_OUT,
+    TEMPLATES,
+    WORDS,
+    caption,
+    corpus,
+    learn_merges,
+    words_of,
+    write_merges,
+)
+
+CONTEXT = 32  # tokens, of the demo's model
+NAMES = [("office chair", 5), ("chest of drawers", 3), ("lamp", 35), ("night stand", 32)]
+
+
+@pytest.fixture(scope="module")
+def tokenizer(tmp_path_factory):
+    path = tmp_path_factory.mktemp("merges") / "merges.txt.gz"
+    write_merges(path, learn_merges(corpus(NAMES)))
+    return SimpleTokenizer(str(path), context_length=CONTEXT)
+
+
+def captions(seed, count=200):
+    rng = np.random.default_rng(seed)
+    known = [*WORDS.values(), *(words_of(*name) for name in NAMES)]
+    things = [[known[i] for i in rng.permutation(len(known))[:3]] for _ in range(count)]
+    return [caption(thing, rng) for thing in things]
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(0, 2**32))
+def test_equal_seeds_give_equal_captions_and_others_give_others(seed):
+    assert captions(seed, 20) == captions(seed, 20)
+    assert captions(seed, 20) != captions(seed + 1, 20)
+
+
+def test_a_thing_is_called_by_its_own_name_and_by_those_of_its_class():
+    words = words_of("office chair", 5)
+    assert words.nouns[0] == "office chair"
+    assert {"chair", "seat"} <= set(words.nouns)
+    assert words_of("night stand", 32).nouns == ("night stand",)
+
+
+def test_every_word_of_every_caption_is_one_token(tokenizer):
+    for text in captions(0):
+        assert len(tokenizer.encode(text)) == len(text.split()), text
+
+
+def test_a_word_that_no_caption_has_still_becomes_tokens(tokenizer):
+    assert len(tokenizer.encode("xylophone")) > 1
+    assert tokenizer.decode(tokenizer.encode("xylophone")).strip() == "xylophone"
+
+
+def test_the_longest_caption_fits_the_context_of_the_model():
+    known = [*WORDS.values(), *(words_of(*name) for name in NAMES)]
+    nouns = max(1 + len(noun.split()) for words in known for noun in words.nouns)
+    uses = max(len(use.split()) for words in known for use in words.uses)
+    template = max(len(text.split()) - 1 for text in TEMPLATES)
+    assert 3 * max(nouns, uses) + 2 * 2 + template + 2 <= CONTEXT
+
+
+def test_merges_and_their_file_depend_on_the_texts_alone(tmp_path):
+    for name in ("one", "two"):
+        write_merges(tmp_path / name, learn_merges(corpus(NAMES)))
+    assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
+
+
+def test_the_vocabulary_is_the_bytes_the_merges_and_two_marks(tokenizer):
+    assert tokenizer.vocab_size == 512 + len(learn_merges(corpus(NAMES))) + 2
+
+
+@pytest.mark.parametrize("asked", [text for texts in HELD_OUT.values() for text in texts])
+def test_held_out_phrases_are_never_told_though_all_their_words_are(asked):
+    told = corpus(NAMES)
+    assert not any(asked in text for text in told)
+    assert not any(asked in text for text in captions(1, 2000))
+    assert set(asked.split()) <= {word for text in told for word in text.split()}
