@@ -38,7 +38,7 @@ def naclip(block: ResidualAttentionBlock, x: Tensor, grid: tuple[int, int]) -> T
     """
     heads = block.attn.num_heads
     k, v = (_project(block, x, part).unflatten(-1, (heads, -1)).transpose(1, 2) for part in (1, 2))
-    near = _nearness(grid).to(k)
+    near = _nearness(grid, k.device).to(k.dtype)
     attended = F.scaled_dot_product_attention(k, k, v, attn_mask=near)
     return block.ls_1(block.attn.out_proj(attended.transpose(1, 2).flatten(2)))
 
@@ -95,10 +95,10 @@ def _project(block: ResidualAttentionBlock, x: Tensor, part: int) -> Tensor:
     return F.linear(block.ln_1(x), weight, bias)
 
 
-def _nearness(grid: tuple[int, int]) -> Tensor:
+def _nearness(grid: tuple[int, int], device: torch.device) -> Tensor:
     """G of `naclip` (1 + h w, 1 + h w), a product of one Gaussian for rows and one for columns."""
+    places = [torch.arange(n, device=device) for n in grid]
     rows, columns = (
-        torch.exp(-(torch.arange(n)[:, None] - torch.arange(n)).square() / (2 * _NEIGHBOURHOOD**2))
-        for n in grid
+        torch.exp(-(p[:, None] - p).square() / (2 * _NEIGHBOURHOOD**2)) for p in places
     )
     return F.pad(torch.kron(rows, columns), (1, 0, 1, 0))
