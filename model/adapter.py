@@ -59,10 +59,11 @@ class Adapter(nn.Module):
         super().__init__()
         self.config = config
         hidden = max(1, width // 4)
-        self.fc = nn.Sequential(nn.Linear(width, hidden, bias=False), nn.Linear(hidden, width))
+        widen = nn.Linear(hidden, width)
         if config.from_identity:
-            nn.init.zeros_(self.fc[1].weight)
-            nn.init.zeros_(self.fc[1].bias)
+            nn.init.zeros_(widen.weight)
+            nn.init.zeros_(widen.bias)
+        self.fc = nn.Sequential(nn.Linear(width, hidden, bias=False), widen)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Fused 2D embeddings (V, d) -> adapted embeddings (V, d)."""

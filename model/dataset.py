@@ -15,7 +15,6 @@ from torch.utils.data import DataLoader, Dataset
 
 from model.augment import Augmentation
 from model.entries import ScanEntries, Scene, read_array, read_entry
-from model.sparse import batch_indices
 
 _CACHE_BYTES = 4 << 30  # data sets up to this size are kept in memory
 _GRID_SHIFT = 16  # voxels; the coarsest level of the network has cells of this size
@@ -126,6 +125,15 @@ def make_sample(scene: Scene, augmentation: Augmentation, rng: np.random.Generat
         feature=scene.feature[first],
         label=scene.label[first],
     )
+
+
+def batch_indices(coords: Sequence[NDArray[np.int32]]) -> torch.Tensor:
+    """Voxel coordinates of several scans as spconv's indices (sum of M, 4) int32 [scan, x, y, z].
+
+    `coords` holds one (M, 3) array for each scan, non-negative and without repeats in a scan.
+    """
+    scan = np.repeat(np.arange(len(coords), dtype=np.int32), [len(c) for c in coords])
+    return torch.from_numpy(np.column_stack([scan, np.concatenate(coords)]).astype(np.int32))
 
 
 def collate(samples: Sequence[Sample]) -> Batch:

@@ -2,15 +2,10 @@
 
 import logging
 import warnings
-from collections.abc import Sequence
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 
-with (
-    warnings.catch_warnings()
-):  # spconv still says torch.cuda.amp, which is none of our users' care
+with warnings.catch_warnings():  # that spconv still says torch.cuda.amp helps no user
     warnings.simplefilter("ignore", FutureWarning)
     import spconv.pytorch as spconv
     import spconv.pytorch.ops as spconv_ops
@@ -36,15 +31,6 @@ if not torch.cuda.is_available():
     # The backward pass asks for the current CUDA stream before it looks at the device, and the
     # CPU branch then never uses it. Without CUDA the question itself fails, so answer it here.
     spconv_ops.get_current_stream = _no_stream
-
-
-def batch_indices(coords: Sequence[NDArray[np.int32]]) -> torch.Tensor:
-    """Voxel coordinates of several scans as spconv's indices (sum of M, 4) int32 [scan, x, y, z].
-
-    `coords` holds one (M, 3) array for each scan, non-negative and without repeats in a scan.
-    """
-    scan = np.repeat(np.arange(len(coords), dtype=np.int32), [len(c) for c in coords])
-    return torch.from_numpy(np.column_stack([scan, np.concatenate(coords)]).astype(np.int32))
 
 
 def sparse_tensor(features: torch.Tensor, indices: torch.Tensor) -> spconv.SparseConvTensor:

@@ -38,8 +38,8 @@ ARCHITECTURES = {
 
 def _norm(width: int) -> nn.BatchNorm1d:
     # A wide eps keeps fp16 training free of NaN. The momentum averages the statistics of the last
-    # hundred or so small batches, since single scans differ much.
-    return nn.BatchNorm1d(width, eps=1e-3, momentum=0.02)
+    # few dozen batches: single scans differ much, and a small run has a few hundred steps.
+    return nn.BatchNorm1d(width, eps=1e-3, momentum=0.05)
 
 
 def _submanifold(width_in: int, width_out: int, kernel: int, key: str) -> spconv.SubMConv3d:

@@ -8,7 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from model.sparse import batch_indices, sparse_tensor
+from model.dataset import batch_indices
+from model.sparse import sparse_tensor
 from model.unet import Down, MinkUNet, ResidualBlock, Up
 
 GRID = 16
