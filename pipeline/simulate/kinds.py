@@ -52,7 +52,6 @@ clothes rack      | 39 | other         | Clothes rack; Clothes horse; Screen
 water cooler      | 39 | other         | Water cooler; Indoor bike; Table football; Football table
 laundry basket    | 39 | other         | Clothes basket; Shopping basket
 ladder            | 39 | other         | Small step ladder; Step ladder
-whiteboard        | 30 | whiteboard    | White board
 television        | 25 | television    | TV; TV 16:9
 television        | 25 | wall tv       | Wall flat TV
 lamp              | 35 | table lamp    | Desk lamp; Little lamp; #lamp; #table_lamp; Japanese lantern; Camping lamp; #livingroom_lamp1; Pedestal vase lamp

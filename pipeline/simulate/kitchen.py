@@ -53,8 +53,10 @@ def _build_run(
     if top is None:
         return
     sink = built.inset_sink(f.rng)
-    x = f.rng.uniform(-0.5, 0.5) * max(width - sink.size[0] - 0.1, 0)
-    f.layout.put(sink, top.at(x, -0.02), wall.turn, height + 0.05, on=top.box)
+    for share in f.rng.permutation(np.linspace(-0.5, 0.5, 9)):
+        x = share * max(width - float(sink.size[0]) - 0.1, 0)
+        if f.layout.put(sink, top.at(x, -0.02), wall.turn, height + 0.05, on=top.box):
+            break
     f.cover(top, ("kitchen thing",), 4)
     above = f.store.take("wall cabinet", f.rng)
     if above is not None and f.chance(0.8):

@@ -19,6 +19,8 @@ def bedroom(f: Furnisher) -> None:
         f.shelf()
     if f.chance(0.5):
         f.scatter("armchair", 1, 0.15)
+    if f.chance(0.4):
+        f.scatter("small chair", 1)
     f.scatter("floor thing", f.some(2, 4))
     f.scatter("floor plant", 1)
 
@@ -142,6 +144,8 @@ def storage(f: Furnisher) -> None:
     f.stand("appliance")
     f.stand("other", 1.6)
     if f.chance(0.5):
+        f.stand("bench")
+    if f.chance(0.5):
         kitchen.washing(f)
     table = f.stand("dining table")
     f.cover(table, ("floor thing", "table thing", "table lamp"), 4)
@@ -154,10 +158,10 @@ def storage(f: Furnisher) -> None:
 # metres (above worktops), tiled floor.
 Plan = Callable[[Furnisher], None]
 PLANS: tuple[tuple[str, Plan, float, float, float, float, bool], ...] = (
-    ("bedroom", bedroom, 3.6, 5.2, 0.85, 0.0, False),
-    ("kitchen", kitchen_room, 3.4, 5.0, 0.4, 1.15, True),
+    ("bedroom", bedroom, 3.8, 5.4, 0.85, 0.0, False),
+    ("kitchen", kitchen_room, 3.8, 5.2, 0.4, 1.15, True),
     ("living room", living_room, 4.2, 6.0, 0.8, 0.0, False),
-    ("bathroom", bathroom, 2.8, 3.8, 0.3, 1.2, True),
+    ("bathroom", bathroom, 2.6, 3.6, 0.3, 1.2, True),
     ("office", office, 4.0, 5.6, 0.5, 0.7, False),
     ("studio", studio, 5.0, 6.5, 0.8, 0.0, False),
     ("classroom", classroom, 4.8, 6.5, 0.4, 0.7, False),
