@@ -29,7 +29,7 @@ def camera_path(world: World, seed: int, n_frames: int) -> NDArray[np.float64]:
     x, y = (np.interp(along, np.arange(len(closed)), closed[:, axis]) for axis in (0, 1))
     eye = np.column_stack([x, y, _wander(rng, n_frames, rng.uniform(1.32, 1.58), 0.08)])
 
-    count = min(n_frames, max(8, n_frames // 5))
+    count = min(n_frames, max(10, n_frames // 3))
     keys = np.linspace(0, n_frames, count, endpoint=False).astype(np.int64)
     yaw, pitch = look_round(world, rays, eye[keys], rng)
     frames = np.arange(n_frames)
