@@ -9,9 +9,10 @@ import zarr
 from numpy.typing import NDArray
 
 from model.augment import rotate_about_vertical
-from model.dataset import batch_indices, unit_colors, voxelise
+from model.dataset import batch_indices
 from model.entries import read_array, voxel_size
 from model.loop import reproducible
+from model.samples import unit_colors, voxelise
 from model.trained import Trained
 
 _ROWS = 1 << 16  # voxels whose embeddings are in memory at once

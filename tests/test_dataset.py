@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 from tiny_entries import GENTLE, VOXEL_SIZE, Room, write_rooms
 
 from model.augment import Augmentation, elastic
-from model.dataset import Batch, count_labels, crop, make_sample, read_batches, voxelise
+from model.dataset import Batch, count_labels, read_batches
 from model.entries import Scene
 from model.labels import majority_label
+from model.samples import crop, make_sample, voxelise
 from pipeline import arrays, store
 from pipeline.errors import BadInput
 

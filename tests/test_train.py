@@ -1,37 +1,28 @@
 """Training learns, goes on where it was killed, repeats bit for bit, and sees no dense label."""
 
-import ast
-import inspect
 import json
-import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from tiny_entries import (
     CLASSES,
-    GENTLE,
-    SMALL_NETWORK,
     Room,
-    write_labels,
-    write_room,
+    tiny_params,
+    train_tiny,
     write_rooms,
     write_text,
 )
 
 import model.loop
 from model import files
-from model.ceiling import train_ceiling
 from model.evaluate import evaluate_network
 from model.loop import OptimiserConfig
 from model.train import train
 from pipeline import arrays, store
 from pipeline.errors import BadInput
-
-ROOT = Path(__file__).parent.parent
 
 # On a GPU sums have no fixed order, so bits cannot be compared there.
 exact = pytest.mark.skipif(torch.cuda.is_available(), reason="exact on a CPU only")
@@ -57,34 +48,6 @@ def text(folder: Path) -> Path:
     return write_text(folder)
 
 
-def params(steps: int, **changes: Any) -> dict[str, Any]:
-    return {
-        "network": SMALL_NETWORK,
-        "optimiser": {"steps": steps, "batch": 2, "lr": 5e-3},
-        "augment": GENTLE,
-        "loss": {"balance": True},
-        "adapter": {"preset": "normalised", "epochs": 20, "batch": 2},
-        "max_voxels": None,
-        **changes,
-    }
-
-
-def run(
-    variant: str, rooms: list[Room], text: Path, out: Path, steps: int = 4, **options: Any
-) -> Path:
-    """Train one network into `out`.safetensors, with its own scratch folder."""
-    path, scratch = out.with_suffix(".safetensors"), out.with_suffix(".scratch")
-    settings = params(steps, **options.pop("params", {}))
-    seed = options.pop("seed", 0)
-    if variant == "dense":
-        scans = [room.labelled for room in rooms]
-        train_ceiling(settings, seed, scans, text, path, scratch, **options)
-    else:
-        weak = [room.weak for room in rooms]
-        train(settings, variant, seed, weak, text, path, scratch, **options)
-    return path
-
-
 def losses(path: Path) -> list[float]:
     return json.loads(files.read(path)[1]["curves"])["network"]["loss"]
 
@@ -95,7 +58,7 @@ def test_a_network_learns_the_rooms_and_knows_new_ones(
 ) -> None:
     if variant == "esgs":  # it cannot mend embeddings that lean towards a class that no room has
         rooms = write_rooms(tmp_path, range(4), leaning=0)
-    path = run(variant, rooms, text, tmp_path / variant, steps=50)
+    path = train_tiny(variant, rooms, text, tmp_path / variant, steps=50)
     curve = losses(path)
     assert len(curve) == 50
     assert np.mean(curve[-5:]) < 0.6 * np.mean(curve[:3])
@@ -121,14 +84,14 @@ def test_a_killed_run_ends_in_the_same_bytes(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    whole = run(variant, rooms, text, tmp_path / "whole", steps=7)
+    whole = train_tiny(variant, rooms, text, tmp_path / "whole", steps=7)
     steps_done = count_steps(monkeypatch, killed_at)
     with pytest.raises(KilledError):
-        run(variant, rooms, text, tmp_path / "killed", steps=7, checkpoint_every=2)
+        train_tiny(variant, rooms, text, tmp_path / "killed", steps=7, checkpoint_every=2)
     assert not (tmp_path / "killed.safetensors").exists()
     monkeypatch.undo()
     steps_done = count_steps(monkeypatch, None)
-    again = run(variant, rooms, text, tmp_path / "killed", steps=7, checkpoint_every=2)
+    again = train_tiny(variant, rooms, text, tmp_path / "killed", steps=7, checkpoint_every=2)
     assert steps_done() == 7 - killed_at // 2 * 2  # it went on from the checkpoint
     assert len(losses(whole)) == 7
     assert losses(again) == losses(whole)
@@ -154,69 +117,29 @@ def count_steps(monkeypatch: pytest.MonkeyPatch, killed_at: int | None) -> Calla
 def test_nothing_but_the_seed_and_the_scans_matters(
     rooms: list[Room], text: Path, tmp_path: Path
 ) -> None:
-    first = run("esgs", rooms, text, tmp_path / "a").read_bytes()
+    first = train_tiny("esgs", rooms, text, tmp_path / "a").read_bytes()
     torch.set_num_threads(2)
     try:
-        assert run("esgs", rooms[::-1], text, tmp_path / "b").read_bytes() == first
+        assert train_tiny("esgs", rooms[::-1], text, tmp_path / "b").read_bytes() == first
     finally:
         torch.set_num_threads(1)
-    assert run("esgs", rooms, text, tmp_path / "c", seed=1).read_bytes() != first
-    assert run("esgs", rooms[:3], text, tmp_path / "d").read_bytes() != first
+    assert train_tiny("esgs", rooms, text, tmp_path / "c", seed=1).read_bytes() != first
+    assert train_tiny("esgs", rooms[:3], text, tmp_path / "d").read_bytes() != first
 
 
 @exact
 def test_the_scratch_of_another_run_is_not_gone_on_with(
     rooms: list[Room], text: Path, tmp_path: Path
 ) -> None:
-    run("ess_esgs", rooms, text, tmp_path / "a", checkpoint_every=2)
+    train_tiny("ess_esgs", rooms, text, tmp_path / "a", checkpoint_every=2)
     assert (tmp_path / "a.scratch" / "checkpoint.safetensors").exists()
-    other = run("ess_esgs", rooms, text, tmp_path / "a", seed=1, checkpoint_every=2)
-    fresh = run("ess_esgs", rooms, text, tmp_path / "b", seed=1)
+    other = train_tiny("ess_esgs", rooms, text, tmp_path / "a", seed=1, checkpoint_every=2)
+    fresh = train_tiny("ess_esgs", rooms, text, tmp_path / "b", seed=1)
     assert other.read_bytes() == fresh.read_bytes()
 
 
-@exact
-@pytest.mark.parametrize("variant", ["esgs", "ess_esgs"])
-def test_scrambled_dense_labels_change_no_bit_of_a_weak_network(
-    variant: str, text: Path, tmp_path: Path
-) -> None:
-    rooms = [write_room(tmp_path, f"room{n}", n) for n in range(2)]
-    before = run(variant, rooms, text, tmp_path / "before").read_bytes()
-    taught = run("dense", rooms, text, tmp_path / "taught").read_bytes()
-    rng = np.random.default_rng(0)
-    for room in rooms:
-        write_labels(room, rng.permutation(room.labelled.ground_truth()[0]))
-    assert run(variant, rooms, text, tmp_path / "after").read_bytes() == before
-    assert run("dense", rooms, text, tmp_path / "mistaught").read_bytes() != taught
-
-
-def imported(name: str, seen: set[str]) -> set[str]:
-    """The modules of this project that a module imports, and what those import."""
-    seen.add(name)
-    tree = ast.parse((ROOT / name.replace(".", os.sep)).with_suffix(".py").read_text())
-    for node in ast.walk(tree):
-        found = []
-        if isinstance(node, ast.ImportFrom) and node.module:
-            found = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
-        elif isinstance(node, ast.Import):
-            found = [alias.name for alias in node.names]
-        for other in found:
-            file = (ROOT / other.replace(".", os.sep)).with_suffix(".py")
-            if other not in seen and file.exists():
-                imported(other, seen)
-    return seen
-
-
-def test_weak_training_has_no_way_to_a_dense_label() -> None:
-    assert "labels" not in inspect.signature(train).parameters
-    reached = imported("model.train", set())
-    assert {"model.entries", "model.loop", "model.dataset"} <= reached
-    assert not reached & {"model.labels", "model.ceiling", "model.score", "model.evaluate"}
-    assert "model.labels" in imported("model.ceiling", set())
-
-
 def test_a_network_file_tells_what_it_is(rooms: list[Room], text: Path, tmp_path: Path) -> None:
-    tensors, texts = files.read(run("ess_esgs", rooms, text, tmp_path / "a", seed=7))
+    tensors, texts = files.read(train_tiny("ess_esgs", rooms, text, tmp_path / "a", seed=7))
     assert json.loads(texts["classes"]) == CLASSES
     assert json.loads(texts["config"])["optimiser"]["steps"] == 4
     assert (texts["variant"], texts["seed"]) == ("ess_esgs", "7")
@@ -240,14 +163,14 @@ def test_rates_fall_to_nothing() -> None:
 
 def test_wrong_input_is_told(rooms: list[Room], text: Path, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="'dense' is none of"):
-        train(params(1), "dense", 0, [rooms[0].weak], text, tmp_path / "a", tmp_path)
+        train(tiny_params(1), "dense", 0, [rooms[0].weak], text, tmp_path / "a", tmp_path)
     with pytest.raises(ValueError, match="no scan"):
-        run("esgs", [], text, tmp_path / "a")
+        train_tiny("esgs", [], text, tmp_path / "a")
     narrow = tmp_path / "narrow.zarr.zip"
     with store.group(narrow, {"classes": CLASSES}) as out:
         arrays.write(out, "embedding", np.eye(len(CLASSES), 8, dtype=np.float32))
     with pytest.raises(BadInput, match="width 8 for targets of width 24"):
-        run("esgs", rooms, narrow, tmp_path / "a")
+        train_tiny("esgs", rooms, narrow, tmp_path / "a")
 
 
 def test_a_loss_that_is_no_number_stops_training(
@@ -255,4 +178,4 @@ def test_a_loss_that_is_no_number_stops_training(
 ) -> None:
     monkeypatch.setattr(model.loop.OptimiserConfig, "rate", lambda self, step: float("inf"))
     with pytest.raises(FloatingPointError, match="lower the rate"):
-        run("dense", rooms, text, tmp_path / "a")
+        train_tiny("dense", rooms, text, tmp_path / "a")

@@ -7,12 +7,15 @@ dense label has any part in targets or pseudo-labels.
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from model.ceiling import train_ceiling
 from model.entries import ScanEntries
 from model.labels import LabelledScan
+from model.train import train
 from pipeline import arrays, store
 
 CLASSES = ["floor", "wall", "chair", "table", "bed", "lamp"]
@@ -116,6 +119,32 @@ def write_labels(room: Room, label: NDArray, classes: list[str] = CLASSES) -> No
 
 def write_rooms(folder: Path, seeds: Iterable[int], leaning: float = LEANING) -> list[Room]:
     return [write_room(folder, f"room{seed:04d}_00", seed, leaning) for seed in seeds]
+
+
+def tiny_params(steps: int) -> dict[str, Any]:
+    return {
+        "network": SMALL_NETWORK,
+        "optimiser": {"steps": steps, "batch": 2, "lr": 5e-3},
+        "augment": GENTLE,
+        "loss": {"balance": True},
+        "adapter": {"preset": "normalised", "epochs": 20, "batch": 2},
+        "max_voxels": None,
+    }
+
+
+def train_tiny(
+    variant: str, rooms: list[Room], text: Path, out: Path, steps: int = 4, **options: Any
+) -> Path:
+    """Train one network into `out`.safetensors, with its own scratch folder."""
+    path, scratch = out.with_suffix(".safetensors"), out.with_suffix(".scratch")
+    settings, seed = tiny_params(steps), options.pop("seed", 0)
+    if variant == "dense":
+        scans = [room.labelled for room in rooms]
+        train_ceiling(settings, seed, scans, text, path, scratch, **options)
+    else:
+        weak = [room.weak for room in rooms]
+        train(settings, variant, seed, weak, text, path, scratch, **options)
+    return path
 
 
 def _surfaces(rng: np.random.Generator, present: list[int]) -> tuple[NDArray, NDArray]:

@@ -1,0 +1,56 @@
+"""No dense label of a training scan can reach a weakly supervised network."""
+
+import ast
+import inspect
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from tiny_entries import train_tiny, write_labels, write_room
+
+from model.train import train
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="exact on a CPU only")
+@pytest.mark.parametrize("variant", ["esgs", "ess_esgs"])
+def test_scrambled_dense_labels_change_no_bit_of_a_weak_network(
+    variant: str, tmp_path: Path
+) -> None:
+    text = write_text(tmp_path)
+    rooms = [write_room(tmp_path, f"room{n}", n) for n in range(2)]
+    before = train_tiny(variant, rooms, text, tmp_path / "before").read_bytes()
+    taught = train_tiny("dense", rooms, text, tmp_path / "taught").read_bytes()
+    rng = np.random.default_rng(0)
+    for room in rooms:
+        write_labels(room, rng.permutation(room.labelled.ground_truth()[0]))
+    assert train_tiny(variant, rooms, text, tmp_path / "after").read_bytes() == before
+    assert train_tiny("dense", rooms, text, tmp_path / "mistaught").read_bytes() != taught
+
+
+def imported(name: str, seen: set[str]) -> set[str]:
+    """The modules of this project that a module imports, and what those import."""
+    seen.add(name)
+    tree = ast.parse((ROOT / name.replace(".", os.sep)).with_suffix(".py").read_text())
+    for node in ast.walk(tree):
+        found = []
+        if isinstance(node, ast.ImportFrom) and node.module:
+            found = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+        elif isinstance(node, ast.Import):
+            found = [alias.name for alias in node.names]
+        for other in found:
+            file = (ROOT / other.replace(".", os.sep)).with_suffix(".py")
+            if other not in seen and file.exists():
+                imported(other, seen)
+    return seen
+
+
+def test_weak_training_has_no_way_to_a_dense_label() -> None:
+    assert "labels" not in inspect.signature(train).parameters
+    reached = imported("model.train", set())
+    assert {"model.entries", "model.loop", "model.dataset"} <= reached
+    assert not reached & {"model.labels", "model.ceiling", "model.score", "model.evaluate"}
+    assert "model.labels" in imported("model.ceiling", set())
