@@ -87,6 +87,7 @@ def test_tolerances_add_up_absolute_and_relative(z: float):
 
 def test_nothing_is_seen_behind_the_camera_or_in_its_plane():
     everywhere = np.vstack([plane(z, 1.0, 1.0) for z in (-3.0, -1e-3, 0.0)])
+    everywhere = np.vstack([everywhere, [[0, 0, -1e-8]]]).astype(np.float32)
     blind = replace(STRICT, absolute_tolerance=1e6)
     assert len(see(camera(np.full((HEIGHT, WIDTH), 3.0)), everywhere, blind)[0]) == 0
 
@@ -102,14 +103,21 @@ def test_nothing_is_seen_where_depth_was_not_measured():
 
 
 @pytest.mark.parametrize("border", [0, 7, 10.5])
-def test_the_border_is_as_wide_as_it_says(border: float):
-    u, v = np.meshgrid(np.arange(-3, WIDTH + 3), np.arange(-3, HEIGHT + 3))
-    pixels = np.column_stack([u.ravel(), v.ravel()]) + 0.01
-    wall = geometry.unproject(K, pixels, np.full(len(pixels), WALL)).astype(np.float32)
-    view = camera(np.full((HEIGHT, WIDTH), WALL))
-    seen, _, _ = see(view, wall, replace(STRICT, border=border))
+@pytest.mark.parametrize("far", [0.0, 1000.0])
+def test_the_border_is_as_wide_as_it_says(border: float, far: float):
+    """To a hundredth of a pixel, also a kilometre from the origin of the world."""
+    fine = np.arange(-2, WIDTH + 2, 0.1)
+    u, v = (x.ravel() for x in np.meshgrid(fine, np.array([20.0, 60, 100])))
+    pixels = np.vstack([np.column_stack([u, v]), np.column_stack([v, u])]) + 0.013
+    wall = geometry.unproject(K, pixels, np.full(len(pixels), WALL))
+    pose = np.eye(4)
+    pose[:3, 3] = far
+    view = camera(np.full((HEIGHT, WIDTH), WALL), camera_to_world=pose)
+    seen, _, _ = see(view, (wall + far).astype(np.float32), replace(STRICT, border=border))
     from_edge = np.minimum(pixels + 0.5, [WIDTH, HEIGHT] - (pixels + 0.5)).min(1)
-    np.testing.assert_array_equal(np.isin(np.arange(len(wall)), seen), from_edge >= border)
+    sure = np.abs(from_edge - border) > 0.01
+    found = np.isin(np.arange(len(wall)), seen)
+    np.testing.assert_array_equal(found[sure], from_edge[sure] >= border)
 
 
 def test_depth_of_another_size_and_offset_is_looked_up_by_its_own_intrinsics():
@@ -183,13 +191,15 @@ def _weight(point: list[float], normal: list[float], weighting: Weighting) -> fl
 
 
 def test_the_weight_falls_with_the_angle_of_incidence():
-    power = Weighting(incidence_power=2, half_distance=None, border_ramp=0)
-    assert _weight([0, 0, 2], [0, 0, -1], power) == 1
-    assert _weight([0, 0, 2], [0, 0, 1], power) == 1, "which way a normal points is a convention"
+    plain = Weighting(incidence_power=1, half_distance=None, border_ramp=0)
     slanted = [0, np.sin(np.pi / 3), np.cos(np.pi / 3)]
-    assert _weight([0, 0, 2], slanted, power) == pytest.approx(0.25, abs=1e-3)
-    assert _weight([0, 0, 2], [0, 0, 0], power) == 1, "no normal, no penalty"
-    assert 0 < _weight([0, 0, 2], [1, 0, 0], power) < 0.01, "seen is seen"
+    assert _weight([0, 0, 2], [0, 0, -1], plain) == 1
+    assert _weight([0, 0, 2], [0, 0, 1], plain) == 1, "which way a normal points is a convention"
+    assert _weight([0, 0, 2], slanted, plain) == pytest.approx(0.5, abs=1e-3)
+    squared = replace(plain, incidence_power=2)
+    assert _weight([0, 0, 2], slanted, squared) == pytest.approx(0.25, abs=1e-3)
+    assert _weight([0, 0, 2], [0, 0, 0], plain) == 1, "no normal, no penalty"
+    assert 0 < _weight([0, 0, 2], [1, 0, 0], plain) < 0.01, "seen is seen"
 
 
 def test_the_weight_halves_at_the_half_distance():
