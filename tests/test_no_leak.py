@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from tiny_entries import train_tiny, write_labels, write_room
+from tiny_entries import train_tiny, write_labels, write_room, write_text
 
 from model.train import train
 
