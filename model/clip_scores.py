@@ -1,5 +1,9 @@
-"""How well the demo's small CLIP finds things in simulated views: 2D mIoU and asked phrases."""
+"""How well the demo's small CLIP finds things in simulated views: 2D mIoU and asked phrases.
 
+python -m model.clip_scores --model data_manifest/demo/clip --cache FOLDER
+"""
+
+import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -9,8 +13,9 @@ from PIL import Image
 
 from pipeline.clip import load_text_tower
 from pipeline.embeddings import Stage
-from pipeline.simulate.captions import WORDS
-from pipeline.simulate.pairs import NOTHING, Views
+from pipeline.simulate.captions import HELD_OUT, WORDS
+from pipeline.simulate.catalogue import Catalogue
+from pipeline.simulate.pairs import FURNITURE, NOTHING, Views, render_views
 from pipeline.text import ensemble
 
 # How the demo reads the model: the size that views are brought to, windows, and prompts.
@@ -91,3 +96,26 @@ def phrase_precision(
         wanted = truth == order.index(nyu40)
         out.append((average_precision(score[..., i], wanted), float(wanted.mean())))
     return out
+
+
+def main() -> None:
+    """The command: a table of IoU by class, and one of phrases, on the validation rooms."""
+    parser = argparse.ArgumentParser(description="Scores the demo's small CLIP.")
+    parser.add_argument("--model", type=Path, required=True)
+    parser.add_argument("--cache", type=Path, required=True, help="folder for the rendered views")
+    parser.add_argument("--furniture", type=Path, default=FURNITURE)
+    args = parser.parse_args()
+    views = render_views(args.cache, Catalogue(args.furniture), VALIDATION, 6)
+    iou = class_iou(args.model, views)
+    for words, value in zip(WORDS.values(), iou, strict=True):
+        print(f"| {words.nouns[0]} | {100 * value:.1f} |")
+    print(f"| mean | {100 * np.nanmean(iou):.1f} |\n")
+    asked = [(6, "a couch"), *((k, text) for k, texts in HELD_OUT.items() for text in texts)]
+    found = phrase_precision(args.model, views, asked)
+    for (nyu40, text), (precision, chance) in zip(asked, found, strict=True):
+        name = WORDS[nyu40].nouns[0]
+        print(f"| {text} | {name} | {100 * precision:.1f} | {100 * chance:.1f} |")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,6 +1,6 @@
 """Trains the demo's small open_clip model from nothing: it renders its own rooms and captions.
 
-    python -m model.train_clip --furniture FOLDER --out data_manifest/demo/clip
+    python -m model.train_clip --out data_manifest/demo/clip --cache FOLDER
 
 Two losses: (1) CLIP's contrastive loss between crops and captions, equal captions counting as
 equal; (2) learning from label proportions: every patch's softmax over the names of the concepts,
@@ -28,7 +28,7 @@ from tqdm import tqdm
 from model.clip_scores import IMAGE_SIZE
 from pipeline.simulate.captions import TEMPLATES, Words, corpus, learn_merges, phrase, write_merges
 from pipeline.simulate.catalogue import Catalogue
-from pipeline.simulate.pairs import SIZE, Pairing, render_views
+from pipeline.simulate.pairs import FURNITURE, SIZE, Pairing, render_views
 
 CROP, PATCH, WIDTH, LAYERS, EMBED = 64, 8, 128, 6, 64
 BLOCKS = 4
@@ -191,7 +191,7 @@ def main() -> None:
     """The command."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--furniture", type=Path, default=Path("/usr/share/sweethome3d/furniture"))
+    parser.add_argument("--furniture", type=Path, default=FURNITURE)
     parser.add_argument("--cache", type=Path, required=True, help="folder for the rendered views")
     parser.add_argument("--rooms", type=int, default=300)
     parser.add_argument("--frames", type=int, default=16, help="views of each room")

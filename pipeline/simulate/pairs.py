@@ -20,6 +20,7 @@ from pipeline.simulate.room import build_room
 from pipeline.simulate.sensor import photograph
 from pipeline.simulate.walk import camera_path
 
+FURNITURE = Path("/usr/share/sweethome3d/furniture")  # Debian's sweethome3d-furniture
 SIZE = (320, 240)  # width and height of a view
 FIELD_OF_VIEW = 60.0  # degrees, horizontal
 NOTHING = 255  # name of a pixel at which there is no thing
