@@ -56,12 +56,14 @@ def accumulate(
     runs = _runs(samples)
     weights, columns = _weights(samples, runs, len(total))
     table, cell = _cells(samples, runs, grid_size, read_grid)
+    boxes = np.empty((columns.max(), table.shape[1]), np.float32)  # new ones would take longest
     first = 0
     for tile, count in enumerate(columns):
         if count:
+            box = np.take(table, cell[first : first + count], 0, boxes[:count], mode="clip")
             rows = total[tile * TILE : (tile + 1) * TILE]
             matrix = weights[TILE * first : TILE * first + len(rows) * count]
-            rows += matrix.reshape(-1, count) @ table[cell[first : first + count]]
+            rows += matrix.reshape(-1, count) @ box
             first += count
 
 
