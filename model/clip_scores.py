@@ -77,10 +77,13 @@ def class_iou(folder: Path, views: Views) -> NDArray[np.float64]:
 
 
 def average_precision(score: NDArray, wanted: NDArray[np.bool_]) -> float:
-    """Mean precision over the wanted items, ranked by score; chance is the share of `wanted`."""
+    """Mean precision over the wanted items, ranked by score; chance is the share of `wanted`.
+
+    nan where nothing is wanted.
+    """
     ranked = wanted.ravel()[np.argsort(-score.ravel(), kind="stable")]
     precision = np.cumsum(ranked) / np.arange(1, len(ranked) + 1)
-    return float(precision[ranked].mean())
+    return float(precision[ranked].mean()) if ranked.any() else float("nan")
 
 
 def phrase_precision(
