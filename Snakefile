@@ -32,7 +32,7 @@ try:
         for dataset in WANTED:
             PLANS[dataset].adopt()
 except BadInput as error:
-    raise WorkflowError(error) from None
+    raise WorkflowError(str(error)) from None
 
 
 onstart:

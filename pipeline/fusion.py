@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 TILE = 16  # rows to a product: with more the boxes grow, with fewer the calls cost more
+_WEIGHT_BYTES = 64 << 20  # of the small matrices at a time
 
 
 @dataclass(frozen=True)
@@ -48,12 +49,19 @@ def accumulate(
 ) -> None:
     """Add weight x grid(frame) at xy to each sample's row of `total` (n, d).
 
-    `read_grid` gives the grid (h, w, d) of a frame, with (h, w) = `grid_size`; it is called once
-    for each frame, and of its cells only those that are needed are kept.
+    `read_grid` gives the grid (h, w, d) of a frame, with (h, w) = `grid_size`; of its cells only
+    those that are needed are kept. It is called once for each frame, unless neighbours in `total`
+    lie so far apart in the image that their boxes must be taken in several goes.
     """
     if len(samples.row) == 0:
         return
     runs = _runs(samples)
+    if len(runs.begin) > 1 and 4 * TILE * int(runs.size.sum()) > _WEIGHT_BYTES:
+        middle = int(runs.begin[len(runs.begin) // 2])
+        for half in (slice(middle), slice(middle, None)):
+            part = Samples(*(values[half] for values in vars(samples).values()))
+            accumulate(total, part, grid_size, read_grid)
+        return
     weights, columns = _weights(samples, runs, len(total))
     table, cell = _cells(samples, runs, grid_size, read_grid)
     boxes = np.empty((columns.max(), table.shape[1]), np.float32)  # new ones would take longest

@@ -32,7 +32,11 @@ PER_RUN = {
     "train": ("voxels", "targets", "pseudo_labels", "text"),
     "ceiling": ("voxels", "labels", "text"),
 }
-MODULE = {"train": "model.train", "ceiling": "model.ceiling", "evaluate": "model.evaluate"}
+MODULES = {
+    "train": ["model.train"],
+    "ceiling": ["model.ceiling"],
+    "evaluate": ["model.evaluate", "model.score"],
+}
 SUFFIX = {"train": "safetensors", "ceiling": "safetensors", "evaluate": "json"}
 
 Entry = tuple[str, str]  # stage and name
@@ -139,8 +143,8 @@ class Plan:
             reader = [f"pipeline.{self.section['reader']}.{RAW[stage]}"] if stage in RAW else []
             add(stage, [f"pipeline.{stage}", *reader], self.upstream(stage))
         for stage, upstream in PER_RUN.items():
-            add(stage, [MODULE[stage]], upstream)
-        add("evaluate", [MODULE["evaluate"]], (*PER_RUN, "targets", "pseudo_labels", "labels"))
+            add(stage, MODULES[stage], upstream)
+        add("evaluate", MODULES["evaluate"], (*PER_RUN, "targets", "pseudo_labels", "labels"))
         return recipes
 
     @cached_property

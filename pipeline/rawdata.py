@@ -78,11 +78,9 @@ def weights_digest(tower: Mapping[str, Any], store: Path) -> str | None:
 
     Raises `BadInput` where the files are missing.
     """
-    file = weights.local_file(tower["model"], tower["pretrained"])
-    if file is None:
+    paths = weights.local_files(tower["model"], tower["pretrained"])
+    if not paths:
         return None
-    folder = weights.local_folder(tower["model"])
-    paths = sorted(f for f in folder.iterdir() if f.suffix != ".md") if folder else [file]
     name = provenance.digest(*(str(path) for path in paths))
     files = {name: {"weights": {path.name: path for path in paths}}}
     return manifest.raw_digests(files, store / "weights", "reading weights")[name]["weights"]

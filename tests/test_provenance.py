@@ -48,7 +48,7 @@ def test_a_key_covers_parameters_upstream_and_packages(monkeypatch: pytest.Monke
 
 
 def stages() -> list[str]:
-    special = [plan.MODULE[s] for s in plan.MODULE]
+    special = [module for modules in plan.MODULES.values() for module in modules]
     return ["pipeline.text", *(f"pipeline.{s}" for s in plan.PER_SCAN), *special]
 
 
