@@ -116,6 +116,7 @@ def test_the_sizes_of_blocks_change_nothing(scene, rows: int, frames_: int):
         patch.setattr(targets, "_GRID_BYTES", frames_ * grid[0].size * 4)
         patch.setattr(targets, "_PAIRS", 5 * rows)
         patch.setattr(fusion, "TILE", 3)
+        patch.setattr(fusion, "_WEIGHT_BYTES", 40 * rows)
         check(grid, to_grid, seen)
 
 
