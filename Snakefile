@@ -1,14 +1,11 @@
-import os
 import sys
-from glob import glob
-from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 from snakemake.utils import min_version, validate
 
 from pipeline.errors import BadInput
 from pipeline.plan import Plan
-from pipeline.rules import pathvars, settings, summary
+from pipeline.rules import gpus, pathvars, settings, summary
 
 min_version("9.20")
 
@@ -19,7 +16,7 @@ configfile: "workflow/config.yaml"
 validate(config, "workflow/config.schema.yaml")
 
 # A limit on GPUs holds on this machine too, so that two jobs do not share one by chance.
-workflow.resource_settings.resources.setdefault("gpu", len(glob("/dev/nvidia[0-9]*")) or 1)
+workflow.resource_settings.resources.setdefault("gpu", gpus())
 
 # Raw files are looked at only for the datasets asked for. Snakemake does not tell its targets while
 # it reads this file, so they are taken from the command.
@@ -46,9 +43,9 @@ onsuccess:
 
 
 rule help:
-    localrule: True
     log:
         "logs/help.log",
+    localrule: True
     conda:
         "envs/pipeline.yaml"
     shell:

@@ -1,10 +1,16 @@
 """What the rules of one dataset are told of its plan, and the user at the end."""
 
+import glob
 from typing import Any
 
 from pipeline.plan import Plan
 
 BATCH = 32  # scans to a job of the stage that loads the image tower
+
+
+def gpus() -> int:
+    """How many GPU jobs may run at once on this machine; 1 without a GPU, for its stand-in."""
+    return len(glob.glob("/dev/nvidia[0-9]*")) or 1
 
 
 def pathvars(plan: Plan) -> dict[str, str]:

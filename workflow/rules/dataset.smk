@@ -3,9 +3,9 @@ rule train:
     input:
         config["scores"],
     output:
-        multiext("<results>/table", ".txt", ".json", ".csv"),
-    params:
-        plan=config["plan"],
+        text="<results>/table.txt",
+        json="<results>/table.json",
+        csv="<results>/table.csv",
     log:
         "<logs>/report.log",
     conda:
@@ -13,8 +13,10 @@ rule train:
     resources:
         mem_mb=1000,
         runtime=10,
+    params:
+        plan=config["plan"],
     shell:
-        "python -m pipeline report {params.plan} {output[0]} 2>&1 | tee {log}"
+        "python -m pipeline report {params.plan} {output.text} 2>&1 | tee {log}"
 
 
 rule evaluate:
@@ -22,8 +24,6 @@ rule evaluate:
         lambda wildcards: config["inputs"]("evaluate", wildcards.score),
     output:
         "<evaluate>/{score}.json",
-    params:
-        plan=config["plan"],
     log:
         "<logs>/evaluate/{score}.log",
     benchmark:
@@ -33,6 +33,8 @@ rule evaluate:
     resources:
         mem_mb=8000,
         runtime=120,
+    params:
+        plan=config["plan"],
     shell:
         "python -m pipeline evaluate {params.plan} {output} 2>&1 | tee {log}"
 
@@ -42,8 +44,6 @@ rule train_network:
         lambda wildcards: config["inputs"]("train", wildcards.run),
     output:
         "<train>/{run}.safetensors",
-    params:
-        plan=config["plan"],
     log:
         "<logs>/train/{run}.log",
     benchmark:
@@ -55,6 +55,8 @@ rule train_network:
         gpu=1,
         mem_mb=24000,
         runtime=2880,
+    params:
+        plan=config["plan"],
     shell:
         "python -m pipeline train {params.plan} {output} 2>&1 | tee {log}"
 
@@ -64,8 +66,6 @@ rule train_ceiling:
         lambda wildcards: config["inputs"]("ceiling", wildcards.run),
     output:
         "<ceiling>/{run}.safetensors",
-    params:
-        plan=config["plan"],
     log:
         "<logs>/ceiling/{run}.log",
     benchmark:
@@ -77,6 +77,8 @@ rule train_ceiling:
         gpu=1,
         mem_mb=24000,
         runtime=2880,
+    params:
+        plan=config["plan"],
     shell:
         "python -m pipeline ceiling {params.plan} {output} 2>&1 | tee {log}"
 
@@ -89,8 +91,6 @@ rule pseudo_labels:
         "<voxels>/{scan}.zarr.zip",
     output:
         "<pseudo_labels>/{scan}.zarr.zip",
-    params:
-        plan=config["plan"],
     log:
         "<logs>/pseudo_labels/{scan}.log",
     conda:
@@ -98,6 +98,8 @@ rule pseudo_labels:
     resources:
         mem_mb=2000,
         runtime=10,
+    params:
+        plan=config["plan"],
     shell:
         "python -m pipeline pseudo_labels {params.plan} {output} 2>&1 | tee {log}"
 
@@ -108,8 +110,6 @@ rule targets:
         "<projections>/{scan}.zarr.zip",
     output:
         "<targets>/{scan}.zarr.zip",
-    params:
-        plan=config["plan"],
     log:
         "<logs>/targets/{scan}.log",
     benchmark:
@@ -119,6 +119,8 @@ rule targets:
     resources:
         mem_mb=4000,
         runtime=30,
+    params:
+        plan=config["plan"],
     shell:
         "python -m pipeline targets {params.plan} {output} 2>&1 | tee {log}"
 
@@ -133,8 +135,6 @@ for number, batch in enumerate(config["batches"]):
             expand("<frames>/{scan}.zarr.zip", scan=batch),
         output:
             expand("<embeddings>/{scan}.zarr.zip", scan=batch),
-        params:
-            plan=config["plan"],
         log:
             f"<logs>/embeddings/{number}.log",
         benchmark:
@@ -146,6 +146,8 @@ for number, batch in enumerate(config["batches"]):
             gpu=1,
             mem_mb=16000,
             runtime=240,
+        params:
+            plan=config["plan"],
         shell:
             "python -m pipeline embeddings {params.plan} {output} 2>&1 | tee {log}"
 
@@ -153,8 +155,6 @@ for number, batch in enumerate(config["batches"]):
 rule text:
     output:
         "<text>/classes.zarr.zip",
-    params:
-        plan=config["plan"],
     log:
         "<logs>/text.log",
     conda:
@@ -162,6 +162,8 @@ rule text:
     resources:
         mem_mb=8000,
         runtime=30,
+    params:
+        plan=config["plan"],
     shell:
         "python -m pipeline text {params.plan} {output} 2>&1 | tee {log}"
 
@@ -172,8 +174,6 @@ rule projections:
         "<voxels>/{scan}.zarr.zip",
     output:
         "<projections>/{scan}.zarr.zip",
-    params:
-        plan=config["plan"],
     log:
         "<logs>/projections/{scan}.log",
     benchmark:
@@ -183,6 +183,8 @@ rule projections:
     resources:
         mem_mb=4000,
         runtime=30,
+    params:
+        plan=config["plan"],
     shell:
         "python -m pipeline projections {params.plan} {output} 2>&1 | tee {log}"
 
@@ -193,8 +195,6 @@ rule tags:
         config["sources_of_tags"],
     output:
         expand("<tags>/{scan}.zarr.zip", scan=config["scans"]),
-    params:
-        plan=config["plan"],
     log:
         "<logs>/tags.log",
     conda:
@@ -202,6 +202,8 @@ rule tags:
     resources:
         mem_mb=1000,
         runtime=30,
+    params:
+        plan=config["plan"],
     shell:
         "python -m pipeline tags {params.plan} {output} 2>&1 | tee {log}"
 
@@ -211,8 +213,6 @@ rule labels:
         config["raw"],
     output:
         "<labels>/{scan}.zarr.zip",
-    params:
-        plan=config["plan"],
     log:
         "<logs>/labels/{scan}.log",
     conda:
@@ -220,6 +220,8 @@ rule labels:
     resources:
         mem_mb=2000,
         runtime=10,
+    params:
+        plan=config["plan"],
     shell:
         "python -m pipeline labels {params.plan} {output} 2>&1 | tee {log}"
 
@@ -229,8 +231,6 @@ rule voxels:
         config["raw"],
     output:
         "<voxels>/{scan}.zarr.zip",
-    params:
-        plan=config["plan"],
     log:
         "<logs>/voxels/{scan}.log",
     benchmark:
@@ -240,6 +240,8 @@ rule voxels:
     resources:
         mem_mb=4000,
         runtime=10,
+    params:
+        plan=config["plan"],
     shell:
         "python -m pipeline voxels {params.plan} {output} 2>&1 | tee {log}"
 
@@ -249,8 +251,6 @@ rule frames:
         config["raw"],
     output:
         "<frames>/{scan}.zarr.zip",
-    params:
-        plan=config["plan"],
     log:
         "<logs>/frames/{scan}.log",
     benchmark:
@@ -260,5 +260,7 @@ rule frames:
     resources:
         mem_mb=2000,
         runtime=30,
+    params:
+        plan=config["plan"],
     shell:
         "python -m pipeline frames {params.plan} {output} 2>&1 | tee {log}"

@@ -2,8 +2,6 @@
 rule simulate:
     output:
         "<raw>/{scan}.done",
-    params:
-        plan=config["plan"],
     log:
         "<logs>/simulate/{scan}.log",
     benchmark:
@@ -13,5 +11,7 @@ rule simulate:
     resources:
         mem_mb=4000,
         runtime=10,
+    params:
+        plan=config["plan"],
     shell:
         "python -m pipeline simulate {params.plan} {output} 2>&1 | tee {log}"
