@@ -73,7 +73,16 @@ def trainer(plan: Plan) -> Job:
         ]
         text = plan.home("text", "classes")
         scratch = _scratch(plan, "train", run)
-        train(plan.params("train"), variant, int(seed), scans, text, path, scratch)
+        train(
+            plan.params("train"),
+            variant,
+            int(seed),
+            scans,
+            text,
+            path,
+            scratch,
+            workers=plan.section["workers"],
+        )
 
     return make
 
@@ -87,8 +96,8 @@ def ceiling(plan: Plan) -> Job:
         scans = [LabelledScan(scan, *_labelled(plan, scan)) for scan in plan.splits["train"]]
         text = plan.home("text", "classes")
         scratch = _scratch(plan, "ceiling", run)
-        seed = int(run.rpartition("-")[2])
-        train_ceiling(plan.params("ceiling"), seed, scans, text, path, scratch)
+        seed, workers = int(run.rpartition("-")[2]), plan.section["workers"]
+        train_ceiling(plan.params("ceiling"), seed, scans, text, path, scratch, workers=workers)
 
     return make
 

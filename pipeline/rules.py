@@ -1,6 +1,7 @@
 """What the rules of one dataset are told of its plan, and the user at the end."""
 
 import glob
+import os
 from typing import Any
 
 from pipeline.plan import Plan
@@ -9,8 +10,8 @@ BATCH = 32  # scans to a job of the stage that loads the image tower
 
 
 def gpus() -> int:
-    """How many GPU jobs may run at once on this machine; 1 without a GPU, for its stand-in."""
-    return len(glob.glob("/dev/nvidia[0-9]*")) or 1
+    """How many jobs that use a GPU may run at once: without one, the cores are the only limit."""
+    return len(glob.glob("/dev/nvidia[0-9]*")) or os.cpu_count() or 1
 
 
 def pathvars(plan: Plan) -> dict[str, str]:
@@ -36,6 +37,7 @@ def settings(plan: Plan) -> dict[str, Any]:
         "sources_of_tags": [link for scan in scans for link in links("tags", scan)],
         "raw": "<raw>/{scan}.done" if plan.simulated else [],
         "threads": plan.section["threads"],
+        "workers": plan.section["workers"],
     }
 
 

@@ -50,7 +50,7 @@ rule train_network:
         "<benchmarks>/train/{run}.tsv"
     conda:
         "../../envs/pipeline.yaml"
-    threads: config["threads"]
+    threads: config["workers"] + 1
     resources:
         gpu=1,
         mem_mb=24000,
@@ -72,7 +72,7 @@ rule train_ceiling:
         "<benchmarks>/ceiling/{run}.tsv"
     conda:
         "../../envs/pipeline.yaml"
-    threads: config["threads"]
+    threads: config["workers"] + 1
     resources:
         gpu=1,
         mem_mb=24000,
