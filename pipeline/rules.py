@@ -6,8 +6,6 @@ from typing import Any
 
 from pipeline.plan import Plan
 
-BATCH = 32  # scans to a job of the stage that loads the image tower
-
 
 def gpus() -> int:
     """How many jobs that use a GPU may run at once: without one, the cores are the only limit."""
@@ -27,12 +25,12 @@ def settings(plan: Plan) -> dict[str, Any]:
     def links(stage: str, name: str) -> list[str]:
         return [str(plan.link(*entry)) for entry in plan.inputs(stage, name)]
 
-    scans = plan.scans
+    scans, batch = plan.scans, plan.section["scans_per_job"]
     return {
         "plan": str(plan.path),
         "inputs": links,
         "scans": scans,
-        "batches": [scans[i : i + BATCH] for i in range(0, len(scans), BATCH)],
+        "batches": [scans[i : i + batch] for i in range(0, len(scans), batch)],
         "scores": [str(plan.link("evaluate", name)) for name in plan.scores],
         "sources_of_tags": [link for scan in scans for link in links("tags", scan)],
         "raw": "<raw>/{scan}.done" if plan.simulated else [],
