@@ -32,7 +32,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
 def test_a_run_ends_with_a_table_as_text_json_and_csv(finished: Checkout) -> None:
     latest = finished.folder / "results" / "scannet" / "latest"
     table = json.loads((latest / "table.json").read_text())
-    rows = {line["row"] for line in table["lines"]}
+    rows = {result["row"] for result in table["results"]}
     assert rows == {"fused", "pseudo_labels_open", "pseudo_labels", "esgs", "ess_esgs"}
     assert "mIoU" in (latest / "table.txt").read_text()
     assert "mIoU" in (latest / "table.csv").read_text()
