@@ -133,7 +133,7 @@ def test_dense_labels_of_the_training_scans_do_not_reach_the_network(tmp_path: P
         checkout.config.write_text(yaml.safe_dump(config))
         if name == "scrambled":
             scramble_labels(checkout)
-        checkout.run()
+        checkout.run("--until", "scannet_train_network")
         networks.append({k: v for k, v in checkout.entries().items() if "/train/" in k})
     assert networks[0]
     assert networks[0] == networks[1]

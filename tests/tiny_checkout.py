@@ -64,9 +64,9 @@ class Checkout:
             [*command, *arguments], cwd=self.folder, capture_output=True, text=True
         )
 
-    def run(self) -> None:
+    def run(self, *arguments: str) -> None:
         """Run all that is missing; fails with the output where a job does."""
-        done = self.snakemake()
+        done = self.snakemake(*arguments)
         assert done.returncode == 0, done.stdout + done.stderr
 
     def stale(self, *arguments: str) -> set[str]:
