@@ -138,7 +138,9 @@ def report(plan: Plan, table: Path) -> str:
         for name in plan.scores
         for result in json.loads(plan.home("evaluate", name).read_text(encoding="utf-8"))
     ]
-    return write_report(results, table.with_suffix(""), plan.dataset, simulated=plan.simulated)
+    text = write_report(results, table.with_suffix(""), plan.dataset, simulated=plan.simulated)
+    store.point(plan.results.parent / "latest", plan.results)
+    return text
 
 
 def _labelled(plan: Plan, scan: str) -> tuple[Path, Path]:
