@@ -117,7 +117,7 @@ def scramble_labels(checkout: Checkout) -> None:
     for scan, split in SCANS.items():
         if split == "train":
             path = checkout.raw / "scans" / scan / f"{scan}_vh_clean_2.labels.ply"
-            mesh = PlyData.read(path)
+            mesh = PlyData.read(path, mmap=False)  # it is written over
             mesh["vertex"]["label"] = rng.integers(1, 41, len(mesh["vertex"]["label"]))
             mesh.write(path)
 

@@ -38,8 +38,8 @@ def write(folder: Path, seed: int = 0, **vision: Any) -> str:
     cfg["text_cfg"]["tokenizer_kwargs"] = {"bpe_path": "merges.txt.gz"}
     config = {"model_cfg": cfg, "preprocess_cfg": {"mean": MEAN, "std": STD}}
     (folder / "open_clip_config.json").write_text(json.dumps(config))
-    with gzip.open(folder / "merges.txt.gz", "wt", encoding="utf-8") as file:
-        file.write("\n".join(["#version: 0.2", *MERGES]))
+    merges = "\n".join(["#version: 0.2", *MERGES]).encode()
+    (folder / "merges.txt.gz").write_bytes(gzip.compress(merges, mtime=0))  # equal bytes each time
     weights = {k: v.contiguous() for k, v in build(seed, **vision).state_dict().items()}
     save_file(weights, folder / "open_clip_model.safetensors")
     return f"local-dir:{folder}"
