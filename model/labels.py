@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from model.entries import Scene, class_names, read_array, read_entry, voxel_size
 from pipeline.errors import BadInput
+from pipeline.votes import majority
 
 
 @dataclass(frozen=True)
@@ -51,32 +52,13 @@ class LabelledScan:
         label, voxel_of_point = self.ground_truth()
         entry = read_entry(self.voxels)
         xyz = read_array(entry, "voxel_xyz")
-        majority = majority_label(label, voxel_of_point, len(xyz))
-        voxel = np.flatnonzero(majority >= 0)
+        label = majority(label, voxel_of_point, len(xyz))
+        voxel = np.flatnonzero(label >= 0)
         return Scene(
             xyz=xyz,
             rgb=read_array(entry, "voxel_rgb"),
             voxel_size=voxel_size(entry),
             voxel=voxel,
             feature=np.zeros((len(voxel), 0), np.float16),
-            label=majority[voxel],
+            label=label[voxel],
         )
-
-
-def majority_label(
-    label: NDArray[np.int64], voxel_of_point: NDArray[np.int64], voxels: int
-) -> NDArray[np.int64]:
-    """The most frequent label (M,) of each voxel's points, the lowest of equals, -1 where none.
-
-    `label` (N,) is -1 where a point has no label; `voxel_of_point` (N,) is below `voxels` = M.
-    """
-    labelled = label >= 0
-    classes = int(label.max(initial=0)) + 1
-    pair, count = np.unique(
-        voxel_of_point[labelled] * classes + label[labelled], return_counts=True
-    )
-    order = np.lexsort((pair, -count, pair // classes))  # by voxel, most frequent first
-    voxel, first = np.unique(pair[order] // classes, return_index=True)
-    majority = np.full(voxels, -1, np.int64)
-    majority[voxel] = pair[order][first] % classes
-    return majority

@@ -13,6 +13,7 @@ import zarr
 from numpy.typing import NDArray
 
 from pipeline import arrays
+from pipeline.votes import majority
 
 PACKAGES = ("numpy",)
 
@@ -65,7 +66,7 @@ class Stage:
             label[rows] = best_present(scores, present)
         if settings.superpoint_vote:
             segment = np.asarray(voxels["voxel_segment"])[np.asarray(targets["voxel"])]
-            label = majority(label, segment, len(classes))
+            label = of_segments(label, segment)
         confidence = np.zeros(count, np.float16)
         for rows in blocks:
             confidence[rows] = probability(logits(rows), label[rows], present)
@@ -107,19 +108,15 @@ def probability(
     return np.where(label >= 0, own / weight.sum(axis=1), 0)
 
 
-def majority(
-    label: NDArray[np.int16], segment: NDArray[np.int32], classes: int
-) -> NDArray[np.int16]:
-    """Each over-segment's most frequent label (V,), the first of equals; segment -1 keeps its own.
+def of_segments(label: NDArray[np.int16], segment: NDArray[np.int32]) -> NDArray[np.int16]:
+    """Each over-segment's most frequent label (V,), the lowest of equals; segment -1 keeps its own.
 
     Liu et al., "One Thing One Click", CVPR 2021, for labels inside of super-voxels.
     """
     voted = label.copy()
     voters = np.flatnonzero((segment >= 0) & (label >= 0))
     names, of_voter = np.unique(segment[voters], return_inverse=True)
-    ballots = of_voter * classes + label[voters]
-    counts = np.bincount(ballots, minlength=len(names) * classes).reshape(-1, classes)
-    voted[voters] = counts.argmax(axis=1)[of_voter]
+    voted[voters] = majority(label[voters], of_voter, len(names))[of_voter]
     return voted
 
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from pipeline import arrays
 from pipeline.errors import BadInput
 from pipeline.scan import Cloud
+from pipeline.votes import majority
 
 PACKAGES = ("numpy",)
 
@@ -53,7 +54,8 @@ class Stage:
         arrays.write(out, "voxel_rgb", rgb.astype(np.uint8))
         normal = unit_or_zero(means(raw.normal, voxel_of_point, count))
         arrays.write(out, "voxel_normal", normal.astype(np.float32))
-        arrays.write(out, "voxel_segment", majority(raw.segment, voxel_of_point))
+        segment = majority(raw.segment, voxel_of_point, count)
+        arrays.write(out, "voxel_segment", segment.astype(np.int32))
         out.attrs["voxel_size"] = size
         out.attrs["origin"] = origin.tolist()
 
@@ -105,18 +107,6 @@ def unit_or_zero(vectors: NDArray[np.float64]) -> NDArray[np.float64]:
     """Vectors (M, 3) of unit length; 0 where normals were unknown or cancelled each other."""
     length = np.linalg.norm(vectors, axis=1, keepdims=True)
     return np.where(length > 1e-3, vectors / np.maximum(length, 1e-3), 0)
-
-
-def majority(segment: NDArray[np.int32], voxel_of_point: NDArray[np.int32]) -> NDArray[np.int32]:
-    """The most frequent segment (M,) of each voxel's points, the lowest of equals."""
-    names, segment_index = np.unique(segment, return_inverse=True)
-    pairs, votes = np.unique(
-        voxel_of_point.astype(np.int64) * len(names) + segment_index, return_counts=True
-    )
-    voxel, name = np.divmod(pairs, len(names))
-    best_first = np.lexsort((name, -votes, voxel))
-    _, first = np.unique(voxel[best_first], return_index=True)
-    return names[name[best_first[first]]]
 
 
 def _check(xyz: NDArray[np.float32], voxel_size: float) -> None:

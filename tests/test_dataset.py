@@ -12,10 +12,10 @@ from tiny_entries import GENTLE, VOXEL_SIZE, Room, write_rooms
 from model.augment import Augmentation, elastic
 from model.dataset import Batch, count_labels, read_batches
 from model.entries import Scene
-from model.labels import majority_label
 from model.samples import crop, make_sample, voxelise
 from pipeline import arrays, store
 from pipeline.errors import BadInput
+from pipeline.votes import majority
 
 STILL = Augmentation(rotation=False, tilt=0, scale=0, flip=False, elastic=False, color=0)
 
@@ -197,7 +197,7 @@ def test_the_majority_label_is_the_most_frequent_one(points: list[tuple[int, int
     for number in range(6):
         known = [k for k, v in points if v == number and k >= 0]
         expected.append(min(known, key=lambda k: (-known.count(k), k)) if known else -1)
-    assert majority_label(label, voxel, 6).tolist() == expected
+    assert majority(label, voxel, 6).tolist() == expected
 
 
 def test_entries_that_do_not_belong_together_are_told(tmp_path: Path) -> None:

@@ -144,7 +144,7 @@ def test_a_lower_temperature_is_surer():
 def test_an_over_segment_takes_its_most_frequent_label():
     label = np.array([2, 2, 1, 0, 0, 1, 3, 1, -1], np.int16)
     segment = np.array([7, 7, 7, -1, -1, 4, 4, -1, 7], np.int32)
-    voted = pseudo_labels.majority(label, segment, 5)
+    voted = pseudo_labels.of_segments(label, segment)
     assert voted.tolist() == [2, 2, 2, 0, 0, 1, 1, 1, -1]
     assert voted.dtype == np.int16
 
@@ -159,7 +159,7 @@ def test_an_over_segment_takes_its_most_frequent_label():
 )
 def test_after_the_vote_an_over_segment_has_one_label_and_it_had_no_rival(labels):
     label, segment = labels
-    voted = pseudo_labels.majority(label, segment, 5)
+    voted = pseudo_labels.of_segments(label, segment)
     np.testing.assert_array_equal(voted[segment < 0], label[segment < 0])
     np.testing.assert_array_equal(voted < 0, label < 0)
     for name in np.unique(segment[segment >= 0]):

@@ -10,7 +10,8 @@ from raw_reader_suite import assert_is_cloud, assert_is_labels
 from tiny_scannet import CHAIR, CLASSES, LABEL_MAP, RACK, STAND, WARDROBE, scan, surface
 
 from pipeline.errors import BadInput
-from pipeline.scannet.cloud import read_cloud, vertex_normals
+from pipeline.mesh import vertex_normals
+from pipeline.scannet.cloud import read_cloud
 from pipeline.scannet.files import LABEL_MAP as LABEL_MAP_NAME
 from pipeline.scannet.files import scan_files
 from pipeline.scannet.labels import read_label_map, read_labels

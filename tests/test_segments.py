@@ -8,7 +8,8 @@ from planes import box_room, surface
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from pipeline.simulate.segments import over_segment, vertex_normals
+from pipeline.mesh import vertex_normals
+from pipeline.simulate.segments import over_segment
 
 
 def sheet(height: np.ndarray, spacing: float = 0.05) -> tuple[np.ndarray, np.ndarray]:
@@ -99,3 +100,8 @@ def test_normals_are_unit_vectors_and_zero_where_there_is_no_area(stretch: float
     normal = vertex_normals(vertices, faces)
     assert np.allclose(normal[:-1], (0, 0, 1))
     assert np.array_equal(normal[-1], (0, 0, 0))
+
+
+def test_vertices_without_any_face_have_no_normal() -> None:
+    nothing = vertex_normals(np.ones((3, 3), np.float32), np.zeros((0, 3), np.int32))
+    assert np.array_equal(nothing, np.zeros((3, 3)))

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
+from pipeline.mesh import vertex_normals
 from pipeline.scan import Cloud
 from pipeline.scannet.annotations import read_segments
 from pipeline.scannet.ply import read_mesh, xyz_of
@@ -26,25 +26,6 @@ def read_cloud(files: Mapping[str, Path]) -> Cloud:
     return Cloud(
         xyz=xyz,
         rgb=np.stack([vertices[c] for c in ("red", "green", "blue")], 1).astype(np.uint8),
-        normal=vertex_normals(xyz, faces),
+        normal=vertex_normals(xyz, faces).astype(np.float32),
         segment=segment,
     )
-
-
-def vertex_normals(xyz: NDArray[np.float32], faces: NDArray[np.int32]) -> NDArray[np.float32]:
-    """Unit normals (V, 3): the mean over the faces of a vertex, weighted by their area.
-
-    0 where a vertex has no face with an area. The cross product of two edges has twice the area
-    of the triangle for its length, so plain sums of it are weighted by area.
-    """
-    a, b, c = (xyz[faces[:, k]].astype(np.float64) for k in range(3))
-    of_face = np.cross(b - a, c - a)
-    total = np.stack(
-        [
-            np.bincount(faces.ravel(), np.repeat(of_face[:, axis], 3), minlength=len(xyz))
-            for axis in range(3)
-        ],
-        axis=1,
-    )
-    length = np.linalg.norm(total, axis=1, keepdims=True)
-    return np.divide(total, length, out=np.zeros_like(total), where=length > 0).astype(np.float32)

@@ -27,7 +27,7 @@ WORDS: Mapping[int, Words] = {
     1: Words(("wall", "wall of the room", "painted wall"), ("the side of the room",)),
     2: Words(("floor", "ground", "floor of the room"), ("something to walk on", "flooring")),
     3: Words(
-        ("cabinet", "cupboard", "wardrobe", "drawers", "chest of drawers", "kitchen cabinet"),
+        ("cabinet", "cupboard", "drawers", "chest of drawers", "kitchen cabinet"),
         ("something to store things in", "a place to store things"),
     ),
     4: Words(
@@ -98,7 +98,7 @@ WORDS: Mapping[int, Words] = {
         ("something to bathe in", "a place to bathe"),
     ),
     39: Words(
-        ("other furniture", "furniture", "piece of furniture", "furnishing"),
+        ("other furniture", "furniture", "piece of furniture", "furnishing", "wardrobe"),
         ("some other furniture",),
     ),
 }

@@ -24,7 +24,7 @@ coffee table      |  7 | coffee table  | Coffee table; #rattanTable; #living_roo
 desk              | 14 | desk          | Desk; Desk table; Wooden desk; Technical table; #desk_table; #glass_table_office
 bookshelf         | 10 | bookshelf     | #bookcase@Blend Swap CC-BY; Full bookcase; #kids_shelves; #utility-shelving; Vertical shelves; #dining_room
 cabinet           |  3 | cabinet       | Cupboard; Filing cabinet; Chest; Safe; #office_furniture1; #shelves; #office_box; #box_room; Television cabinet; Dresser with drawers; #bookcase@Blend Swap CC-0
-wardrobe          |  3 | wardrobe      | Wardrobe
+wardrobe          | 39 | wardrobe      | Wardrobe
 kitchen cabinet   |  3 | lower cabinet | Lower cabinet; Drawers cabinet; Small lower cabinet
 kitchen cabinet   |  3 | high cabinet  | High cabinet
 kitchen cabinet   |  3 | wall cabinet  | Upper cabinet; Small upper cabinet; Glass door cabinet; Upper shelves cabinet

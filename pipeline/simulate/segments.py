@@ -8,6 +8,8 @@ parts of one object meet at convex edges, objects meet each other and the floor 
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.mesh import vertex_normals
+
 
 def over_segment(
     vertices: NDArray[np.floating],
@@ -41,24 +43,6 @@ def over_segment(
     root = np.array([_find(parent, v) for v in range(len(vertices))], np.int64)
     _, lowest, member = np.unique(root, return_index=True, return_inverse=True)
     return lowest[member].astype(np.int32)
-
-
-def vertex_normals(
-    vertices: NDArray[np.floating], faces: NDArray[np.integer]
-) -> NDArray[np.float64]:
-    """Unit normals (V, 3): mean of the faces' normals by area; 0 at a vertex without area."""
-    vertices = np.asarray(vertices, np.float64)
-    a, b, c = vertices[faces[:, 0]], vertices[faces[:, 1]], vertices[faces[:, 2]]
-    area = np.cross(b - a, c - a)
-    total = np.stack(
-        [
-            np.bincount(faces.T.ravel(), np.tile(area[:, i], 3), minlength=len(vertices))
-            for i in range(3)
-        ],
-        axis=1,
-    )
-    length = np.linalg.norm(total, axis=1, keepdims=True)
-    return np.divide(total, length, out=np.zeros_like(total), where=length > 0)
 
 
 def _edges(
