@@ -16,6 +16,7 @@ ROWS = {
     "pseudo_labels": ("(b) filtered", "pseudo-labels with the scene-level filter"),
     "esgs": ("(c) ESGS", "3D network guided by the fused 2D embeddings"),
     "ess_esgs": ("(d) ESS+ESGS", "3D network guided by the specialised embeddings"),
+    "paper_ess_esgs": ("(d) as published", "the same with the published adapter"),
     "dense": ("ceiling", "the same network and budget, taught by dense labels"),
 }
 MEANS = ("mIoU", "mAcc", "OA")

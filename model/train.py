@@ -1,7 +1,8 @@
 """Weakly supervised training: embeddings soft guidance (ESGS), with or without specialisation.
 
 3DSS-VLG (Xu et al., ECCV 2024). A sparse 3D network learns the fused 2D embeddings of the voxels,
-as they are (`esgs`) or adapted to the pseudo-labels (`ess_esgs`). No dense label can get in here:
+as they are (`esgs`) or adapted to the pseudo-labels (`ess_esgs`, and `paper_ess_esgs` with the
+published form of the adapter). No dense label can get in here:
 the entries that it is given have no place for one, and the module that reads them is not imported.
 """
 
@@ -22,7 +23,12 @@ from model.trained import LAST_STEP, Readout, Trained, build_network
 from pipeline.errors import BadInput
 
 PACKAGES = ("numpy", "scipy", "spconv-cu120", "torch")
-VARIANTS = ("esgs", "ess_esgs")
+# Each variant with the changes to the configured adapter; None has no adapter.
+VARIANTS: dict[str, dict[str, Any] | None] = {
+    "esgs": None,
+    "ess_esgs": {},
+    "paper_ess_esgs": {"preset": "paper"},
+}
 
 
 def train(
@@ -46,7 +52,7 @@ def train(
     not fit each other, and `ValueError` for an unknown variant or where there is no scan.
     """
     if variant not in VARIANTS:
-        raise ValueError(f"{variant!r} is none of {VARIANTS}")
+        raise ValueError(f"{variant!r} is none of {list(VARIANTS)}")
     scans = in_order(scans)
     embedding, classes = read_text(text)
     width = read_array(read_entry(scans[0].targets), "feature", slice(1)).shape[1]
@@ -63,7 +69,7 @@ def train(
     adapter = None
     with reproducible():
         classifier = torch.from_numpy(embedding).to(device())
-        if variant == "ess_esgs":
+        if VARIANTS[variant] is not None:
             adapter, curves["adapter"] = _fitted_adapter(run, scans, classifier)
         guidance = GuidanceLoss(loss_config, classifier, count_labels(scans, len(classes)))
 
@@ -91,7 +97,7 @@ def _fitted_adapter(
     run: Run, scans: Sequence[ScanEntries], text: torch.Tensor
 ) -> tuple[Adapter, dict[str, list[float]]]:
     """The adapter of this run: the one in its scratch folder, or fitted now."""
-    config = adapter_config(run.params["adapter"])
+    config = adapter_config({**run.params["adapter"], **(VARIANTS[run.variant] or {})})
     kept = run.scratch / "adapter.safetensors"
     if kept.exists():
         tensors, texts = files.read(kept)

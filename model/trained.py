@@ -27,7 +27,7 @@ class Readout:
 class Trained:
     """A trained network with the classifier it is read with."""
 
-    variant: str  # esgs, ess_esgs or dense
+    variant: str  # a name in `model.train.VARIANTS`, or dense
     seed: int
     network: MinkUNet
     text: torch.Tensor  # (K, d): text embeddings, or the identity for a network with K outputs

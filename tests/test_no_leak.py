@@ -16,7 +16,7 @@ ROOT = Path(__file__).parent.parent
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="exact on a CPU only")
-@pytest.mark.parametrize("variant", ["esgs", "ess_esgs"])
+@pytest.mark.parametrize("variant", ["esgs", "ess_esgs", "paper_ess_esgs"])
 def test_scrambled_dense_labels_change_no_bit_of_a_weak_network(
     variant: str, tmp_path: Path
 ) -> None:

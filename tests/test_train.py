@@ -150,6 +150,18 @@ def test_a_network_file_tells_what_it_is(rooms: list[Room], text: Path, tmp_path
     assert {name.partition(".")[0] for name in tensors} == {"network", "adapter", "text"}
 
 
+def test_the_published_adapter_stands_beside_the_configured_one(
+    rooms: list[Room], text: Path, tmp_path: Path
+) -> None:
+    settings = {**tiny_params(1), "adapter": {"preset": "paper", "batch": 2, "epochs": 3}}
+    normalised = {**settings, "adapter": {**settings["adapter"], "preset": "normalised"}}
+    weak = [room.weak for room in rooms]
+    train(settings, "ess_esgs", 0, weak, text, tmp_path / "a", tmp_path / "1")
+    train(normalised, "paper_ess_esgs", 0, weak, text, tmp_path / "b", tmp_path / "2")
+    (one, _), (other, _) = (files.read(tmp_path / name) for name in "ab")
+    assert all(torch.equal(one[name], other[name]) for name in one.keys() | other.keys())
+
+
 def test_rates_fall_to_nothing() -> None:
     for schedule in ("poly", "cosine"):
         config = OptimiserConfig(steps=50, lr=0.1, schedule=schedule)
