@@ -23,7 +23,7 @@ def main() -> int:
     parser.add_argument("links", type=Path, nargs="+", help="what to make in the work tree")
     given = parser.parse_args()
     try:
-        plan = Plan.load(given.plan)
+        plan = Plan.load(given.plan, None if given.stage == "report" else given.stage)
         if given.stage == "report":
             print(jobs.report(plan, given.links[0]))
             return 0

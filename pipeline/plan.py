@@ -32,7 +32,14 @@ PER_RUN = {
     "train": ("voxels", "targets", "pseudo_labels", "text"),
     "ceiling": ("voxels", "labels", "text"),
 }
+UPSTREAM = {
+    **PER_SCAN,
+    **PER_RUN,
+    "evaluate": (*PER_RUN, "targets", "pseudo_labels", "labels"),
+}
+# What does the work of a stage, where it is not the module of its name in `pipeline`.
 MODULES = {
+    "simulate": ["pipeline.simulate.scan"],
     "train": ["model.train"],
     "ceiling": ["model.ceiling"],
     "evaluate": ["model.evaluate", "model.score"],
@@ -95,13 +102,16 @@ class Plan:
         os.replace(partial, self.path)
 
     @classmethod
-    def load(cls, path: Path) -> "Plan":
-        """Read a plan; raises `BadInput` where the code has changed since it was made."""
+    def load(cls, path: Path, stage: str | None = None) -> "Plan":
+        """Read a plan; raises `BadInput` where the code of `stage` has changed since it was made.
+
+        The other stages' code is not looked at, nor are their keys computed again: a job is short.
+        """
         plan = cls(json.loads(path.read_text(encoding="utf-8")))
-        for stage, key in plan.facts["keys"].items():
-            if plan.keys[stage] != key:
-                what = f"the code of {stage} has changed since the run was planned"
-                raise BadInput(path, what, "run snakemake again")
+        plan.keys = plan.facts["keys"]
+        if stage and provenance.key(plan.recipe(stage)) != plan.keys[stage]:
+            what = f"the code of {stage} has changed since the run was planned"
+            raise BadInput(path, what, "run snakemake again")
         return plan
 
     # Stages
@@ -124,33 +134,32 @@ class Plan:
         return [stage for stage in RAW if stage != "labels" or self.facts["tags"] is None]
 
     def upstream(self, stage: str) -> tuple[str, ...]:
-        """The stages that a stage of single scans reads; tags from a file need no labels."""
-        return () if stage == "tags" and self.facts["tags"] is not None else PER_SCAN[stage]
+        """The stages that a stage reads; tags from a file need no labels."""
+        if stage == "tags" and self.facts["tags"] is not None:
+            return ()
+        return UPSTREAM.get(stage, ())
 
-    @cached_property
-    def recipes(self) -> dict[str, dict[str, Any]]:
-        """The recipe of every stage, upstream before downstream."""
-        recipes: dict[str, dict[str, Any]] = {}
-
-        def add(stage: str, modules: Iterable[str], upstream: tuple[str, ...] = ()) -> None:
-            keys = {name: provenance.key(recipes[name]) for name in upstream}
-            recipes[stage] = provenance.recipe(stage, [*modules], self._identity(stage), keys)
-
-        if self.simulated:
-            add("simulate", ["pipeline.simulate.scan"])
-        add("text", ["pipeline.text"])
-        for stage in PER_SCAN:
-            reader = [f"pipeline.{self.section['reader']}.{RAW[stage]}"] if stage in RAW else []
-            add(stage, [f"pipeline.{stage}", *reader], self.upstream(stage))
-        for stage, upstream in PER_RUN.items():
-            add(stage, MODULES[stage], upstream)
-        add("evaluate", MODULES["evaluate"], (*PER_RUN, "targets", "pseudo_labels", "labels"))
-        return recipes
+    @property
+    def stages(self) -> list[str]:
+        """All stages, upstream before downstream."""
+        simulate = ["simulate"] if self.simulated else []
+        return [*simulate, "text", *PER_SCAN, *PER_RUN, "evaluate"]
 
     @cached_property
     def keys(self) -> dict[str, str]:
         """The key of every stage."""
-        return {stage: provenance.key(recipe) for stage, recipe in self.recipes.items()}
+        keys: dict[str, str] = {}
+        for stage in self.stages:
+            keys[stage] = provenance.key(self.recipe(stage, keys))
+        return keys
+
+    def recipe(self, stage: str, keys: Mapping[str, str] | None = None) -> dict[str, Any]:
+        """The recipe of a stage; `keys` of the stages upstream of it, if not all are known yet."""
+        modules = [*MODULES.get(stage, [f"pipeline.{stage}"])]
+        if stage in RAW:
+            modules.append(f"pipeline.{self.section['reader']}.{RAW[stage]}")
+        above = {name: (keys or self.keys)[name] for name in self.upstream(stage)}
+        return provenance.recipe(stage, modules, self._identity(stage), above)
 
     def params(self, stage: str) -> dict[str, Any]:
         """What the stage is told, beside its inputs."""

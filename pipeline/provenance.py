@@ -100,7 +100,12 @@ def meaning(source: str) -> str:
     return ast.unparse(tree)
 
 
-def _imports(name: str) -> Iterator[str]:
+@cache
+def _imports(name: str) -> tuple[str, ...]:
+    return tuple(_imported(name))
+
+
+def _imported(name: str) -> Iterator[str]:
     is_package = (ROOT / name.replace(".", "/") / "__init__.py").exists()
     package = name.split(".") if is_package else name.split(".")[:-1]
     for node in ast.walk(ast.parse(_source(name) or "")):
