@@ -30,14 +30,15 @@ def train_ceiling(
     out: Path,
     scratch: Path,
     *,
+    entry: str = "",
     workers: int = 0,
     checkpoint_every: int = 200,
 ) -> None:
     """Train the network with K outputs on the voxels' majority labels and write it to `out`.
 
-    `params` and `scratch` are those of `model.train.train`; `loss: balance` weighs the classes of
-    the cross-entropy by 1/sqrt(n), the rest of `loss` and `adapter` do not apply. Of `text` only
-    the names of the classes are used. Raises `ValueError` where there is no scan.
+    `params`, `entry` and `scratch` are those of `model.train.train`; `loss: balance` weighs the
+    classes of the cross-entropy by 1/sqrt(n), the rest of `loss` and `adapter` do not apply. Of
+    `text` only the names of the classes are used. Raises `ValueError` where there is no scan.
     """
     scans = in_order(scans)
     _, classes = read_text(text)
@@ -56,6 +57,7 @@ def train_ceiling(
     Trained(
         variant=VARIANT,
         seed=seed,
+        entry=entry,
         network=network,
         text=torch.eye(len(classes)),
         classes=classes,

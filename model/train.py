@@ -40,6 +40,7 @@ def train(
     out: Path,
     scratch: Path,
     *,
+    entry: str = "",
     workers: int = 0,
     checkpoint_every: int = 200,
 ) -> None:
@@ -47,9 +48,10 @@ def train(
 
     `params` holds `network` (keywords of `MinkUNet`), `optimiser` (`OptimiserConfig`), `augment`
     (`Augmentation`), `loss` (`LossConfig`), `adapter` (a preset and changes to it) and
-    `max_voxels` (of one scan in a step, or None). A run that is killed goes on from the checkpoint
-    in `scratch` and ends, on a CPU, in the same bytes. Raises `BadInput` where text and targets do
-    not fit each other, and `ValueError` for an unknown variant or where there is no scan.
+    `max_voxels` (of one scan in a step, or None). The file says that it is `entry`. A run that is
+    killed goes on from the checkpoint in `scratch` and ends, on a CPU, in the same bytes. Raises
+    `BadInput` where text and targets do not fit each other, and `ValueError` for an unknown
+    variant or where there is no scan.
     """
     if variant not in VARIANTS:
         raise ValueError(f"{variant!r} is none of {list(VARIANTS)}")
@@ -82,6 +84,7 @@ def train(
     Trained(
         variant=variant,
         seed=seed,
+        entry=entry,
         network=network,
         text=classifier,
         classes=classes,

@@ -37,6 +37,7 @@ class Trained:
     selection: str  # how the checkpoint was chosen
     curves: dict[str, Any] = field(default_factory=dict)
     adapter: Adapter | None = None
+    entry: str = ""  # what the file says that it is
 
     def save(self, path: Path) -> None:
         """Write everything to one safetensors file."""
@@ -44,6 +45,7 @@ class Trained:
         if self.adapter is not None:
             tensors |= files.named("adapter", self.adapter.state_dict())
         texts = {
+            "entry": self.entry,
             "variant": self.variant,
             "seed": str(self.seed),
             "classes": json.dumps(self.classes),

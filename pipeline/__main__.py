@@ -5,14 +5,18 @@ is told in one sentence; the other entries of the job are made nevertheless.
 """
 
 import argparse
+import os
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 
-from pipeline import jobs, store
+from pipeline import entry, jobs, store
 from pipeline.errors import BadInput
+from pipeline.lease import Leases
 from pipeline.plan import Plan
+
+WAIT = 1.0  # seconds between two looks at what others are making
 
 
 def main() -> int:
@@ -31,42 +35,71 @@ def main() -> int:
         print(error, file=sys.stderr)
         return 1
     run = jobs.simulator(plan) if given.stage == "simulate" else maker(given.stage, plan)
-    results = [attempt(run, f"{plan.dataset} {given.stage}", link) for link in given.links]
-    return 0 if all(results) else 1
+    return make_all(run, f"{plan.dataset} {given.stage}", given.links)
 
 
-def attempt(run: Callable[[Path], str], job: str, link: Path) -> bool:
-    """Make one entry and say how it went."""
-    name = link.name.partition(".")[0]
-    begin = time.monotonic()
-    try:
-        done = run(link)
-    except BadInput as error:
-        print(f"{job} {name}: {error}", file=sys.stderr, flush=True)
-        return False
-    print(f"{job} {name}: {done} in {time.monotonic() - begin:.1f} s", flush=True)
-    return True
+def make_all(run: Callable[[Path], str | None], job: str, links: list[Path]) -> int:
+    """Make some entries, those last that somebody else is making; 1 where one could not be made."""
+    failed, told = False, False
+    while links:
+        waiting = []
+        for link in links:
+            name, begin = link.name.partition(".")[0], time.monotonic()
+            try:
+                done = run(link)
+            except BadInput as error:
+                failed = True
+                print(f"{job} {name}: {error}", file=sys.stderr, flush=True)
+                continue
+            if done is None:
+                waiting.append(link)
+            else:
+                print(f"{job} {name}: {done} in {time.monotonic() - begin:.1f} s", flush=True)
+        if waiting == links:
+            if not told:
+                print(f"{job}: waiting for others who make the same", flush=True)
+            told = True
+            time.sleep(WAIT)
+        links = waiting
+    return 1 if failed else 0
 
 
-def maker(stage: str, plan: Plan) -> Callable[[Path], str]:
-    """What finds or makes the entries of a stage; the stage itself is loaded when first needed."""
+def maker(stage: str, plan: Plan) -> Callable[[Path], str | None]:
+    """What finds or makes the entries of a stage: None while somebody else makes that one.
+
+    The stage itself is loaded when first needed.
+    """
     loaded: list[Callable[[str, Path], None]] = []
+    leases = Leases()
 
-    def run(link: Path) -> str:
+    def run(link: Path) -> str | None:
         name = link.name.partition(".")[0]
         if link != plan.link(stage, name):
             what = f"{link} is not of this plan, which another run has replaced"
             raise BadInput(plan.path, what, "run snakemake again")
         home = plan.home(stage, name)
         done = "found"
-        if not home.exists():
-            if not loaded:
-                loaded.append(jobs.load(stage, plan))
-            with store.place(home) as path:
-                loaded[0](name, path)
-            done = "made"
+        if not entry.present(home):
+            with leases.take(home) as mine:
+                if not mine:
+                    return None
+                if not entry.present(home):
+                    make(name, home)
+                    done = "made"
         store.point(link, home)
         return done
+
+    def make(name: str, home: Path) -> None:
+        if os.path.lexists(home):  # a folder, or a link to somewhere else
+            store.set_aside(home)
+        if not loaded:
+            loaded.append(jobs.load(stage, plan))
+        try:
+            with store.place(home, plan.recipe(stage)) as path:
+                loaded[0](name, path)
+        except entry.Damaged as error:
+            aside = store.set_aside(error.home)
+            raise BadInput(error.home, error.what, f"it now lies in {aside}: run again") from error
 
     return run
 

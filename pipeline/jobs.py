@@ -2,12 +2,14 @@
 
 import json
 import shutil
-from collections.abc import Callable
+import zipfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from pipeline import provenance, rawdata, store
+from pipeline import entry, provenance, rawdata, store
 from pipeline.plan import PER_RUN, RAW, Plan
 
 Job = Callable[[str, Path], None]  # makes the entry of that name at that path
@@ -32,10 +34,26 @@ def load(stage: str, plan: Plan) -> Job:
             inputs["raw"] = rawdata.open_raw(plan, stage, RAW[stage], name)
         if stage == "tags":
             inputs["scan"] = name
-        with store.group(path) as out:
+        with named_damage(plan, stage, name), store.group(path) as out:
             run(out, **inputs)
 
     return make
+
+
+@contextmanager
+def named_damage(plan: Plan, stage: str, name: str) -> Iterator[None]:
+    """Say which of an entry's inputs is damaged, where one is: at once, or when a part is read."""
+    homes = [plan.home(*source) for source in plan.inputs(stage, name)]
+    for home in homes:
+        entry.check(home)
+        if home.suffix != ".zip":  # small, and without checksums of its own
+            store.check_recorded(home)
+    try:
+        yield
+    except zipfile.BadZipFile:
+        for home in homes:
+            entry.check_bytes(home)
+        raise
 
 
 def simulator(plan: Plan) -> Callable[[Path], str]:
@@ -73,16 +91,18 @@ def trainer(plan: Plan) -> Job:
         ]
         text = plan.home("text", "classes")
         scratch = _scratch(plan, "train", run)
-        train(
-            plan.params("train"),
-            variant,
-            int(seed),
-            scans,
-            text,
-            path,
-            scratch,
-            workers=plan.section["workers"],
-        )
+        with named_damage(plan, "train", run):
+            train(
+                plan.params("train"),
+                variant,
+                int(seed),
+                scans,
+                text,
+                path,
+                scratch,
+                entry=entry.identity(path),
+                workers=plan.section["workers"],
+            )
 
     return make
 
@@ -97,7 +117,9 @@ def ceiling(plan: Plan) -> Job:
         text = plan.home("text", "classes")
         scratch = _scratch(plan, "ceiling", run)
         seed, workers = int(run.rpartition("-")[2]), plan.section["workers"]
-        train_ceiling(plan.params("ceiling"), seed, scans, text, path, scratch, workers=workers)
+        params, name = plan.params("ceiling"), entry.identity(path)
+        with named_damage(plan, "ceiling", run):
+            train_ceiling(params, seed, scans, text, path, scratch, entry=name, workers=workers)
 
     return make
 
@@ -108,23 +130,26 @@ def evaluator(plan: Plan) -> Job:
     from model.labels import LabelledScan
 
     def make(name: str, path: Path) -> None:
+        with named_damage(plan, "evaluate", name):
+            content = {"entry": entry.identity(path), "results": scored(name)}
+        path.write_text(json.dumps(content, indent=1, sort_keys=True), encoding="utf-8")
+
+    def scored(name: str) -> list[dict[str, Any]]:
         split = "train" if name == "pseudo_labels" else "val"
         scans = [LabelledScan(scan, *_labelled(plan, scan)) for scan in plan.splits[split]]
         targets = [plan.home("targets", scan.scan) for scan in scans]
         if name == "fused":
-            results = [score.score_fused(scans, targets, plan.home("text", "classes"), split)]
-        elif name == "pseudo_labels":
+            return [score.score_fused(scans, targets, plan.home("text", "classes"), split)]
+        if name == "pseudo_labels":
             labels = [plan.home("pseudo_labels", scan.scan) for scan in scans]
-            results = [
+            return [
                 score.score_pseudo_labels(scans, targets, labels, split, filtered)
                 for filtered in (False, True)
             ]
-        else:
-            from model.evaluate import evaluate_network
+        from model.evaluate import evaluate_network
 
-            stage = "ceiling" if name in plan.runs["ceiling"] else "train"
-            results = [evaluate_network(plan.home(stage, name), scans, split)]
-        path.write_text(json.dumps(results, indent=1, sort_keys=True), encoding="utf-8")
+        stage = "ceiling" if name in plan.runs["ceiling"] else "train"
+        return [evaluate_network(plan.home(stage, name), scans, split)]
 
     return make
 
@@ -133,14 +158,16 @@ def report(plan: Plan, table: Path) -> str:
     """Write the tables beside `table` and return the one in text."""
     from model.report import write_report
 
-    results = [
-        result
-        for name in plan.scores
-        for result in json.loads(plan.home("evaluate", name).read_text(encoding="utf-8"))
-    ]
+    results = [result for name in plan.scores for result in _scores(plan.home("evaluate", name))]
     text = write_report(results, table.with_suffix(""), plan.dataset, simulated=plan.simulated)
     store.point(plan.results.parent / "latest", plan.results)
     return text
+
+
+def _scores(home: Path) -> list[dict[str, Any]]:
+    entry.check(home)
+    store.check_recorded(home)
+    return json.loads(home.read_text(encoding="utf-8"))["results"]
 
 
 def _labelled(plan: Plan, scan: str) -> tuple[Path, Path]:

@@ -17,7 +17,7 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 FIRST_PARTY = ("pipeline", "model")
-FORMAT = 1  # of the entries in the store; raised when old entries can no longer be read
+FORMAT = 2  # of the entries in the store; raised when old entries can no longer be read
 
 
 def recipe(

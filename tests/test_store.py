@@ -33,13 +33,14 @@ def test_an_entry_is_read_only_and_has_no_time(tmp_path: Path) -> None:
     make(home, np.arange(9))
     assert stat.S_IMODE(home.stat().st_mode) == 0o444
     assert home.stat().st_mtime == store.NO_TIME[1]
-    assert os.listdir(home.parent) == [home.name], "scratch was left behind"
+    assert sorted(os.listdir(home.parent)) == [".records", home.name], "scratch was left behind"
 
 
 def test_equal_content_gives_equal_bytes(tmp_path: Path) -> None:
-    for name in "ab":
-        make(tmp_path / name, np.arange(1000))
-    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+    one, other = (tmp_path / name / "stage" / "key" / "e.zarr.zip" for name in "ab")
+    make(one, np.arange(1000))
+    make(other, np.arange(1000))
+    assert one.read_bytes() == other.read_bytes()
 
 
 @settings(max_examples=30, deadline=None)
@@ -123,7 +124,8 @@ def test_of_many_makers_one_wins_and_all_see_its_entry(tmp_path: Path) -> None:
     with multiprocessing.get_context("spawn").Pool(4) as pool:
         inodes = pool.map(make_number, [(home, number) for number in range(12)])
     assert len(set(inodes)) == 1
-    assert os.listdir(home.parent) == [home.name]
+    assert sorted(os.listdir(home.parent)) == [".records", home.name]
+    assert store.digest(home) in store.records(home.parent)[home.name]
 
 
 def test_adopt_links_what_is_there_and_drops_links_to_what_is_not(tmp_path: Path) -> None:
