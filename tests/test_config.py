@@ -1,0 +1,117 @@
+"""The config is read as a run reads it, and a store knows whose plans use it."""
+
+from pathlib import Path
+
+import pytest
+
+from pipeline import config
+from pipeline.errors import BadInput
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture(autouse=True)
+def checkout(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Commands run in the checkout, here on a store of their own."""
+    monkeypatch.chdir(ROOT)
+    monkeypatch.setenv("SCAN_STORE", str(tmp_path / "store"))
+
+
+def edited(folder: Path, old: str, new: str) -> Path:
+    text = (ROOT / config.CONFIG).read_text()
+    assert old in text
+    path = folder / "config.yaml"
+    path.write_text(text.replace(old, new))
+    return path
+
+
+def test_the_config_has_the_defaults_of_the_schema_and_its_datasets_are_known() -> None:
+    loaded = config.load()
+    assert config.datasets(loaded) == ("demo", "simulated", "scannet")
+    assert loaded["scannet"]["frames"]["every"] == 20
+    assert loaded["work"] == "work"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("store: store", "stoer: store", "stoer"),
+        ("every: 1", "every: 0", r"frames\.every: 0 is less than"),
+        ("store: store", "store: [", "not valid JSON or YAML"),
+    ],
+)
+def test_a_bad_config_is_told_in_one_sentence(
+    tmp_path: Path, old: str, new: str, said: str
+) -> None:
+    with pytest.raises(BadInput, match=said) as told:
+        config.load(edited(tmp_path, old, new))
+    assert "\n" not in str(told.value)
+    assert len(str(told.value)) < 400
+
+
+def test_an_absent_config_is_named(tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match=r"none\.yaml: cannot be read \(No such file"):
+        config.load(tmp_path / "none.yaml")
+
+
+def test_an_unknown_dataset_is_refused_with_the_known_ones() -> None:
+    with pytest.raises(BadInput, match="no dataset 'scanet'; name one of demo, simulated, scannet"):
+        config.plan("scanet")
+
+
+def test_without_raw_data_there_is_a_plan_with_the_keys_of_a_run(tmp_path: Path) -> None:
+    absent = edited(tmp_path, "raw: data/scannet", f"raw: {tmp_path}/nowhere")
+    text = absent.read_text().replace("ViT-B-16-quickgelu", "local-dir:data_manifest/demo/clip")
+    absent.write_text(text.replace("pretrained: openai", "pretrained: null"))
+    planned = config.plan("scannet", absent)
+    assert planned.digest("frames", planned.scans[0]) == "unknown"
+    assert planned.facts["weights"], "keys hold the digest of local weights"
+    assert planned.keys == planned.facts["keys"]
+    unwanted = config.plan("scannet", absent, wanted=False)
+    assert planned.keys["embeddings"] != unwanted.keys["embeddings"]
+
+
+def test_a_plan_that_was_registered_is_found_again_by_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = tmp_path / "store"
+    planned = config.plan("demo", wanted=False)
+    monkeypatch.setenv("LOGNAME", "ada")
+    config.register(planned)
+    config.register(planned)
+    monkeypatch.setenv("LOGNAME", "bob")
+    config.register(planned)
+    found = config.registered(store)
+    assert sorted(each.user for each in found) == ["ada", "bob"], "one line for each user"
+    assert {each.work for each in found} == {str(ROOT / "work")}
+    for each in found:
+        assert each.plan.keys == planned.keys
+        homes = {each.plan.home(*entry) for entry in each.plan.entries}
+        assert homes == {planned.home(*entry) for entry in planned.entries}
+    assert [p.suffix for p in (store / config.PLANS).iterdir()] == [".json", ".json"]
+
+
+def test_plans_are_found_in_the_store_that_was_asked_about(tmp_path: Path) -> None:
+    """The path that its user wrote may be relative, or that of another machine."""
+    config.register(config.plan("demo", wanted=False))
+    moved = (tmp_path / "store").rename(tmp_path / "moved")
+    (found,) = config.registered(moved)
+    assert found.plan.home("text", "classes").is_relative_to(moved)
+
+
+def test_a_store_that_cannot_be_written_is_no_fault(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("SCAN_STORE", str(tmp_path / "file" / "store"))
+    config.register(config.plan("demo", wanted=False))
+    assert config.registered(tmp_path / "file" / "store") == []
+
+
+@pytest.mark.parametrize("text", ["", "[]", '{"plan": {}}'])
+def test_what_is_no_plan_is_named_and_not_overlooked(tmp_path: Path, text: str) -> None:
+    folder = tmp_path / "store" / config.PLANS
+    folder.mkdir(parents=True)
+    (folder / "x.json").write_text(text)
+    with pytest.raises(BadInput, match=r"x\.json: is no plan that a run has written"):
+        config.registered(tmp_path / "store")
