@@ -5,7 +5,7 @@ from snakemake.utils import min_version, validate
 
 from pipeline.errors import BadInput
 from pipeline.plan import Plan
-from pipeline.rules import gpus, pathvars, settings, summary
+from pipeline.rules import gpus, pathvars, recover, settings, summary
 
 min_version("9.20")
 
@@ -26,6 +26,7 @@ WANTED = [d for d in DATASETS if any(d in a.split("=")[0] for a in sys.argv[1:])
 try:
     PLANS = {d: Plan.make(d, config, wanted=d in WANTED) for d in DATASETS}
     if workflow.is_main_process:
+        recover()
         for dataset in WANTED:
             PLANS[dataset].adopt()
 except BadInput as error:

@@ -2,8 +2,11 @@
 
 import glob
 import os
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
+from pipeline import lease, provenance
 from pipeline.plan import Plan
 
 
@@ -37,6 +40,30 @@ def settings(plan: Plan) -> dict[str, Any]:
         "threads": plan.section["threads"],
         "workers": plan.section["workers"],
     }
+
+
+def recover(state: Path = Path(".snakemake")) -> None:
+    """Clear what a killed Snakemake left in this work tree, unless another one runs in it.
+
+    Its lock would stop the next run, and its marks of unfinished outputs too, though no output can
+    be unfinished here: each appears whole or not at all.
+    """
+    running = state / "running"
+    running.mkdir(parents=True, exist_ok=True)
+    me = lease.whoami()
+    (running / provenance.digest(me)).write_text(me, encoding="utf-8")
+    alone = True
+    for path in running.iterdir():
+        with suppress(FileNotFoundError):
+            who = path.read_text(encoding="utf-8")
+            if lease.is_gone(who):
+                path.unlink()
+            elif who != me:
+                alone = False
+    if alone:
+        for mark in [*state.glob("locks/*.lock"), *state.glob("incomplete/**/*")]:
+            if mark.is_file():
+                mark.unlink()
 
 
 def summary(plan: Plan) -> str:

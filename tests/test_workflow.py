@@ -17,7 +17,6 @@ ALL = {
     "frames", "voxels", "labels", "tags", "projections", "embeddings", "text", "targets",
     "pseudo_labels", "train_network", "evaluate", "train",
 }  # fmt: skip
-AFTER_TARGETS = {"targets", "pseudo_labels", "train_network", "evaluate", "train"}
 
 
 @pytest.fixture(scope="module")
@@ -36,48 +35,6 @@ def test_a_run_ends_with_a_table_as_text_json_and_csv(finished: Checkout) -> Non
     assert rows == {"fused", "pseudo_labels_open", "pseudo_labels", "esgs", "ess_esgs"}
     assert "mIoU" in (latest / "table.txt").read_text()
     assert "mIoU" in (latest / "table.csv").read_text()
-
-
-CONFIG, GEOMETRY = "workflow/config.yaml", "pipeline/geometry.py"
-EDITS = [
-    ("voxel size", CONFIG, "voxel_size: 0.1", "voxel_size: 0.2",
-     {"voxels", "projections"} | AFTER_TARGETS),
-    ("frame step", CONFIG, "every: 1\n  projections", "every: 2\n  projections",
-     {"frames", "embeddings", "projections"} | AFTER_TARGETS),
-    ("training steps", CONFIG, "steps: 12", "steps: 13", {"train_network", "evaluate", "train"}),
-    ("class prompt", "data_manifest/scannet/classes.csv", "sofa|", "sofa|davenport|",
-     {"text", "pseudo_labels", "train_network", "evaluate", "train"}),
-    ("comment", GEOMETRY, '"""', '# why\n"""', set()),
-    ("rule's text", "workflow/rules/dataset.smk", "# Scene-level labels", "# Weak labels", set()),
-]  # fmt: skip
-
-
-@pytest.mark.parametrize(
-    ("file", "old", "new", "stale"), [edit[1:] for edit in EDITS], ids=[edit[0] for edit in EDITS]
-)
-def test_an_edit_makes_stale_what_it_touches_and_nothing_else(
-    finished: Checkout, file: str, old: str, new: str, stale: set[str]
-) -> None:
-    path = finished.folder / file
-    text = path.read_text()
-    assert old in text
-    path.write_text(text.replace(old, new, 1))
-    try:
-        assert finished.stale() == stale
-    finally:
-        path.write_text(text)
-
-
-def test_another_clip_recipe_re_embeds_and_leaves_the_voxels(finished: Checkout) -> None:
-    text = finished.config.read_text()
-    config = yaml.safe_load(text)
-    config["scannet"]["embeddings"]["recipe"] = "value"
-    finished.config.write_text(yaml.safe_dump(config))
-    try:
-        assert finished.stale() == {"embeddings"} | AFTER_TARGETS
-    finally:
-        finished.config.write_text(text)
-    assert finished.stale() == set(), "the old entries are still there"
 
 
 def test_a_colleague_with_the_store_and_no_raw_data_has_nothing_to_run(

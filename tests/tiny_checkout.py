@@ -84,5 +84,5 @@ class Checkout:
         return {
             str(path.relative_to(store)): path.read_bytes()
             for path in store.rglob("*")
-            if path.is_file() and "@" in path.name
+            if path.is_file() and "@" in path.name and not path.parent.name.startswith(".")
         }
