@@ -2,9 +2,12 @@
 
 An entry is one regular file that says, inside, which entry it is. So a file that was cut short,
 replaced by another's, or packed to do harm is found out by its listing alone, before it is used;
-zip itself checks each part as it is read, and `pipeline.verify` reads every byte.
+zip itself checks each part as it is read, and `pipeline.verify` reads every byte. Only what
+`pipeline.arrays` writes is let through: zarr knows formats and codecs that run code.
 """
 
+import errno
+import hashlib
 import json
 import math
 import os
@@ -12,14 +15,22 @@ import re
 import stat
 import struct
 import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from pipeline.errors import BadInput
 
 SCRATCH = ".partial-"  # folders in which entries are written, beside their final place
-_PART = re.compile(r"[\w.-]+(/[\w.-]+)*")
+_PART = re.compile(r"(\w+/)?zarr\.json|\w+/c(/[0-9]+)+", re.ASCII)
+_TYPE = re.compile(r"bool|u?int(8|16|32|64)|float(16|32|64)")
+_CODECS = (["bytes"], ["bytes", "blosc"])
 _MOST_TIMES = 4096  # an array of constants takes thousands of times its size on disk
 _SMALL = 64 << 20  # bytes; arrays up to this size are let through however well they are packed
+_MALFORMED = (
+    *(ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RuntimeError, EOFError),
+    *(struct.error, zipfile.BadZipFile),
+)  # all that the parsers of zip and json are known to say of bytes that nobody vouches for
 
 
 class Damaged(BadInput):
@@ -44,21 +55,25 @@ def present(home: Path) -> bool:
         return False
 
 
+def seal(path: Path, pack: zipfile.ZipFile) -> bytes:
+    """What the zip of the entry at `path` says of itself: which it is, and its parts."""
+    return json.dumps({"entry": identity(path), "parts": _listing(pack)}).encode()
+
+
 def check(home: Path) -> None:
-    """Raise `Damaged` unless the entry's listing is sound and says that it is this entry."""
+    """Raise `Damaged` unless the entry's listing is sound and says that it is this entry.
+
+    Where the machine cannot read it just now, that is a plain `BadInput`: it may well be sound.
+    """
     if not present(home):
         raise Damaged(home, "is not a file")
-    try:
+    with _named(home):
         if home.suffix == ".zip":
             found = _of_zip(home)
         elif home.suffix == ".safetensors":
             found = _of_safetensors(home)
         else:
             found = json.loads(home.read_text(encoding="utf-8"))["entry"]
-    except Damaged:
-        raise
-    except (OSError, ValueError, LookupError, TypeError, struct.error, zipfile.BadZipFile) as error:
-        raise Damaged(home, f"cannot be read ({error})") from error
     if found != identity(home):
         raise Damaged(home, f"says that it is {found!r}")
 
@@ -68,13 +83,23 @@ def check_bytes(home: Path) -> None:
     check(home)
     if home.suffix != ".zip":
         return
-    try:
-        with zipfile.ZipFile(home) as pack:
-            bad = pack.testzip()
-    except (OSError, zipfile.BadZipFile) as error:
-        raise Damaged(home, f"cannot be read ({error})") from error
+    with _named(home), zipfile.ZipFile(home) as pack:
+        bad = pack.testzip()
     if bad:
         raise Damaged(home, f"has a wrong checksum in its part {bad!r}")
+
+
+@contextmanager
+def _named(home: Path) -> Iterator[None]:
+    try:
+        yield
+    except _MALFORMED as error:
+        raise Damaged(home, f"cannot be read ({error})") from error
+    except OSError as error:
+        if error.errno == errno.EINVAL:  # a place before the file's begin was to be read
+            raise Damaged(home, f"cannot be read ({error})") from error
+        remedy = "try again when that is mended"
+        raise BadInput(home, f"cannot be read ({error.strerror})", remedy) from error
 
 
 def _of_zip(home: Path) -> str:
@@ -83,30 +108,54 @@ def _of_zip(home: Path) -> str:
         names = pack.namelist()
         if len(set(names)) != len(names):
             raise Damaged(home, "has a part twice")
+        if sum(part.file_size for part in pack.infolist()) > size:
+            raise Damaged(home, "claims more bytes than it has")
         for part in pack.infolist():
-            if not _PART.fullmatch(part.filename) or ".." in part.filename.split("/"):
-                raise Damaged(home, f"has a part with the unsafe name {part.filename!r}")
-            if part.compress_type != zipfile.ZIP_STORED or part.file_size > size:
+            if not _PART.fullmatch(part.filename):
+                raise Damaged(home, f"has a part {part.filename!r}, as no entry has")
+            if part.compress_type != zipfile.ZIP_STORED or part.flag_bits:
                 raise Damaged(home, f"has a packed part {part.filename!r}; entries are not packed")
-            if part.filename.endswith("/zarr.json"):
-                _check_array(home, part.filename, json.loads(pack.read(part)), size)
-        return pack.comment.decode()
+        said = json.loads(pack.comment)
+        if said["parts"] != _listing(pack):
+            raise Damaged(home, "has not the parts that it was made with")
+        for name in names:
+            if name.endswith("zarr.json"):
+                _check_metadata(home, name, json.loads(pack.read(name)), size)
+    return said["entry"]
 
 
-def _check_array(home: Path, name: str, array: dict, size: int) -> None:
-    """Refuse an array that claims far more than its file can hold."""
-    if array.get("node_type") != "array":
+def _listing(pack: zipfile.ZipFile) -> str:
+    """Digest of the names, checksums and sizes of all parts, which have none of their own."""
+    parts = [(part.filename, part.CRC, part.file_size) for part in pack.infolist()]
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+
+
+def _check_metadata(home: Path, name: str, found: dict, size: int) -> None:
+    """Refuse what `pipeline.arrays` never writes, and arrays far larger than their file."""
+    if name == "zarr.json":  # more than this could describe arrays in other words than their own
+        if found.keys() != {"attributes", "zarr_format", "node_type"}:
+            raise Damaged(home, f"is a group of {sorted(found)}, as no entry is")
         return
-    bits = re.search(r"\d+$", str(array["data_type"]))
-    claimed = math.prod(array["shape"]) * (int(bits[0]) // 8 if bits else 1)
+    shape, chunk = found["shape"], found["chunk_grid"]["configuration"]["chunk_shape"]
+    kind, codecs = found["data_type"], [codec["name"] for codec in found["codecs"]]
+    if not _TYPE.fullmatch(kind) or codecs not in _CODECS or found["storage_transformers"]:
+        raise Damaged(home, f"has an array {name!r} of {kind!r} in {codecs}, as no entry has")
+    bits = re.search(r"[0-9]+$", kind)
+    claimed = max(math.prod(shape), math.prod(chunk)) * (int(bits[0]) // 8 if bits else 1)
+    if not all(type(n) is int and n >= 0 for n in (*shape, *chunk)):
+        raise Damaged(home, f"has an array {name!r} of {shape}")
     if claimed > max(_SMALL, _MOST_TIMES * size):
         raise Damaged(home, f"claims {claimed} bytes for {name!r} in a file of {size}")
 
 
 def _of_safetensors(home: Path) -> str:
+    size = os.path.getsize(home)
     with home.open("rb") as file:
         (length,) = struct.unpack("<Q", file.read(8))
-        if length > os.path.getsize(home):
+        if length > size:
             raise Damaged(home, "is cut short")
         header = json.loads(file.read(length))
-    return header["__metadata__"]["entry"]
+    said = header.pop("__metadata__")
+    if 8 + length + max((part["data_offsets"][1] for part in header.values()), default=0) != size:
+        raise Damaged(home, "is cut short")
+    return said["entry"]

@@ -50,7 +50,7 @@ def named_damage(plan: Plan, stage: str, name: str) -> Iterator[None]:
             store.check_recorded(home)
     try:
         yield
-    except zipfile.BadZipFile:
+    except (zipfile.BadZipFile, EOFError):  # of which zip says the latter past a file's end
         for home in homes:
             entry.check_bytes(home)
         raise

@@ -150,11 +150,11 @@ def group(path: Path, attributes: dict[str, Any] | None = None) -> Iterator["zar
     with tempfile.TemporaryDirectory(dir=path.parent) as tree:
         yield zarr.create_group(zarr.storage.LocalStore(tree), attributes=attributes or {})
         with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as pack:
-            pack.comment = entry.identity(path).encode()
             for part in sorted(p for p in Path(tree).rglob("*") if p.is_file()):
                 item = zipfile.ZipInfo(part.relative_to(tree).as_posix())
                 with part.open("rb") as source, pack.open(item, "w", force_zip64=True) as sink:
                     shutil.copyfileobj(source, sink, 1 << 20)
+            pack.comment = entry.seal(path, pack)
 
 
 def read(path: Path) -> "zarr.Group":
