@@ -8,7 +8,8 @@ import argparse
 import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from pipeline import entry, jobs, store
@@ -29,7 +30,8 @@ def main() -> int:
     try:
         plan = Plan.load(given.plan, None if given.stage == "report" else given.stage)
         if given.stage == "report":
-            print(jobs.report(plan, given.links[0]))
+            with setting_aside():
+                print(jobs.report(plan, given.links[0]))
             return 0
     except BadInput as error:
         print(error, file=sys.stderr)
@@ -90,18 +92,23 @@ def maker(stage: str, plan: Plan) -> Callable[[Path], str | None]:
         return done
 
     def make(name: str, home: Path) -> None:
-        if os.path.lexists(home):  # a folder, or a link to somewhere else
-            store.set_aside(home)
         if not loaded:
             loaded.append(jobs.load(stage, plan))
-        try:
-            with store.place(home, plan.recipe(stage)) as path:
-                loaded[0](name, path)
-        except entry.Damaged as error:
-            aside = store.set_aside(error.home)
-            raise BadInput(error.home, error.what, f"it now lies in {aside}: run again") from error
+        with setting_aside(), store.place(home, plan.recipe(stage)) as path:
+            loaded[0](name, path)
 
     return run
+
+
+@contextmanager
+def setting_aside() -> Iterator[None]:
+    """Move an entry that is found damaged out of the way, so that the next run makes it anew."""
+    try:
+        yield
+    except entry.Damaged as error:
+        aside = store.set_aside(error.home)
+        remedy = f"it now lies in {aside}: run again" if os.path.lexists(aside) else "run again"
+        raise BadInput(error.home, error.what, remedy) from error
 
 
 if __name__ == "__main__":

@@ -16,7 +16,10 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import cache
+from itertools import count
 from pathlib import Path
+
+from pipeline import entry, store
 
 FOLDER = ".leases"
 BEAT = 5.0  # seconds
@@ -31,14 +34,19 @@ class Leases:
 
     @contextmanager
     def take(self, home: Path) -> Iterator[bool]:
-        """Yield whether this process is the one that may make `home` now."""
+        """Yield whether this process is the one that may make `home` now.
+
+        Raises `BadInput` where the store cannot be written to, or its disk is full.
+        """
         path = home.parent / FOLDER / home.name
-        file = self._open(path)
+        with store.writing(home):
+            file = self._open(path)
         if file is None:
             yield False
             return
+        _beat(file, 0)  # a holder that dies at once is known, too
         done = threading.Event()
-        beats = threading.Thread(target=_beat, args=(file, done), daemon=True)
+        beats = threading.Thread(target=_keep_beating, args=(file, done), daemon=True)
         beats.start()
         try:
             yield True
@@ -54,10 +62,9 @@ class Leases:
         path.parent.mkdir(parents=True, exist_ok=True)
         with suppress(FileExistsError):
             return os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o666)
-        with suppress(FileNotFoundError):  # it has been given back just now
-            said = path.read_text(encoding="utf-8")
-            if self._is_dead(path, said):
-                _remove(path, said)
+        said = _said(path)
+        if said is not None and self._is_dead(path, said):
+            _remove(path, said)
         return None
 
     def _is_dead(self, path: Path, said: str) -> bool:
@@ -78,28 +85,44 @@ def is_gone(who: str) -> bool:
     try:
         said = json.loads(who)
         return said["machine"] == _machine() and _start(said["pid"]) != said["start"]
-    except (ValueError, LookupError, TypeError):
+    except (ValueError, LookupError, TypeError, RecursionError):
         return False
 
 
-def _beat(file: int, done: threading.Event) -> None:
-    number, who = 0, whoami()
-    while True:
-        number += 1
-        with suppress(OSError):  # on a full disk the holder is only known by its beat's absence
-            os.pwrite(file, f"{number:020d}\n{who}".encode(), 0)
+def _keep_beating(file: int, done: threading.Event) -> None:
+    for number in count(1):
         if done.wait(BEAT):
             return
+        _beat(file, number)
+
+
+def _beat(file: int, number: int) -> None:
+    with suppress(OSError):  # on a full disk the holder is only known by its beat's absence
+        os.pwrite(file, f"{number:020d}\n{whoami()}".encode(), 0)
+
+
+def _said(path: Path) -> str | None:
+    """What a lease says: nothing where it is no file to be read, None where there is none."""
+    try:
+        if not entry.present(path):
+            return "" if os.path.lexists(path) else None
+        return path.read_text(encoding="utf-8", errors="replace")
+    except FileNotFoundError:
+        return None
+    except OSError:
+        return ""
 
 
 def _remove(path: Path, said: str) -> None:
     """Take a dead lease away, unless another has taken it meanwhile."""
     grave = path.with_name(f".dead-{uuid.uuid4().hex}")
-    path.rename(grave)
-    if grave.read_text(encoding="utf-8") != said:  # not the dead one: another was faster
+    with suppress(FileNotFoundError):  # it has been given back just now
+        path.rename(grave)
         with suppress(OSError):
-            os.link(grave, path)
-    grave.unlink()
+            if _said(grave) != said:  # not the dead one: another was faster
+                os.link(grave, path)
+        with suppress(OSError):
+            grave.unlink()
 
 
 @cache
