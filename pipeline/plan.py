@@ -264,8 +264,12 @@ class Plan:
 
     def adopt(self) -> None:
         """Link what the store already holds, before anything is planned."""
-        pairs = [(self.link(*entry), self.home(*entry)) for entry in self.entries]
-        store.adopt([*pairs, (self.results.parent / "latest", self.results)])
+        store.adopt((self.link(*entry), self.home(*entry)) for entry in self.entries)
+        latest = self.results.parent / "latest"
+        if self.results.is_dir():
+            store.point(latest, self.results)
+        elif latest.is_symlink():
+            latest.unlink()
 
     def _raw_digests(self, wanted: bool) -> dict[str, dict[str, str]]:
         if self.simulated:  # a simulated scan is what its seed and its recipe say

@@ -46,7 +46,8 @@ def adopt(planned: Iterable[tuple[Path, Path]]) -> None:
     for link, home in planned:
         by_folder[home.parent].append((link, home))
     for folder, pairs in by_folder.items():
-        present = set(names(folder))  # one look instead of one for each entry
+        with _looking(folder) as found:  # one look instead of one for each entry
+            present = {item.name for item in found if item.is_file(follow_symlinks=False)}
         for link, home in pairs:
             if home.name in present:
                 point(link, home)
@@ -56,8 +57,23 @@ def adopt(planned: Iterable[tuple[Path, Path]]) -> None:
 
 def names(folder: Path) -> Iterator[str]:
     """The regular files and folders in a folder of the store; what is a link there is none."""
-    with suppress(FileNotFoundError, NotADirectoryError), os.scandir(folder) as found:
+    with _looking(folder) as found:
         yield from (item.name for item in found if not item.is_symlink())
+
+
+@contextmanager
+def _looking(folder: Path) -> Iterator[Iterable[os.DirEntry[str]]]:
+    """Yield what is in a folder, nothing where it is none; raises `BadInput` if it is closed."""
+    try:
+        found = os.scandir(folder)
+    except (FileNotFoundError, NotADirectoryError):
+        yield ()
+    except OSError as error:
+        what = f"cannot be looked into ({error.strerror})"
+        raise BadInput(folder, what, "ask its owner to open it to you") from error
+    else:
+        with found:
+            yield found
 
 
 @contextmanager
@@ -70,7 +86,9 @@ def place(home: Path, recipe: Mapping[str, Any] | None = None) -> Iterator[Path]
     begin = time.monotonic()
     with writing(home):
         home.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=entry.SCRATCH, dir=home.parent) as scratch:
+        with tempfile.TemporaryDirectory(
+            prefix=entry.SCRATCH, dir=home.parent, ignore_cleanup_errors=True
+        ) as scratch:
             path = Path(scratch, home.name)
             yield path
             sha256 = digest(path)
@@ -85,17 +103,26 @@ def place(home: Path, recipe: Mapping[str, Any] | None = None) -> Iterator[Path]
 
 @contextmanager
 def writing(home: Path) -> Iterator[None]:
-    """Say `BadInput` where the store beside `home` cannot be written to, or its disk is full."""
+    """Say `BadInput` where the folder of `home` cannot be written to, or its disk is full."""
     try:
         yield
     except OSError as error:
-        if error.filename and not str(error.filename).startswith(str(home.parent)):
+        if not _is_of_writing(error, home.parent.absolute()):
             raise
         raise BadInput(
             home,
-            f"the store could not be written ({error.strerror or error})",
-            "free space there or set `store` to a folder where you may write",
+            f"could not be written ({error.strerror or error})",
+            "free space there, or set `store` and `work` to folders where you may write",
         ) from error
+
+
+def _is_of_writing(error: OSError, folder: Path) -> bool:
+    """Whether the system said so of a path in `folder`, or above it, or of an open file."""
+    where = error.filename2 or error.filename  # the latter is what a link leads to
+    if error.errno is None or where is None:
+        return error.errno is not None  # libraries raise it without a number, of what they read
+    path = Path(os.fsdecode(where)).absolute() if isinstance(where, str | bytes) else folder
+    return path.is_relative_to(folder) or folder.is_relative_to(path)
 
 
 def record(home: Path, sha256: str) -> Path:
@@ -166,18 +193,23 @@ def read(path: Path) -> "zarr.Group":
     import zarr
 
     entry.check(path)
-    return zarr.open_group(zarr.storage.ZipStore(path, mode="r"), mode="r")
+    source = zarr.storage.ZipStore(path, mode="r")
+    return zarr.open_group(source, mode="r", zarr_format=3, use_consolidated=False)
 
 
 def point(link: Path, home: Path) -> None:
-    """Make `link` a link to `home`, with no time of its own."""
+    """Make `link` a link to `home`, with no time of its own.
+
+    Raises `BadInput` where the work tree cannot be written to, or its disk is full.
+    """
     home = home.absolute()
-    if not (link.is_symlink() and os.readlink(link) == str(home)):
-        link.parent.mkdir(parents=True, exist_ok=True)
-        with suppress(FileNotFoundError):
-            link.unlink()
-        link.symlink_to(home)
-    forget_time(link)
+    with writing(link):
+        if not (link.is_symlink() and os.readlink(link) == str(home)):
+            link.parent.mkdir(parents=True, exist_ok=True)
+            with suppress(FileNotFoundError):
+                link.unlink()
+            link.symlink_to(home)
+        forget_time(link)
 
 
 def forget_time(path: Path) -> None:
@@ -198,6 +230,8 @@ def _publish(path: Path, final: Path) -> None:
         os.fsync(file.fileno())
     path.chmod(path.stat().st_mode & 0o444)
     forget_time(path)
+    if os.path.lexists(final) and not entry.present(final):  # a folder, or a link to elsewhere
+        set_aside(final)
     try:
         os.link(path, final)
     except FileExistsError:  # another maker was first
