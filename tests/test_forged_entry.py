@@ -1,0 +1,157 @@
+"""An entry that somebody forged, who knows how they are sealed, is refused unread."""
+
+import json
+import os
+import pickle
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import zarr
+from numcodecs import pickles
+from toy_plan import ToyPlan, is_damaged
+
+from pipeline import arrays, entry, store
+
+Parts = dict[str, bytes]
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    """Where an entry would lie."""
+    home = ToyPlan(tmp_path).home("numbers", "a")
+    home.parent.mkdir(parents=True)
+    return home
+
+
+@pytest.fixture(scope="module")
+def parts(tmp_path_factory: pytest.TempPathFactory) -> Parts:
+    """The parts of a sound entry."""
+    home = ToyPlan(tmp_path_factory.mktemp("sound")).home("numbers", "a")
+    with store.place(home) as path, store.group(path, {"k": 1}) as out:
+        arrays.write(out, "x", np.arange(99, dtype=np.int32), chunk=50)
+    with zipfile.ZipFile(home) as pack:
+        return {name: pack.read(name) for name in pack.namelist()}
+
+
+def forge(home: Path, parts: Parts, packed: int = zipfile.ZIP_STORED, more: Parts = {}) -> None:  # noqa: B006
+    """A zip made by somebody who knows how entries are sealed."""
+    with zipfile.ZipFile(home, "w", packed) as pack:
+        for name, content in [*parts.items(), *more.items()]:
+            pack.writestr(name, content)
+        pack.comment = entry.seal(home, pack)
+
+
+def test_a_forged_entry_of_usual_parts_passes(home: Path, parts: Parts) -> None:
+    """So it is for what they contain that the next ones are refused."""
+    forge(home, parts)
+    assert store.read(home)["x"][-1] == 98
+
+
+NAMES = ["../x", "x/../../y", "/etc/x", "x\\y", "x/", "x\n", "c:x", "x/c/../0", ".zgroup",
+         "x/.zarray", "x/y/zarr.json", "a.py", "x/c/0/zarr.json", "x/c/", "x/c/\u0661"]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_part_of_another_name_is_refused(home: Path, parts: Parts, name: str) -> None:
+    forge(home, {**parts, name: b"{}"})
+    is_damaged(home, "has a part .* as no entry has")
+
+
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+def test_bombs_doubles_and_locked_parts_are_refused(home: Path, parts: Parts) -> None:
+    forge(home, {**parts, "y/c/0": bytes(10_000_000)}, zipfile.ZIP_DEFLATED)
+    assert home.stat().st_size < 100_000
+    is_damaged(home, "claims more bytes than it has")
+    forge(home, {"zarr.json": parts["zarr.json"]}, zipfile.ZIP_DEFLATED)
+    is_damaged(home, "packed")
+    forge(home, parts, more={"x/c/0": b"other"})
+    is_damaged(home, "a part twice")
+    forge(home, parts)
+    content = bytearray(home.read_bytes())
+    content[content.index(b"PK\1\2") + 8] |= 1  # "encrypted", in the first part's listing
+    home.write_bytes(content)
+    is_damaged(home, "packed")
+
+
+def test_a_part_left_out_or_renamed_is_no_zeros(home: Path, parts: Parts) -> None:
+    """zarr takes a chunk that is not there for zeros."""
+    forge(home, parts)
+    whole = home.read_bytes()
+    renamed = whole.rindex(b"x/c/0")
+    home.write_bytes(whole[:renamed] + b"x/c/9" + whole[renamed + 5 :])
+    with zipfile.ZipFile(home) as pack:
+        assert "x/c/9" in pack.namelist()
+    is_damaged(home, "not the parts that it was made with")
+
+
+def changed(array: dict[str, Any], change: dict[str, Any]) -> bytes:
+    return json.dumps({**array, **change}).encode()
+
+
+ARRAYS: list[dict[str, Any]] = [
+    *({"data_type": kind} for kind in ("object", "string", "r16", "int128", {"name": "x"}, None)),
+    *({"codecs": [{"name": "bytes"}, {"name": n}]} for n in ("numcodecs.pickle", "zstd", "os")),
+    {"codecs": []}, {"codecs": [{"name": "sharding_indexed"}]}, {"codecs": "bytes"},
+    {"storage_transformers": [{"name": "x"}]}, {"node_type": "group", "shape": None},
+    *({"shape": shape} for shape in ([10**12], [10**6, 10**6], [-1], [1e3], [True], 3)),
+    {"chunk_grid": {"name": "regular", "configuration": {"chunk_shape": [10**12]}}},
+    {"chunk_grid": None},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("change", ARRAYS, ids=lambda change: json.dumps(change)[:60])
+def test_an_array_that_no_stage_writes_is_refused(
+    home: Path, parts: Parts, change: dict[str, Any]
+) -> None:
+    forge(home, {**parts, "x/zarr.json": changed(json.loads(parts["x/zarr.json"]), change)})
+    is_damaged(home)
+
+
+def test_metadata_that_says_more_than_it_should_is_refused(home: Path, parts: Parts) -> None:
+    array = json.loads(parts["x/zarr.json"])
+    inside = {"kind": "inline", "must_understand": False, "metadata": {"x": array}}
+    for root in (
+        changed(json.loads(parts["zarr.json"]), {"consolidated_metadata": inside}),
+        parts["x/zarr.json"],
+        b"[]",
+        b"[" * 100_000,
+        b"not json",
+        b"\xff",
+    ):
+        forge(home, {**parts, "zarr.json": root})
+        is_damaged(home)
+        forge(home, {**parts, "x/zarr.json": root})
+        if root != parts["x/zarr.json"]:
+            is_damaged(home)
+
+
+class Harm:
+    """What runs when it is unpickled."""
+
+    def __init__(self, mark: Path) -> None:
+        self.mark = mark
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return os.mkdir, (str(self.mark),)
+
+
+def test_no_code_in_an_entry_is_run(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mark = tmp_path / "harm"
+    array = {
+        "zarr_format": 2, "shape": [1], "chunks": [1], "dtype": "|O", "order": "C",
+        "fill_value": None, "filters": [{"id": "vlen-bytes"}], "compressor": {"id": "pickle"},
+    }  # fmt: skip
+    parts = {".zgroup": b'{"zarr_format": 2}', "x/.zarray": json.dumps(array).encode()}
+    forge(home, {**parts, "x/0": pickle.dumps(Harm(mark))})
+    monkeypatch.setattr(pickles, "ALLOW_UNSAFE_PICKLE_DECODE", True)  # as older releases had it
+    with pytest.raises(entry.Damaged):
+        store.read(home)["x"][...]
+    assert not mark.exists()
+    with pytest.raises(Exception):  # noqa: B017, PT011
+        zarr.open_group(zarr.storage.ZipStore(home, mode="r"), mode="r")["x"][...]
+    assert mark.exists(), "zarr alone does not run it any more: this test proves nothing"
