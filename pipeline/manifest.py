@@ -9,14 +9,16 @@ import csv
 import hashlib
 import json
 import os
-import tempfile
+import uuid
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from tqdm import tqdm
 
+from pipeline.entry import SCRATCH
 from pipeline.errors import BadInput
 
 Files = Mapping[str, Mapping[str, Path]]  # group -> name -> path: the raw files of one scan
@@ -147,16 +149,23 @@ def _combined(names: Mapping[str, Mapping[str, Any]]) -> str:
 
 def _read_record(path: Path) -> dict[str, Any]:
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        record = json.loads(path.read_text(encoding="utf-8"))
+        for names in record.values():
+            _combined(names)
+        return record
     except FileNotFoundError:
         return {}
-    except ValueError as error:
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         raise BadInput(path, f"is no record of digests ({error})", "remove it") from error
 
 
 def _write_record(path: Path, record: Mapping[str, Any]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile("w", dir=path.parent, delete=False, encoding="utf-8") as file:
-        json.dump(record, file, indent=1)
-    Path(file.name).chmod(0o664)
-    os.replace(file.name, path)
+    """Remember what was read; a store that cannot be written only makes it be read again."""
+    partial = path.with_name(f"{SCRATCH}{uuid.uuid4().hex}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial.write_text(json.dumps(record, indent=1), encoding="utf-8")
+        os.replace(partial, path)
+    except OSError:
+        with suppress(OSError):
+            partial.unlink()
