@@ -9,6 +9,7 @@ import csv
 import hashlib
 import json
 import os
+import re
 import uuid
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -21,6 +22,8 @@ from tqdm import tqdm
 from pipeline.entry import SCRATCH
 from pipeline.errors import BadInput
 
+BLESSED = Path("data_manifest/blessed.csv")
+_KEY = re.compile("[0-9a-f]{12}")
 Files = Mapping[str, Mapping[str, Path]]  # group -> name -> path: the raw files of one scan
 
 
@@ -67,6 +70,30 @@ def read_tags(path: Path, classes: Sequence[Mapping[str, Any]]) -> dict[str, lis
     return tags
 
 
+def read_blessed(path: Path) -> dict[str, dict[str, str]]:
+    """Stage -> key -> the older key whose entries it keeps, as `pipeline.bless` found them equal.
+
+    Where an older key was itself blessed, the oldest stands. Raises `BadInput`.
+    """
+    rows = _read_csv(path, ("stage", "new", "old", "entries", "how")) if path.exists() else []
+    blessed: dict[str, dict[str, str]] = {}
+    for number, row in enumerate(rows, start=2):
+        stage = blessed.setdefault(row["stage"], {})
+        if row["new"] in stage or not all(_KEY.fullmatch(row[key]) for key in ("new", "old")):
+            what = f"line {number} has a key that stands there twice or is none"
+            raise BadInput(path, what, "restore it")
+        stage[row["new"]] = row["old"]
+    for stage in blessed.values():
+        for new in stage:
+            followed = {new}
+            while (old := stage[new]) in stage:
+                if old in followed:
+                    raise BadInput(path, f"its lines lead from {new} to itself", "remove one")
+                followed.add(old)
+                stage[new] = stage[old]
+    return blessed
+
+
 def raw_digests(
     files: Mapping[str, Files | None], records: Path, progress: str = "reading raw files"
 ) -> dict[str, dict[str, str]]:
@@ -104,8 +131,9 @@ def _read_csv(path: Path, columns: tuple[str, ...]) -> list[dict[str, str]]:
     try:
         with path.open(newline="", encoding="utf-8") as file:
             rows = list(csv.DictReader(file))
-    except OSError as error:
-        raise BadInput(path, f"cannot be read ({error.strerror})", "restore it") from error
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        why = getattr(error, "strerror", error)
+        raise BadInput(path, f"cannot be read ({why})", "restore it") from error
     for number, row in enumerate(rows, start=2):
         missing = [c for c in columns if not row.get(c)]
         if missing:

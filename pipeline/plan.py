@@ -79,6 +79,7 @@ class Plan:
             "splits": {s: [r["scan"] for r in scans if r["split"] == s] for s in ("train", "val")},
             "seeds": {row["scan"]: int(row.get("seed") or 0) for row in scans},
             "classes": manifest.read_classes(Path(section["classes"])),
+            "blessed": manifest.read_blessed(manifest.BLESSED),
             "tags": None,
             "weights": None,
         }
@@ -109,7 +110,7 @@ class Plan:
         """
         plan = cls(json.loads(path.read_text(encoding="utf-8")))
         plan.keys = plan.facts["keys"]
-        if stage and provenance.key(plan.recipe(stage)) != plan.keys[stage]:
+        if stage and plan.key(stage) != plan.keys[stage]:
             what = f"the code of {stage} has changed since the run was planned"
             raise BadInput(path, what, "run snakemake again")
         return plan
@@ -150,8 +151,13 @@ class Plan:
         """The key of every stage."""
         keys: dict[str, str] = {}
         for stage in self.stages:
-            keys[stage] = provenance.key(self.recipe(stage, keys))
+            keys[stage] = self.key(stage, keys)
         return keys
+
+    def key(self, stage: str, keys: Mapping[str, str] | None = None) -> str:
+        """The key of a stage's recipe, or the older one that it is blessed to keep."""
+        key = provenance.key(self.recipe(stage, keys))
+        return self.facts["blessed"].get(stage, {}).get(key, key)
 
     def recipe(self, stage: str, keys: Mapping[str, str] | None = None) -> dict[str, Any]:
         """The recipe of a stage; `keys` of the stages upstream of it, if not all are known yet."""
