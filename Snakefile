@@ -3,6 +3,7 @@ import sys
 from snakemake.exceptions import WorkflowError
 from snakemake.utils import min_version, validate
 
+from pipeline.config import register
 from pipeline.errors import BadInput
 from pipeline.plan import Plan
 from pipeline.rules import gpus, pathvars, recover, settings, summary
@@ -29,6 +30,7 @@ try:
         recover()
         for dataset in WANTED:
             PLANS[dataset].adopt()
+            register(PLANS[dataset])
 except BadInput as error:
     raise WorkflowError(str(error)) from None
 

@@ -2,12 +2,13 @@
 
 import glob
 import os
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from pipeline import lease, provenance
-from pipeline.plan import Plan
+from pipeline.plan import Entry, Plan
 
 
 def gpus() -> int:
@@ -25,17 +26,19 @@ def pathvars(plan: Plan) -> dict[str, str]:
 def settings(plan: Plan) -> dict[str, Any]:
     """What stands as `config` in the rules."""
 
-    def links(stage: str, name: str) -> list[str]:
-        return [str(plan.link(*entry)) for entry in plan.inputs(stage, name)]
+    def links(entries: Iterable[Entry]) -> list[str]:
+        # What the store holds needs no planning: Snakemake is only told what is still to be made.
+        paths = (plan.link(*entry) for entry in entries)
+        return [str(path) for path in paths if not path.is_symlink()]
 
     scans, batch = plan.scans, plan.section["scans_per_job"]
     return {
         "plan": str(plan.path),
-        "inputs": links,
+        "inputs": lambda stage, name: links(plan.inputs(stage, name)),
         "scans": scans,
         "batches": [scans[i : i + batch] for i in range(0, len(scans), batch)],
-        "scores": [str(plan.link("evaluate", name)) for name in plan.scores],
-        "sources_of_tags": [link for scan in scans for link in links("tags", scan)],
+        "scores": links(("evaluate", name) for name in plan.scores),
+        "sources_of_tags": links(source for scan in scans for source in plan.inputs("tags", scan)),
         "raw": "<raw>/{scan}.done" if plan.simulated else [],
         "threads": plan.section["threads"],
         "workers": plan.section["workers"],
@@ -43,10 +46,11 @@ def settings(plan: Plan) -> dict[str, Any]:
 
 
 def recover(state: Path = Path(".snakemake")) -> None:
-    """Clear what a killed Snakemake left in this work tree, unless another one runs in it.
+    """Clear what an earlier Snakemake left in this work tree, unless another one runs in it.
 
-    Its lock would stop the next run, and its marks of unfinished outputs too, though no output can
-    be unfinished here: each appears whole or not at all.
+    The lock of a killed one would stop the next run, and its marks of unfinished outputs too,
+    though no output can be unfinished here: each appears whole or not at all. Its records of rules'
+    texts and inputs go as well: keys say what is stale, and existing inputs are not named to it.
     """
     running = state / "running"
     running.mkdir(parents=True, exist_ok=True)
@@ -61,9 +65,10 @@ def recover(state: Path = Path(".snakemake")) -> None:
             elif who != me:
                 alone = False
     if alone:
-        for mark in [*state.glob("locks/*.lock"), *state.glob("incomplete/**/*")]:
-            if mark.is_file():
-                mark.unlink()
+        for left in ("locks", "incomplete", "metadata"):
+            for path in (state / left).glob("**/*"):
+                if path.is_file():
+                    path.unlink()
 
 
 def summary(plan: Plan) -> str:
