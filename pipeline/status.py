@@ -1,0 +1,208 @@
+"""`python -m pipeline.status DATASET`: what a run would find in the store, and still has to make.
+
+Nothing is made, and no raw file is read: the digests that earlier runs recorded name the entries.
+Time and disk are estimated from what other entries of the same stage took when they were made.
+"""
+
+import argparse
+import json
+import math
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import fmean
+
+from pipeline import census, config, rawdata, store
+from pipeline.errors import BadInput
+from pipeline.plan import Plan
+
+SAMPLE = 200  # records that are read for a mean
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """What an entry of a stage took on average, and whose entries say so."""
+
+    seconds: float
+    bytes: float
+    source: str
+
+
+@dataclass(frozen=True)
+class Stage:
+    """How far a stage is."""
+
+    name: str
+    planned: int
+    present: int
+    bytes: int  # of those present
+    recorded: Recorded | None
+
+    @property
+    def missing(self) -> int:
+        """How many entries have yet to be made."""
+        return self.planned - self.present
+
+    @property
+    def seconds_needed(self) -> float | None:
+        """The time that those missing will take, one after another; None if that is unknown."""
+        if self.recorded:
+            return self.recorded.seconds * self.missing
+        return None if self.missing else 0
+
+    @property
+    def bytes_needed(self) -> float | None:
+        """The disk that those missing will take; None if that is unknown."""
+        if self.recorded:
+            return self.recorded.bytes * self.missing
+        return None if self.missing else 0
+
+
+def planned(dataset: str, path: Path) -> tuple[Plan, str | None]:
+    """The plan of a run, without a look at raw files, and what is wrong with the weights, if so.
+
+    Raises `BadInput` for a bad config or an unknown dataset.
+    """
+    facts = dict(config.plan(dataset, path, wanted=False).facts)
+    del facts["keys"]  # of weights that were not looked at
+    fault = None
+    try:
+        tower, root = facts["section"]["embeddings"], Path(facts["store"])
+        facts["weights"] = rawdata.weights_digest(tower, root)
+    except (BadInput, OSError) as error:
+        fault = str(error)
+    return Plan(facts), fault
+
+
+def survey(plan: Plan) -> list[Stage]:
+    """How far each stage is that makes entries, upstream before downstream."""
+    root = Path(plan.facts["store"])
+    everywhere = census.folders(root)[0] if root.is_dir() else []
+    homes: dict[str, set[str]] = {}
+    for stage, name in plan.entries:
+        homes.setdefault(stage, set()).add(plan.home(stage, name).name)
+    found = []
+    for stage in sorted(homes, key=plan.stages.index):
+        folder = root / plan.dataset / stage / plan.keys[stage]
+        there = census.look(folder).entries
+        sizes = [there[name] for name in homes[stage] & there.keys()]
+        others = [path for path in everywhere if path.parent.name == stage]
+        recorded = nearest(folder, others)
+        found.append(Stage(stage, len(homes[stage]), len(sizes), sum(sizes), recorded))
+    return found
+
+
+def nearest(folder: Path, others: Sequence[Path]) -> Recorded | None:
+    """The mean of what is recorded in a folder, else in others of its dataset, else in any."""
+    dataset = [path for path in others if path.parents[1] == folder.parents[1]]
+    for source, where in (
+        ("these settings", [folder]),
+        ("other settings", dataset),
+        ("other datasets", others),
+    ):
+        known = sample(where)
+        if known:
+            seconds, sizes = zip(*known, strict=True)
+            return Recorded(fmean(seconds), fmean(sizes), source)
+    return None
+
+
+def sample(folders: Iterable[Path]) -> list[tuple[float, float]]:
+    """Seconds and bytes of some entries that were made in folders, evenly spread over them."""
+    records = [
+        folder / store.RECORDS / name
+        for folder in folders
+        for name in sorted(store.names(folder / store.RECORDS))
+    ]
+    some = records[:: math.ceil(len(records) / SAMPLE) or 1]
+    return [known for known in map(_read, some) if known]
+
+
+def _read(record: Path) -> tuple[float, float] | None:
+    """Seconds and bytes as a record has them; None where it is damaged."""
+    try:
+        said = json.loads(record.read_text(encoding="utf-8"))
+        seconds, size = float(said["seconds"]), float(said["bytes"])
+    except (OSError, ValueError, LookupError, TypeError, RecursionError):
+        return None
+    return (seconds, size) if 0 <= seconds < math.inf and 0 <= size < math.inf else None
+
+
+def table(stages: Sequence[Stage]) -> str:
+    """The stages and their sum, as a table in text."""
+    head = ("stage", "planned", "present", "missing", "on disk", "time to go", "disk to go")
+    rows: list[tuple[str, ...]] = [(*head, "time each", "size each", "as seen under")]
+    for name, part in (*((stage.name, [stage]) for stage in stages), ("all", stages)):
+        known = part[0].recorded if name != "all" else None
+        counts = (sum(getattr(stage, what) for stage in part) for what in head[1:4])
+        rows.append(
+            (
+                name,
+                *map(str, counts),
+                census.size(sum(stage.bytes for stage in part)),
+                _sum([stage.seconds_needed for stage in part], duration),
+                _sum([stage.bytes_needed for stage in part], census.size),
+                *((duration(known.seconds), census.size(known.bytes)) if known else ("", "")),
+                known.source if known else "",
+            )
+        )
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    last = len(widths) - 1  # texts are flush left, figures right
+    return "\n".join(
+        "  ".join(
+            cell.ljust(width) if column in (0, last) else cell.rjust(width)
+            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in rows
+    )
+
+
+def _sum(parts: Sequence[float | None], shown: Callable[[float], str]) -> str:
+    """A sum, parts of which may be unknown."""
+    known = [part for part in parts if part is not None]
+    if not known:
+        return "unknown"
+    return shown(sum(known)) + (" + unknown" if len(known) < len(parts) else "")
+
+
+def duration(seconds: float) -> str:
+    """A time in a unit that suits it."""
+    for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.1f} {unit}"
+    return f"{seconds:.1f} s"
+
+
+def told(plan: Plan, stages: Sequence[Stage], fault: str | None) -> str:
+    """The table, and what could not be told."""
+    lines = [table(stages)]
+    unknown = sum(scan not in plan.facts["raw_digests"] for scan in plan.scans)
+    if unknown:
+        lines.append(
+            f"The raw files of {unknown} of {len(plan.scans)} scans were never read, here or by "
+            "others who use this store; what is made from them counts as missing."
+        )
+    if fault:
+        lines.append(f"What depends on the weights counts as missing: {fault}")
+    lines.append("Times are of one job after another; a raw scan that has changed is not noticed.")
+    return "\n".join(lines)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Print how far a dataset is."""
+    parser = argparse.ArgumentParser(prog="python -m pipeline.status", description=__doc__)
+    parser.add_argument("dataset")
+    parser.add_argument("--config", type=Path, default=config.CONFIG)
+    given = parser.parse_args(arguments)
+    try:
+        plan, fault = planned(given.dataset, given.config)
+        print(told(plan, survey(plan), fault))
+    except BadInput as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

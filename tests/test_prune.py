@@ -1,0 +1,346 @@
+"""What somebody's config reaches, or somebody is making, is never listed; all else is."""
+
+import json
+import os
+import socket
+import tempfile
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import tiny_store
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pipeline import census, config, entry, lease, prune, reach, store
+from pipeline.errors import BadInput
+from pipeline.plan import Plan
+
+ROOT = Path(__file__).parent.parent
+QUICK = {"pause": 0.05, "patience": 0.2}
+POOL = ("a", "b", "c")
+
+settings_of_a_plan = st.fixed_dictionaries(
+    {
+        "train": st.lists(st.sampled_from(POOL), min_size=1, unique=True),
+        "val": st.just(("v",)),
+        "voxel_size": st.sampled_from([0.05, 0.1]),
+        "raw": st.sampled_from("01"),
+        "dataset": st.sampled_from(["scannet", "s3dis"]),
+    }
+)
+
+
+def put(home: Path, recipe: Any = None) -> Path:
+    """An entry of one byte: nobody opens it here."""
+    if not home.exists():
+        with store.place(home, recipe) as path:
+            path.write_bytes(b"x")
+    return home
+
+
+def entries(root: Path) -> set[Path]:
+    return {path / name for path in census.folders(root)[0] for name in census.look(path).entries}
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.data())
+def test_what_a_plan_reaches_is_never_listed_and_all_else_is(data: st.DataObject) -> None:
+    chosen = data.draw(st.lists(settings_of_a_plan, min_size=1, max_size=4), label="plans")
+    uses = data.draw(st.lists(st.sampled_from(["given", "registered", "no"]), min_size=4))
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder, "store")
+        root.mkdir()
+        reached: set[Path] = set()
+        needed: set[Path] = set()
+        for number, (choice, use) in enumerate(zip(chosen, uses, strict=False)):
+            plan = tiny_store.plan(root, **choice, work=f"{folder}/{number}")
+            homes = [plan.home(*what) for what in plan.entries]
+            for home in data.draw(st.lists(st.sampled_from(homes), max_size=5)):
+                put(home, {"of": home.parent.name})
+            if use == "registered":
+                config.register(plan)
+            if use == "given":
+                reached |= reach.of_plan(plan)
+            if use != "no":
+                needed |= set(homes)
+        for user in config.registered(root):
+            reached |= reach.of_plan(user.plan)
+        before, present = tiny_store.tree(root), entries(root)
+
+        rubbish = prune.find(root, reached, **QUICK)
+        assert rubbish.entries.keys() == present - needed
+        assert rubbish.bytes == len(present - needed)
+        assert tiny_store.tree(root) == before, "a dry run changed the store"
+
+        _, kept = prune.remove(root, rubbish)
+        assert not kept
+        assert entries(root) == present & needed
+        for folder_ in {home.parent for home in present}:
+            rest = {home.name for home in present & needed if home.parent == folder_}
+            assert census.digests(folder_).keys() == rest
+            assert (folder_ / store.RECIPE).exists() == bool(rest)
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    (tmp_path / "store").mkdir()
+    return tmp_path / "store"
+
+
+@pytest.fixture
+def home(root: Path) -> Path:
+    """An entry that nobody reaches."""
+    return put(tiny_store.plan(root).home("frames", "scene0000_00"))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda facts: facts["keys"].update(superpoints="0123456789ab"),
+        lambda facts: facts["keys"].update(text="0123456789ab"),
+        lambda facts: facts["section"].pop("train"),
+        lambda facts: facts.pop("raw_digests"),
+        lambda facts: facts["raw_digests"].pop("scene0001_00"),
+    ],
+)
+def test_of_a_plan_that_this_code_would_not_make_all_folders_are_reached(
+    root: Path, change: Any
+) -> None:
+    plan = tiny_store.plan(root)
+    facts = json.loads(json.dumps({**plan.facts, "keys": plan.keys}))
+    change(facts)
+    theirs = Plan(facts)
+    theirs.keys = facts["keys"]
+    mine = {put(plan.home("frames", name)) for name in ("scene0000_00", "scene0001_00")}
+    unknown = root / "scannet" / "superpoints" / "0123456789ab" / "x@1.zarr.zip"
+    listed = prune.find(root, reach.of_plan(theirs)).entries.keys()
+    assert not listed & mine
+    put(unknown)
+    listed = prune.find(root, reach.of_plan(theirs)).entries.keys()
+    assert (unknown in listed) == ("superpoints" not in facts["keys"])
+
+
+def write_lease(home: Path, who: dict[str, Any], beat: int = 0) -> Path:
+    path = home.parent / lease.FOLDER / home.name
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(f"{beat:020d}\n{json.dumps(who)}")
+    return path
+
+
+GONE = {**json.loads(lease.whoami()), "start": "0"}
+ELSEWHERE = {**GONE, "machine": "another"}
+
+
+@pytest.fixture
+def beating(home: Path) -> Iterator[Path]:
+    """The lease of a process on another machine, which is alive."""
+    path, done = write_lease(home, ELSEWHERE), threading.Event()
+
+    def beat() -> None:
+        number = 0
+        while not done.wait(0.01):
+            number += 1
+            with path.open("r+") as file:
+                file.write(f"{number:020d}")
+
+    thread = threading.Thread(target=beat)
+    thread.start()
+    yield path
+    done.set()
+    thread.join()
+
+
+def test_an_entry_that_is_being_made_here_is_kept(
+    root: Path, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lease, "BEAT", 0.02)
+    with lease.Leases().take(home) as mine:
+        assert mine
+        rubbish = prune.find(root, set(), **QUICK)
+        assert not rubbish.leases
+        assert not rubbish.entries
+    assert prune.find(root, set(), **QUICK).entries.keys() == {home}
+
+
+def test_a_lease_of_this_machine_tells_at_once_that_its_owner_is_gone(
+    root: Path, home: Path
+) -> None:
+    path = write_lease(home, GONE)
+    rubbish = prune.find(root, set(), pause=999, patience=999)
+    assert rubbish.leases.keys() == {path}
+    assert rubbish.entries.keys() == {home}
+
+
+def test_an_entry_whose_lease_beats_elsewhere_is_kept(
+    root: Path, home: Path, beating: Path
+) -> None:
+    rubbish = prune.find(root, set(), **QUICK)
+    assert not rubbish.leases
+    assert not rubbish.entries
+
+
+def test_a_lease_from_elsewhere_that_stands_still_is_dead(root: Path, home: Path) -> None:
+    path = write_lease(home, ELSEWHERE)
+    rubbish = prune.find(root, set(), **QUICK)
+    assert rubbish.leases.keys() == {path}
+    prune.remove(root, rubbish)
+    assert not path.exists()
+    assert not home.exists()
+
+
+def test_a_lease_taken_since_the_look_saves_the_entry_its_record_and_scratch(
+    root: Path, home: Path
+) -> None:
+    scratch = home.parent / f"{entry.SCRATCH}abc"
+    scratch.mkdir()
+    rubbish = prune.find(root, set(), **QUICK)
+    assert rubbish.entries.keys() == {home}
+    assert rubbish.scratch.keys() == {scratch}
+    write_lease(home, ELSEWHERE)
+    gone, kept = prune.remove(root, rubbish)
+    assert not gone
+    assert kept.keys() == {home, scratch}
+    assert home.name in census.digests(home.parent)
+
+
+def test_a_plan_registered_since_the_look_saves_its_entries(root: Path, home: Path) -> None:
+    rubbish = prune.find(root, set(), **QUICK)
+    assert rubbish.entries.keys() == {home}
+    config.register(tiny_store.plan(root))
+    assert prune.remove(root, rubbish)[1].keys() == {home}
+    assert home.exists()
+
+
+def test_scratch_is_swept_where_nobody_works(root: Path, home: Path) -> None:
+    scratch = home.parent / f"{entry.SCRATCH}abc"
+    (scratch / "inner").mkdir(parents=True)
+    (scratch / "inner" / "part").write_bytes(b"half")
+    reached = {Path("scannet")}
+    rubbish = prune.find(root, reached, **QUICK)
+    assert rubbish.scratch == {scratch: 4}
+    assert not rubbish.entries
+    prune.remove(root, rubbish)
+    assert not scratch.exists()
+    assert home.exists()
+
+
+def test_scratch_beside_a_lease_in_force_is_kept(root: Path, home: Path, beating: Path) -> None:
+    (home.parent / f"{entry.SCRATCH}abc").mkdir()
+    assert not prune.find(root, set(), **QUICK).scratch
+
+
+def test_scratch_that_is_being_written_is_kept(root: Path, home: Path) -> None:
+    scratch = home.parent / f"{entry.SCRATCH}abc"
+    scratch.mkdir()
+    timer = threading.Timer(0.1, (scratch / "part").write_bytes, [b"more"])
+    timer.start()
+    assert not prune.find(root, set(), pause=0.5).scratch
+    timer.join()
+
+
+def test_what_was_set_aside_is_listed_and_goes_only_when_told(root: Path, home: Path) -> None:
+    aside = store.set_aside(home)
+    home.mkdir()
+    (home / "file").write_bytes(b"yy")
+    aside_folder = store.set_aside(home)
+    rubbish = prune.find(root, {Path("scannet")}, **QUICK)
+    assert rubbish.aside == {aside: 1, aside_folder: 2}
+    prune.remove(root, rubbish)
+    assert os.listdir(aside.parent) == []
+
+
+def test_links_are_removed_and_never_followed(root: Path, home: Path, tmp_path: Path) -> None:
+    precious = tmp_path / "precious"
+    precious.mkdir()
+    (precious / "file").write_bytes(b"x")
+    aside = home.parent / store.ASIDE
+    aside.mkdir()
+    (aside / "link").symlink_to(precious)
+    scratch = home.parent / f"{entry.SCRATCH}abc"
+    scratch.mkdir()
+    (scratch / "link").symlink_to(precious)
+    (root / "linked").symlink_to(precious)
+    prune.remove(root, prune.find(root, set(), **QUICK))
+    assert not os.path.lexists(aside / "link")
+    assert not scratch.exists()
+    assert (precious / "file").exists()
+
+
+@pytest.fixture
+def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with a config whose ScanNet has no raw data; its store is `store`."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("SCAN_STORE", raising=False)
+    Path("data_manifest").symlink_to(ROOT / "data_manifest")
+    described = yaml.safe_load((ROOT / config.CONFIG).read_text())
+    described["store"] = "store"
+    described["scannet"]["raw"] = "nowhere"
+    Path("config.yaml").write_text(yaml.safe_dump(described))
+    return tmp_path
+
+
+def test_the_command_lists_first_and_removes_with_delete(
+    checkout: Path, root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given = ["--config", "config.yaml"]
+    plan = config.plan("scannet", Path("config.yaml"))
+    mine = put(plan.home("text", "classes").absolute())
+    stale = put(mine.parents[1] / "0123456789ab" / mine.name)
+    theirs = tiny_store.plan(root, dataset="s3dis", work=str(checkout / "gone"))
+    used = put(theirs.home("frames", "scene0000_00"))
+    config.register(theirs)
+    (name,) = (user.path.stem for user in config.registered(root))
+
+    assert prune.main(given) == 0
+    said = capsys.readouterr().out
+    assert "scannet/text/0123456789ab: 1 entries, 1 B" in said
+    assert "1 entries are reached by no plan" in said
+    assert (
+        f"on {socket.gethostname()}, s3dis in {checkout / 'gone'} (gone: --forget {name})" in said
+    )
+    assert entries(root) == {mine, stale, used}
+
+    assert prune.main([*given, "--delete"]) == 0
+    assert entries(root) == {mine, used}
+
+    assert prune.main([*given, "--forget", "../../config"]) == 1
+    assert prune.main([*given, "--delete", "--forget", name]) == 0
+    assert entries(root) == {mine}
+
+
+def test_a_dataset_that_cannot_be_planned_is_kept_whole(
+    checkout: Path, root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    described = yaml.safe_load(Path("config.yaml").read_text())
+    described["scannet"]["embeddings"] = {"model": "local-dir:nowhere", "pretrained": None}
+    Path("config.yaml").write_text(yaml.safe_dump(described))
+    kept = put(root / "scannet" / "voxels" / "0123456789ab" / "x@1.zarr.zip")
+    other = put(root / "s3dis" / "voxels" / "0123456789ab" / "x@1.zarr.zip")
+    assert prune.main(["--config", "config.yaml", "--delete"]) == 0
+    assert "All of scannet is taken to be in use" in capsys.readouterr().out
+    assert kept.exists()
+    assert not other.exists()
+
+
+def test_nothing_is_removed_where_a_registered_plan_cannot_be_read(
+    checkout: Path, root: Path
+) -> None:
+    home = put(root / "scannet" / "voxels" / "0123456789ab" / "x@1.zarr.zip")
+    (root / config.PLANS).mkdir()
+    (root / config.PLANS / "x.json").write_text("{")
+    assert prune.main(["--config", "config.yaml", "--delete"]) == 1
+    assert home.exists()
+    with pytest.raises(BadInput):
+        prune.remove(root, prune.Rubbish(entries={home: 1}))
+    assert home.exists()
+
+
+def test_two_stores_are_not_mixed_up(checkout: Path) -> None:
+    text = Path("config.yaml").read_text().replace("store: store\n", "store: other\n")
+    Path("other.yaml").write_text(text)
+    Path("other").mkdir()
+    assert prune.main(["--config", "config.yaml", "other.yaml"]) == 1

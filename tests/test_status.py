@@ -1,0 +1,184 @@
+"""The table counts what is there, and guesses what is not from what was recorded."""
+
+import json
+import shutil
+import tempfile
+from pathlib import Path
+
+import pytest
+import tiny_store
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pipeline import config, status, store
+from pipeline.plan import PER_SCAN, Entry, Plan
+
+ROOT = Path(__file__).parent.parent
+SCANS = {"train": ["a", "b", "c"], "val": ["v"]}
+ALL = tiny_store.plan(Path("store"), **SCANS).entries
+
+
+def put(plan: Plan, what: Entry, size: int = 1, seconds: float = 1.0) -> Path:
+    """A stand-in of an entry, and a record that it took so long to make."""
+    home = plan.home(*what)
+    with store.place(home) as path:
+        path.write_bytes(b"x" * size)
+    record = store.record(home, store.digest(home))
+    record.chmod(0o644)
+    record.write_text(json.dumps({"bytes": size, "seconds": seconds}))
+    return home
+
+
+def of(stages: list[status.Stage], name: str) -> status.Stage:
+    (found,) = (stage for stage in stages if stage.name == name)
+    return found
+
+
+@pytest.mark.parametrize("exists", [False, True])
+def test_before_the_first_job_all_is_missing_and_nothing_is_known(
+    tmp_path: Path, exists: bool
+) -> None:
+    root = tmp_path / "store"
+    if exists:
+        root.mkdir()
+    stages = status.survey(tiny_store.plan(root, **SCANS))
+    assert [stage.name for stage in stages] == ["text", *PER_SCAN, "train", "evaluate"]
+    assert sum(stage.planned for stage in stages) == len(ALL)
+    assert not any(stage.present or stage.bytes or stage.recorded for stage in stages)
+    assert {stage.seconds_needed for stage in stages} == {None}
+    assert status.table(stages).splitlines()[-1].split() == [
+        *("all", str(len(ALL)), "0", str(len(ALL)), "0", "B", "unknown", "unknown")
+    ]
+    assert root.exists() == exists, "a look made a store"
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.dictionaries(st.sampled_from(ALL), st.integers(0, 99), max_size=12))
+def test_counts_and_bytes_are_those_of_the_planned_entries_that_are_there(
+    made: dict[Entry, int],
+) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        plan = tiny_store.plan(Path(folder), **SCANS)
+        for what, size in made.items():
+            home = put(plan, what, size, seconds=size / 2)
+            shutil.copy(home, home.with_name(f"unplanned@{size}.zarr.zip"))
+        for stage in status.survey(plan):
+            sizes = [size for (name, _), size in made.items() if name == stage.name]
+            assert stage.planned == sum(name == stage.name for name, _ in ALL)
+            assert (stage.present, stage.bytes) == (len(sizes), sum(sizes))
+            if sizes:
+                mean = sum(sizes) / len(sizes)
+                assert stage.bytes_needed == pytest.approx(mean * stage.missing)
+                assert stage.seconds_needed == pytest.approx(mean / 2 * stage.missing)
+                assert stage.recorded
+                assert stage.recorded.source == "these settings"
+            else:
+                assert stage.recorded is None
+
+
+def test_a_link_or_a_folder_is_not_an_entry(tmp_path: Path) -> None:
+    plan = tiny_store.plan(tmp_path, **SCANS)
+    home = put(plan, ("voxels", "a"))
+    plan.home("voxels", "b").symlink_to(home)
+    plan.home("voxels", "c").mkdir()
+    assert of(status.survey(plan), "voxels").present == 1
+
+
+def test_the_nearest_records_are_taken(tmp_path: Path) -> None:
+    plan = tiny_store.plan(tmp_path, **SCANS)
+
+    def seen() -> tuple[str, float]:
+        recorded = of(status.survey(plan), "voxels").recorded
+        assert recorded
+        return recorded.source, recorded.seconds
+
+    put(tiny_store.plan(tmp_path, dataset="s3dis"), ("voxels", "scene0000_00"), seconds=1)
+    assert seen() == ("other datasets", 1)
+    put(tiny_store.plan(tmp_path, **SCANS, voxel_size=0.3), ("voxels", "a"), seconds=2)
+    assert seen() == ("other settings", 2)
+    put(plan, ("voxels", "a"), seconds=3)
+    assert seen() == ("these settings", 3)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["{", "[]", '{"bytes": 1}', '{"bytes": 1, "seconds": NaN}', '{"bytes": -1, "seconds": 1}'],
+)
+def test_a_damaged_record_is_passed_over(tmp_path: Path, text: str) -> None:
+    plan = tiny_store.plan(tmp_path, **SCANS)
+    put(plan, ("voxels", "a"), seconds=3)
+    put(plan, ("voxels", "b"), size=2)
+    (record,) = (tmp_path / "scannet" / "voxels").glob("*/.records/b@*")
+    record.write_text(text)
+    recorded = of(status.survey(plan), "voxels").recorded
+    assert recorded
+    assert recorded.seconds == 3
+
+
+def test_of_many_records_few_are_read_from_the_first_to_the_last(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(status, "SAMPLE", 10)
+    (tmp_path / store.RECORDS).mkdir()
+    for number in range(99):
+        record = store.record(tmp_path / f"{number:03d}@0.zarr.zip", "0")
+        record.write_text(json.dumps({"seconds": number, "bytes": 1}))
+    seconds = [seconds for seconds, _ in status.sample([tmp_path])]
+    assert 5 <= len(seconds) <= 10
+    assert seconds[0] == 0
+    assert seconds[-1] > 85
+
+
+def test_unknown_parts_of_a_sum_are_not_left_out_in_silence(tmp_path: Path) -> None:
+    plan = tiny_store.plan(tmp_path, **SCANS)
+    put(plan, ("voxels", "a"), size=10, seconds=20)
+    last = status.table(status.survey(plan)).splitlines()[-1]
+    assert "60.0 s + unknown" in last
+    assert "30 B + unknown" in last
+
+
+def test_scans_that_nobody_has_read_are_told(tmp_path: Path) -> None:
+    facts = tiny_store.facts(tmp_path, **SCANS)
+    facts["raw_digests"] = {}
+    plan = Plan(facts)
+    stages = status.survey(plan)
+    assert not any(stage.present for stage in stages)
+    assert "raw files of 4 of 4 scans were never read" in status.told(plan, stages, None)
+
+
+def test_the_command_works_on_the_shipped_config_before_the_first_job(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(ROOT)
+    monkeypatch.setenv("SCAN_STORE", str(tmp_path / "store"))
+    for dataset in ("demo", "scannet"):
+        assert status.main([dataset]) == 0
+        assert "unknown" in capsys.readouterr().out
+    assert status.main(["nothing"]) == 1
+    assert "nothing" in capsys.readouterr().err
+
+
+def test_the_plan_looked_at_is_the_one_that_a_run_makes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(ROOT)
+    monkeypatch.setenv("SCAN_STORE", str(tmp_path / "store"))
+    plan, fault = status.planned("demo", config.CONFIG)
+    run = config.plan("demo")
+    assert fault is None
+    assert plan.keys == run.keys
+    assert {plan.home(*what) for what in plan.entries} == {run.home(*what) for what in run.entries}
+
+
+def test_weights_that_are_not_there_are_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(ROOT)
+    monkeypatch.setenv("SCAN_STORE", str(tmp_path / "store"))
+    described = (ROOT / config.CONFIG).read_text()
+    changed = described.replace("local-dir:data_manifest/demo/clip", "local-dir:nowhere")
+    assert changed != described
+    (tmp_path / "config.yaml").write_text(changed)
+    plan, fault = status.planned("demo", tmp_path / "config.yaml")
+    assert fault
+    assert fault in status.told(plan, status.survey(plan), fault)
