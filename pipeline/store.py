@@ -10,6 +10,7 @@ An entry that is present is whole and valid, whoever made it and whenever; so it
 never rewritten, and the first of several makers wins. Work trees hold only links to entries.
 """
 
+import asyncio
 import errno
 import hashlib
 import json
@@ -173,15 +174,27 @@ def set_aside(home: Path) -> Path:
 def group(path: Path, attributes: dict[str, Any] | None = None) -> Iterator["zarr.Group"]:
     """Yield a zarr group that is then packed into one file, equal content giving equal bytes."""
     import zarr
+    from zarr.core.sync import sync
 
     with tempfile.TemporaryDirectory(dir=path.parent) as tree:
-        yield zarr.create_group(zarr.storage.LocalStore(tree), attributes=attributes or {})
+        try:
+            yield zarr.create_group(zarr.storage.LocalStore(tree), attributes=attributes or {})
+        except BaseException:
+            sync(_others_to_end())
+            raise
         with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as pack:
             for part in sorted(p for p in Path(tree).rglob("*") if p.is_file()):
                 item = zipfile.ZipInfo(part.relative_to(tree).as_posix())
                 with part.open("rb") as source, pack.open(item, "w", force_zip64=True) as sink:
                     shutil.copyfileobj(source, sink, 1 << 20)
             pack.comment = entry.seal(path, pack)
+
+
+async def _others_to_end() -> None:
+    """Of chunks that zarr writes at once, the rest goes on when one has failed: let it, and only
+    then remove their folder, which they would make again."""
+    others = asyncio.all_tasks() - {asyncio.current_task()}
+    await asyncio.gather(*others, return_exceptions=True)
 
 
 def read(path: Path) -> "zarr.Group":
