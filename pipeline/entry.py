@@ -66,7 +66,7 @@ def check(home: Path) -> None:
     Where the machine cannot read it just now, that is a plain `BadInput`: it may well be sound.
     """
     if not present(home):
-        raise Damaged(home, "is not a file")
+        raise Damaged(home, "is not a file" if os.path.lexists(home) else "is gone")
     with _named(home):
         if home.suffix == ".zip":
             found = _of_zip(home)

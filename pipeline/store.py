@@ -160,8 +160,8 @@ def set_aside(home: Path) -> Path:
     """
     aside = home.parent / ASIDE / f"{home.name}.{uuid.uuid4().hex[:8]}"
     try:
-        aside.parent.mkdir(exist_ok=True)
         with suppress(FileNotFoundError):  # another has done it
+            aside.parent.mkdir(exist_ok=True)
             home.rename(aside)
     except OSError as error:
         raise BadInput(

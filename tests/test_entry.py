@@ -95,7 +95,7 @@ def test_only_a_file_is_an_entry(plan: ToyPlan, home: Path) -> None:
         lambda: home.symlink_to("gone"),
         lambda: os.mkfifo(home),
     ]
-    is_damaged(home, "is not a file")
+    is_damaged(home, "is gone")
     for put in make:
         put()
         is_damaged(home, "is not a file")

@@ -1,0 +1,177 @@
+"""A store against a dict: whatever is done to it, it hands out what was put in, or says why not."""
+
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+import pytest
+import toy_plan
+from full_disk import full_disk
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+from toy_plan import ToyPlan
+
+from pipeline import __main__ as stage
+from pipeline import entry, jobs, store
+from pipeline.errors import BadInput
+
+Entry = tuple[str, str]  # stage and name
+ENTRIES = [(stage, name) for stage in toy_plan.SUFFIX for name in "ab"]
+an_entry = st.sampled_from(ENTRIES)
+some_bytes = st.binary(min_size=1, max_size=12)
+a_share = st.floats(0, 1, exclude_max=True)
+
+
+class Downstream(ToyPlan):
+    """A plan in which something is made from any entry."""
+
+    def inputs(self, stage: str, name: str) -> list[Entry]:
+        return [(stage, name)]
+
+
+class Store(RuleBasedStateMachine):
+    @initialize()
+    def begin(self) -> None:
+        self.folder = tempfile.TemporaryDirectory()
+        self.plan = Downstream(Path(self.folder.name))
+        self.model: dict[Entry, bytes] = {}  # what was put in and not seen to be gone
+        self.touched: set[Entry] = set()  # entries that somebody tampered with
+
+    def teardown(self) -> None:
+        if hasattr(self, "folder"):
+            self.folder.cleanup()
+
+    def home(self, which: Entry) -> Path:
+        return self.plan.home(*which)
+
+    def gone(self, which: Entry) -> None:
+        assert not entry.present(self.home(which))
+        self.model.pop(which, None)
+        self.touched.discard(which)
+
+    @rule(which=an_entry, content=some_bytes)
+    def place(self, which: Entry, content: bytes) -> None:
+        """Whoever places it where something lies already does not harm that."""
+        lay_there = entry.present(self.home(which))
+        toy_plan.place(self.home(which), content)
+        if not lay_there:
+            self.model[which] = content
+            self.touched.discard(which)
+
+    @rule(which=an_entry, full_at=st.integers(1, 11))
+    def fail_to_place(self, which: Entry, full_at: int) -> None:
+        """With room for fewer writes than an entry takes, whatever folders are there."""
+        lay_there = entry.present(self.home(which))
+        with full_disk(self.plan.folder, full_at), pytest.raises(BadInput, match="No space"):
+            toy_plan.place(self.home(which), b"never")
+        assert entry.present(self.home(which)) == lay_there
+        if not lay_there:
+            self.gone(which)
+
+    @rule(which=an_entry)
+    def be_killed(self, which: Entry) -> None:
+        scratch = self.home(which).parent / f"{entry.SCRATCH}x"
+        scratch.mkdir(parents=True, exist_ok=True)
+        (scratch / self.home(which).name).write_bytes(b"half")
+
+    @rule(which=an_entry)
+    def remove(self, which: Entry) -> None:
+        home = self.home(which)
+        if home.is_dir() and not home.is_symlink():
+            shutil.rmtree(home)
+        else:
+            home.unlink(missing_ok=True)
+        self.gone(which)
+
+    @rule(which=an_entry)
+    def set_aside(self, which: Entry) -> None:
+        if os.path.lexists(self.home(which)):
+            aside = store.set_aside(self.home(which))
+            assert os.path.lexists(aside)
+            self.gone(which)
+
+    def tamper(self, which: Entry, content: bytes) -> None:
+        home = self.home(which)
+        if content != home.read_bytes():
+            home.chmod(0o644)
+            home.write_bytes(content)
+            self.touched.add(which)
+
+    def whole(self, which: Entry) -> bytes | None:
+        return self.home(which).read_bytes() if entry.present(self.home(which)) else None
+
+    @rule(which=an_entry, share=a_share, bit=st.integers(0, 7))
+    def flip_a_bit(self, which: Entry, share: float, bit: int) -> None:
+        if content := self.whole(which):
+            at = int(share * len(content))
+            flipped = bytes([content[at] ^ 1 << bit])
+            self.tamper(which, content[:at] + flipped + content[at + 1 :])
+
+    @rule(which=an_entry, share=a_share, zeros=st.booleans())
+    def cut(self, which: Entry, share: float, zeros: bool) -> None:
+        if content := self.whole(which):
+            kept = content[: int(share * len(content))]
+            self.tamper(which, kept.ljust(len(content), b"\0") if zeros else kept)
+
+    @rule(which=an_entry, other=an_entry)
+    def give_the_bytes_of_another(self, which: Entry, other: Entry) -> None:
+        if self.whole(which) and (content := self.whole(other)):
+            self.tamper(which, content)
+
+    @rule(which=an_entry, other=an_entry, folder=st.booleans())
+    def put_no_file_there(self, which: Entry, other: Entry, folder: bool) -> None:
+        self.remove(which)
+        self.home(which).parent.mkdir(parents=True, exist_ok=True)
+        if folder:
+            self.home(which).mkdir()
+        else:
+            self.home(which).symlink_to(self.home(other))
+
+    @rule(which=an_entry)
+    def read(self, which: Entry) -> None:
+        """As a job does that something is made from it."""
+        home = self.home(which)
+        sound = which in self.model and which not in self.touched
+        try:
+            with stage.setting_aside(), jobs.named_damage(self.plan, *which):
+                content, refused = toy_plan.read(home), ""
+        except BadInput as error:
+            refused = str(error)
+        if sound or not refused:
+            assert not refused
+            assert content == self.model[which]
+        else:
+            assert refused.startswith(f"{home}: this entry ")
+            assert not os.path.lexists(home), "what was refused stayed"
+            self.gone(which)
+
+    @rule()
+    def adopt(self) -> None:
+        links = {which: self.plan.link(*which) for which in ENTRIES}
+        store.adopt([(link, self.home(which)) for which, link in links.items()])
+        for which, link in links.items():
+            assert link.is_symlink() == entry.present(self.home(which))
+            assert not link.is_symlink() or os.readlink(link) == str(self.home(which))
+
+    @precondition(lambda self: hasattr(self, "plan"))
+    @invariant()
+    def what_nobody_touched_is_there_as_it_was_made(self) -> None:
+        for which in self.model.keys() - self.touched:
+            entry.check_bytes(self.home(which))
+            store.check_recorded(self.home(which))
+            assert self.home(which).stat().st_mode & 0o222 == 0
+
+
+def test_a_store_is_a_dict_that_does_not_lie() -> None:
+    run_state_machine_as_test(
+        Store, settings=settings(max_examples=60, stateful_step_count=25, deadline=None)
+    )
