@@ -13,7 +13,7 @@ class LossConfig:
     """The paper's loss, and two switches."""
 
     balance: bool = False  # weigh each voxel by 1/sqrt(n) of its pseudo-label
-    text: float = 0.0  # weight of the cross-entropy between pseudo-labels and text similarities
+    text: float = 0.0  # weight of the cross-entropy of text similarities, where ESS takes part
     temperature: float = 0.05  # of those similarities
 
 

@@ -8,6 +8,7 @@ the entries that it is given have no place for one, and the module that reads th
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +68,8 @@ def train(
     scratch.mkdir(parents=True, exist_ok=True)
     run = Run(variant, seed, params, scans, scratch, workers, checkpoint_every)
     loss_config = LossConfig(**params["loss"])
+    if VARIANTS[variant] is None:  # the scene-level labels teach specialised networks alone
+        loss_config = replace(loss_config, text=0.0)
     curves: dict[str, Any] = {}
     adapter = None
     with reproducible():

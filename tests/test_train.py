@@ -150,6 +150,20 @@ def test_a_network_file_tells_what_it_is(rooms: list[Room], text: Path, tmp_path
     assert {name.partition(".")[0] for name in tensors} == {"network", "adapter", "text"}
 
 
+def test_pseudo_labels_teach_a_specialised_network_alone(
+    rooms: list[Room], text: Path, tmp_path: Path
+) -> None:
+    weak = [room.weak for room in rooms]
+    for variant in ("esgs", "ess_esgs"):
+        networks = []
+        for weight in (0.0, 1.0):
+            settings = {**tiny_params(2), "loss": {"balance": True, "text": weight}}
+            out = tmp_path / f"{variant}{weight}"
+            train(settings, variant, 0, weak, text, out, tmp_path / f"{variant}{weight}.scratch")
+            networks.append(files.read(out)[0]["network.head.weight"])
+        assert torch.equal(*networks) == (variant == "esgs")
+
+
 def test_the_published_adapter_stands_beside_the_configured_one(
     rooms: list[Room], text: Path, tmp_path: Path
 ) -> None:
