@@ -271,6 +271,9 @@ class Plan:
     def adopt(self) -> None:
         """Link what the store already holds, before anything is planned."""
         store.adopt((self.link(*entry), self.home(*entry)) for entry in self.entries)
+        if self.simulated:  # Snakemake sets the times of what it has made
+            for done in self.raw.glob("*.done"):
+                store.forget_time(done)
         latest = self.results.parent / "latest"
         if self.results.is_dir():
             store.point(latest, self.results)
