@@ -192,6 +192,16 @@ def test_a_lease_from_elsewhere_that_stands_still_is_dead(root: Path, home: Path
     assert not home.exists()
 
 
+def test_a_dead_lease_that_was_taken_since_the_look_is_kept(root: Path, home: Path) -> None:
+    path = write_lease(home, GONE)
+    rubbish = prune.find(root, set(), **QUICK)
+    write_lease(home, ELSEWHERE)
+    gone, kept = prune.remove(root, rubbish)
+    assert not gone
+    assert kept.keys() == {path, home}
+    assert path.exists()
+
+
 def test_a_lease_taken_since_the_look_saves_the_entry_its_record_and_scratch(
     root: Path, home: Path
 ) -> None:
