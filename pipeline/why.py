@@ -1,0 +1,220 @@
+"""`python -m pipeline.why DATASET STAGE NAME`: why an entry is absent, told as a difference.
+
+What the plan wants is compared with the nearest recipe in the store, and so are the stages above
+where their keys differ, up to what was edited. Recipes hold digests of code, so a module is named
+and not a line; `git log -p` of its file shows that.
+"""
+
+import argparse
+import json
+import sys
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from pipeline import changes, config, entry, lease, provenance, store
+from pipeline.errors import BadInput
+from pipeline.plan import RAW, Entry, Plan
+
+MOST = 5  # scans that are named where many are concerned
+
+
+class Recipe(NamedTuple):
+    """A recipe of the store, and the folder of the entries that were made by it."""
+
+    folder: Path  # <store>/<dataset>/<stage>/<key>
+    content: Mapping[str, Any]
+
+    @property
+    def key(self) -> str:
+        return self.folder.name
+
+    @property
+    def dataset(self) -> str:
+        return self.folder.parent.parent.name
+
+    @property
+    def stage(self) -> str:
+        return self.folder.parent.name
+
+    def __str__(self) -> str:
+        return f"key {self.key} of {self.dataset}"
+
+
+class Comparison:
+    """What a plan wants of each stage, beside what the store has."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+
+    @cached_property
+    def recipes(self) -> dict[str, list[Recipe]]:
+        """The recipes of the store by stage, of any dataset."""
+        root, found = Path(self.plan.facts["store"]), {}
+        for stage in self.plan.stages:
+            above = [root / dataset / stage for dataset in sorted(store.names(root))]
+            folders = [folder / key for folder in above for key in sorted(store.names(folder))]
+            found[stage] = [recipe for recipe in map(self._read, folders) if recipe]
+        return found
+
+    def nearest(self, recipes: list[Recipe]) -> Recipe:
+        """The one with the fewest differences; the dataset's own, if it is one of several."""
+        return min(recipes, key=self.distance)
+
+    def distance(self, recipe: Recipe) -> tuple[int, bool, str]:
+        """What sorts the nearest recipe first."""
+        return len(self.differences(recipe)), recipe.dataset != self.plan.dataset, recipe.key
+
+    def apart(self, recipe: Recipe) -> dict[str, str]:
+        """The keys that are others than the plan's: of the stage of `recipe` and of those above.
+
+        Nearest first. Nothing is known of what is above a recipe that the store lacks.
+        """
+        found: dict[str, str] = {}
+        todo = [(recipe.stage, recipe.key)]
+        for stage, key in todo:  # grows on the way
+            if key != self.plan.keys[stage] and stage not in found:
+                found[stage] = key
+                read = (self._content(stage, key) or {"upstream": {}})["upstream"]
+                todo += [
+                    (above, read[above]) for above in self.plan.upstream(stage) if above in read
+                ]
+        return found
+
+    def differences(self, recipe: Recipe) -> list[str]:
+        """How the plan differs from a recipe of the same stage, and why, through all above it.
+
+        What has an effect on several stages is told once.
+        """
+        lines: dict[str, str] = {}  # what differs -> where
+        for stage, key in self.apart(recipe).items():
+            old = self._content(stage, key)
+            told = [f"another recipe ({key}), which the store lacks"]
+            for line in changes.of_recipes(old, self.plan.recipe(stage)) if old else told:
+                lines.setdefault(line, "" if stage == recipe.stage else f"upstream {stage}: ")
+        return [where + what for what, where in lines.items()]
+
+    def _content(self, stage: str, key: str) -> Mapping[str, Any] | None:
+        return next((r.content for r in self.recipes.get(stage, []) if r.key == key), None)
+
+    def _read(self, folder: Path) -> Recipe | None:
+        """The recipe that a folder is named after; None where there is none to be believed."""
+        path = folder / store.RECIPE
+        try:
+            recipe = json.loads(path.read_text("utf-8")) if entry.present(path) else {}
+            key = provenance.key(recipe)
+            blessed = self.plan.facts["blessed"].get(folder.parent.name, {})
+        except (OSError, ValueError, TypeError, RecursionError):
+            return None
+        parts = ("code", "packages", "params", "upstream")
+        sound = isinstance(recipe, dict) and all(isinstance(recipe.get(p), dict) for p in parts)
+        named = folder.name in (key, blessed.get(key))
+        return Recipe(folder, recipe) if sound and named else None
+
+
+def explain(plan: Plan, stage: str, name: str) -> list[str]:
+    """Why an entry is absent, in lines. Raises `BadInput` where the plan has no such entry."""
+    known = [known for of, known in plan.entries if of == stage]
+    if name not in known:
+        stages = ", ".join(dict.fromkeys(of for of, _ in plan.entries))
+        remedy = f"name one like {known[0]}" if known else f"the stages are {stages}"
+        raise BadInput(f"the plan of {plan.dataset}", f"has no {stage!r} of {name!r}", remedy)
+    home = plan.home(stage, name)
+    if entry.present(home):
+        entry.check(home)
+        return [f"{stage} of {name} is present: {home}"]
+    lines = [f"{stage} of {name} is absent: there is no {home}"]
+    if entry.present(home.parent / lease.FOLDER / home.name):
+        lines.append("It may be being made just now: somebody has a lease on it.")
+    aside = [file for file in store.names(home.parent / store.ASIDE) if file.startswith(home.name)]
+    lines += [f"One was found damaged, and lies in {home.parent / store.ASIDE / a}" for a in aside]
+    return lines + _reason(Comparison(plan), stage, name)
+
+
+def _reason(comparison: Comparison, stage: str, name: str) -> list[str]:
+    plan, recipes = comparison.plan, comparison.recipes[stage]
+    if not recipes:
+        return [f"The store has no recipe of {stage} to compare with: none was made there."]
+    folder = plan.home(stage, name).parent
+    lines = []
+    if any(recipe.folder == folder for recipe in recipes):
+        held = digests(folder)
+        if name in held:
+            what = "The store has it by the same recipe, but from other raw files:"
+            return [what, *(f"  {line}" for line in raw_changes(plan, stage, name))]
+        lines = [f"Its recipe (key {folder.name}) has made {len(held)} others, but not yet this."]
+    holders = [recipe for recipe in recipes if name in digests(recipe.folder)]
+    nearest = comparison.nearest(holders or recipes)
+    if nearest.folder == folder:
+        return [*lines, "No other recipe in the store has made it either."]
+    differences = comparison.differences(nearest)
+    if not differences:
+        return [*lines, f"The same recipe has others that are not used here ({nearest})."]
+    if holders:
+        lines.append(f"The nearest recipe that has {name} ({nearest}) differs in:")
+    else:
+        lines.append(f"No recipe there has {name}. The nearest of all ({nearest}) differs in:")
+    return [*lines, *(f"  {line}" for line in differences)]
+
+
+def raw_changes(plan: Plan, stage: str, name: str) -> list[str]:
+    """Which raw files behind an entry are not those of the entries in the store."""
+    lines: list[str] = []
+    sources: set[Entry] = set()
+    todo = [(stage, name)]
+    while todo:
+        sources |= {each for each in todo if each[0] in RAW}
+        todo = list({above for each in todo for above in plan.inputs(*each)})
+    held = {of: digests(plan.home(of, "").parent) for of, _ in sources}
+    for of, scan in sorted(sources):
+        now = plan.digest(of, scan)
+        before = [digest for digest in held[of].get(scan, []) if digest != now]
+        if now == "unknown":
+            lines.append(f"{RAW[of]} of {scan}: neither here nor recorded in the store")
+        elif before:
+            lines.append(f"{RAW[of]} of {scan}: {' or '.join(before)} -> {now}")
+    if len(lines) > MOST:
+        lines[MOST:] = [f"and {len(lines) - MOST} more"]
+    if not lines:
+        return ["it was made from other scans, or what it was made from has been removed"]
+    if plan.simulated:
+        key = plan.keys["simulate"]
+        lines.append(f"(simulated scans are what their seeds and `simulate`, key {key}, say)")
+    return lines
+
+
+def digests(folder: Path) -> dict[str, list[str]]:
+    """The digests of the entries in a folder by their names."""
+    found: dict[str, list[str]] = {}
+    for file in sorted(store.names(folder)):
+        name, at, rest = file.partition("@")
+        if at:
+            found.setdefault(name, []).append(rest.partition(".")[0])
+    return found
+
+
+def plain(text: str) -> str:
+    """Text that may come from a store, without what a terminal would obey."""
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+
+
+def main() -> int:
+    """Print the reason; 1 where there is no such entry in the plan, or it is damaged."""
+    parser = argparse.ArgumentParser(prog="python -m pipeline.why", description=__doc__)
+    parser.add_argument("dataset")
+    parser.add_argument("stage")
+    parser.add_argument("name", help="a scan; `classes` for text; a run, as esgs-0")
+    parser.add_argument("--config", type=Path, default=config.CONFIG)
+    given = parser.parse_args()
+    try:
+        for line in explain(config.plan(given.dataset, given.config), given.stage, given.name):
+            print(plain(line))
+    except BadInput as error:
+        print(plain(str(error)), file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,265 @@
+"""Why an entry is absent is told so that one knows what was edited."""
+
+import copy
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import tiny_store
+
+from pipeline import changes, provenance, store, why
+from pipeline.errors import BadInput
+from pipeline.lease import FOLDER
+from pipeline.plan import Plan
+
+SCAN = "scene0000_00"
+STAGES = ("text", "frames", "voxels", "labels", "tags", "projections", "embeddings", "targets")
+
+
+@pytest.fixture
+def plan(tmp_path: Path) -> Plan:
+    """A plan whose store has all entries of its first scan but those of the last stages."""
+    planned = tiny_store.plan(tmp_path)
+    for stage in STAGES:
+        tiny_store.make(planned, (stage, "classes" if stage == "text" else SCAN))
+    return planned
+
+
+def edited(plan: Plan, edit: Callable[[dict[str, Any]], object]) -> Plan:
+    """The plan of somebody whose facts differ."""
+    facts = copy.deepcopy(dict(plan.facts))
+    edit(facts)
+    return Plan(facts)
+
+
+def with_code(monkeypatch: pytest.MonkeyPatch, **digests: str) -> None:
+    """Let modules of `pipeline` have other code."""
+    true = provenance.meaning_digest
+    changed = {f"pipeline.{name}": digest for name, digest in digests.items()}
+    monkeypatch.setattr(provenance, "meaning_digest", lambda m: changed.get(m) or true(m))
+
+
+def reasons(plan: Plan, stage: str, name: str = SCAN) -> list[str]:
+    """The indented lines: what differs."""
+    lines = why.explain(plan, stage, name)
+    assert "is absent" in lines[0]
+    return [line.strip() for line in lines if line.startswith(" ")]
+
+
+def test_what_is_there_is_said_to_be(plan: Plan) -> None:
+    (line,) = why.explain(plan, "embeddings", SCAN)
+    assert re.search(r"embeddings of scene0000_00 is present: .*\.zarr\.zip", line)
+
+
+def test_what_is_there_but_is_another_entry_is_told(plan: Plan) -> None:
+    home, other = plan.home("embeddings", SCAN), plan.home("targets", SCAN)
+    home.unlink()
+    home.write_bytes(other.read_bytes())
+    with pytest.raises(BadInput, match="says that it is"):
+        why.explain(plan, "embeddings", SCAN)
+
+
+def test_a_parameter_is_told_with_both_values(plan: Plan) -> None:
+    new = edited(plan, lambda f: f["section"]["embeddings"].update(model="ViT-L-14"))
+    lines, old = why.explain(new, "embeddings", SCAN), plan.keys["embeddings"]
+    assert lines == [
+        f"embeddings of {SCAN} is absent: there is no {new.home('embeddings', SCAN)}",
+        f"The nearest recipe that has {SCAN} (key {old} of scannet) differs in:",
+        '  params.model: "ViT-B-16" -> "ViT-L-14"',
+    ]
+
+
+def test_changed_code_is_told_by_its_module(plan: Plan, monkeypatch: pytest.MonkeyPatch) -> None:
+    with_code(monkeypatch, clip="new")
+    assert reasons(edited(plan, lambda _: None), "embeddings") == ["pipeline.clip (code changed)"]
+
+
+def test_a_package_and_the_format_are_told(plan: Plan, monkeypatch: pytest.MonkeyPatch) -> None:
+    old, format_before = plan.recipe("labels")["packages"]["numpy"], provenance.FORMAT
+    monkeypatch.setattr(provenance, "_version", lambda package: "9.9")
+    monkeypatch.setattr(provenance, "FORMAT", 77)
+    told = reasons(edited(plan, lambda _: None), "labels")
+    assert told == [f"package numpy: {old} -> 9.9", f"format: {format_before} -> 77"]
+
+
+def test_what_was_edited_above_is_traced_to_its_cause_and_told_once(
+    plan: Plan, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Targets read embeddings and projections, and both read frames."""
+    with_code(monkeypatch, geometry="new", arrays="new")
+
+    def edit(facts: dict[str, Any]) -> None:
+        facts["section"]["frames"]["every"] = 5
+
+    assert sorted(reasons(edited(plan, edit), "targets")) == [
+        "pipeline.arrays (code changed)",
+        "upstream frames: params.every: 1 -> 5",
+        "upstream projections: pipeline.geometry (code changed)",
+    ]
+
+
+def test_an_upstream_recipe_that_was_pruned_is_said_to_be_unknown(plan: Plan) -> None:
+    gone = plan.home("frames", SCAN).parent
+    (gone / store.RECIPE).unlink()
+    new = edited(plan, lambda f: f["section"]["frames"].update(every=5))
+    told = f"upstream frames: another recipe ({gone.name}), which the store lacks"
+    assert reasons(new, "embeddings") == [told]
+
+
+def test_the_nearest_recipe_is_the_one_with_the_fewest_differences(plan: Plan) -> None:
+    def far(facts: dict[str, Any]) -> None:
+        facts["section"]["embeddings"].update(model="RN50", pretrained="yfcc15m", recipe="value")
+
+    tiny_store.make(edited(plan, far), ("embeddings", SCAN))
+    new = edited(plan, lambda f: f["section"]["embeddings"].update(recipe="naclip"))
+    assert reasons(new, "embeddings") == ['params.recipe: none -> "naclip"']
+    new = edited(
+        new, lambda f: f["section"]["embeddings"].update(model="RN50", pretrained="yfcc15m")
+    )
+    assert reasons(new, "embeddings") == ['params.recipe: "value" -> "naclip"']
+
+
+def test_a_recipe_that_has_the_entry_goes_before_a_nearer_one_that_has_not(plan: Plan) -> None:
+    nearer = edited(plan, lambda f: f["section"]["embeddings"].update(recipe="value"))
+    tiny_store.make(nearer, ("embeddings", "scene0001_00"))
+
+    def edit(facts: dict[str, Any]) -> None:
+        facts["section"]["embeddings"].update(recipe="value", model="RN50")
+
+    new = edited(plan, edit)
+    told = ['params.model: "ViT-B-16" -> "RN50"', 'params.recipe: none -> "value"']
+    assert reasons(new, "embeddings") == told
+    plan.home("embeddings", SCAN).unlink()
+    assert any("No recipe there has" in line for line in why.explain(new, "embeddings", SCAN))
+    assert reasons(new, "embeddings") == ['params.model: "ViT-B-16" -> "RN50"']
+
+
+def test_a_scan_that_was_only_not_made_yet_is_told_so(plan: Plan) -> None:
+    lines = why.explain(plan, "embeddings", "scene0001_00")
+    assert "has made 1 others, but not yet this" in lines[1]
+    assert lines[2] == "No other recipe in the store has made it either."
+
+
+def test_an_empty_store_has_nothing_to_compare_with(tmp_path: Path) -> None:
+    lines = why.explain(tiny_store.plan(tmp_path / "none"), "embeddings", SCAN)
+    assert "has no recipe of embeddings" in lines[1]
+
+
+def test_another_dataset_with_the_same_recipe_is_named(plan: Plan, tmp_path: Path) -> None:
+    lines = why.explain(tiny_store.plan(tmp_path, dataset="other"), "text", "classes")
+    assert f"(key {plan.keys['text']} of scannet)" in lines[1]
+
+
+def test_changed_raw_files_are_told_by_group(plan: Plan) -> None:
+    def edit(facts: dict[str, Any]) -> None:
+        facts["raw_digests"][SCAN]["frames"] = "f" * 64
+
+    new = edited(plan, edit)
+    old = plan.digest("frames", SCAN)
+    for stage in ("frames", "embeddings", "targets"):
+        assert reasons(new, stage) == [f"frames of {SCAN}: {old} -> ffffffffffff"]
+    assert "is present" in why.explain(new, "labels", SCAN)[0]
+
+
+def test_raw_files_that_nobody_recorded_are_told(plan: Plan) -> None:
+    new = edited(plan, lambda f: f["raw_digests"].clear())
+    told = [f"frames of {SCAN}: neither here nor recorded in the store"]
+    assert reasons(new, "embeddings") == told
+
+
+def test_a_training_on_other_scans_is_told_from_one_on_other_files(plan: Plan) -> None:
+    for stage in ("pseudo_labels", "train"):
+        tiny_store.make(plan, (stage, "esgs-0" if stage == "train" else SCAN))
+    more = edited(plan, lambda f: f["splits"]["train"].append("scene0002_00"))
+    (line,) = reasons(
+        edited(more, lambda f: f["raw_digests"].update(scene0002_00=f["raw_digests"][SCAN])),
+        "train",
+        "esgs-0",
+    )
+    assert "made from other scans" in line
+    new = edited(plan, lambda f: f["raw_digests"][SCAN].update(cloud="c" * 64))
+    told = f"cloud of {SCAN}: {plan.digest('voxels', SCAN)} -> cccccccccccc"
+    assert reasons(new, "train", "esgs-0") == [told]
+
+
+def test_many_scans_are_not_all_listed(tmp_path: Path) -> None:
+    scans = [f"scene{number:04d}_00" for number in range(12)]
+    old = tiny_store.plan(tmp_path, scans, raw="0")
+    for scan in scans:
+        tiny_store.make(old, ("voxels", scan))
+    tiny_store.make(old, ("train", "esgs-0"))
+    told = reasons(tiny_store.plan(tmp_path, scans, raw="1"), "train", "esgs-0")
+    assert len(told) == why.MOST + 1
+    assert told[-1] == f"and {12 - why.MOST} more"
+
+
+def test_a_lease_and_a_damaged_entry_are_mentioned(plan: Plan) -> None:
+    home = plan.home("embeddings", SCAN)
+    aside = store.set_aside(home)
+    (home.parent / FOLDER).mkdir(exist_ok=True)
+    (home.parent / FOLDER / home.name).write_text("")
+    lines = why.explain(plan, "embeddings", SCAN)
+    assert any("lease" in line for line in lines)
+    assert any(str(aside) in line for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("stage", "name", "said"),
+    [("embedings", SCAN, "the stages are text, frames"), ("frames", "x", f"name one like {SCAN}")],
+)
+def test_an_entry_that_is_not_planned_is_refused(
+    plan: Plan, stage: str, name: str, said: str
+) -> None:
+    with pytest.raises(BadInput, match=said):
+        why.explain(plan, stage, name)
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", "[" * 100_000, '{"code": 1}', "\xff"])
+def test_what_is_no_recipe_is_not_believed(plan: Plan, text: str) -> None:
+    recipe = plan.home("embeddings", SCAN).parent / store.RECIPE
+    recipe.chmod(0o644)
+    recipe.write_text(text, encoding="latin-1")
+    new = edited(plan, lambda f: f["section"]["embeddings"].update(model="RN50"))
+    assert "has no recipe of embeddings" in why.explain(new, "embeddings", SCAN)[1]
+
+
+def test_a_recipe_under_the_wrong_key_is_not_believed(plan: Plan) -> None:
+    recipe = plan.home("embeddings", SCAN).parent / store.RECIPE
+    content = json.loads(recipe.read_text())
+    content["params"]["model"] = "lie"
+    recipe.chmod(0o644)
+    recipe.write_text(json.dumps(content))
+    assert not why.Comparison(plan).recipes["embeddings"]
+
+
+def test_nothing_from_a_store_steers_the_terminal() -> None:
+    assert why.plain("a\x1b[31m\nb\u202e\x9bé") == r"a\x1b[31m\nb\u202e\x9bé"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        ({"a": 1}, {"a": 1}, []),
+        ({"a": 1}, {"a": 1.0}, ["p.a: 1 -> 1.0"]),
+        ({"a": 1}, {"b": None}, ["p.a: 1 -> none", "p.b: none -> null"]),
+        ({"a": {"b": [1, 2]}}, {"a": {"b": [1, 3]}}, ["p.a.b: [1, 2] -> [1, 3]"]),
+        ([[0] * 50, [1] * 50], [[0] * 50, [1] * 49 + [2]], ["p[1]: with 2"]),
+        ([*"abcdefghijklmnopqrst"], [*"abcdefghijklmnopqrsu"], ['p: without "t"', 'p: with "u"']),
+        ([*range(30)], [*range(29, -1, -1)], ["p: in another order"]),
+        ("x" * 99, "y", [f'p: "{"x" * 29}...{"x" * 19}" -> "y"']),
+    ],
+)
+def test_values_are_compared_down_to_what_differs(old: Any, new: Any, told: list[str]) -> None:
+    assert list(changes.of_values("p", old, new)) == told
+
+
+def test_code_and_inputs_that_come_and_go_are_told() -> None:
+    old = {"code": {"a": "1", "b": "1"}, "packages": {"n": "1"}, "params": {},
+           "upstream": {"labels": "k"}, "format": 1}  # fmt: skip
+    new = {"code": {"b": "1", "c": "1"}, "packages": {}, "params": {}, "upstream": {}, "format": 1}
+    assert changes.of_recipes(old, new) == [
+        "a (code removed)", "c (code added)", "package n: 1 -> none", "upstream labels removed",
+    ]  # fmt: skip
