@@ -51,6 +51,7 @@ rule train_network:
     conda:
         "../../envs/pipeline.yaml"
     threads: config["workers"] + 1
+    priority: -1  # long: what is short goes first
     resources:
         gpu=1,
         mem_mb=24000,
@@ -73,6 +74,7 @@ rule train_ceiling:
     conda:
         "../../envs/pipeline.yaml"
     threads: config["workers"] + 1
+    priority: -1  # long: what is short goes first
     resources:
         gpu=1,
         mem_mb=24000,
