@@ -1,6 +1,5 @@
 """Whatever is not the entry that its place says is found, named and moved aside; the rest stays."""
 
-import json
 import os
 import shutil
 import tempfile
@@ -12,7 +11,7 @@ import tiny_store
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from pipeline import census, entry, lease, provenance, store, verify
+from pipeline import entry, lease, provenance, store, verify
 from pipeline.errors import BadInput
 
 MADE = [("frames", "scene0000_00"), ("train", "esgs-0"), ("evaluate", "fused")]
@@ -253,8 +252,3 @@ def test_the_command_ends_with_counts_and_with_1_where_anything_was_found(
     assert str(homes(root)[1]) in said[0]
     assert "1 things were found wrong, 1 of them set aside." in said[-1]
     assert verify.main([str(root / "nowhere")]) == 1
-
-
-def test_recipes_made_by_plans_are_right() -> None:
-    assert json.dumps(tiny_store.facts(Path("s"))), "facts are plain JSON"
-    assert census.shown("a\nb") == repr("a\nb")

@@ -48,10 +48,10 @@ rule train_network:
         "<logs>/train/{run}.log",
     benchmark:
         "<benchmarks>/train/{run}.tsv"
+    priority: -1  # long: what is short goes first
     conda:
         "../../envs/pipeline.yaml"
     threads: config["workers"] + 1
-    priority: -1  # long: what is short goes first
     resources:
         gpu=1,
         mem_mb=24000,
@@ -71,10 +71,10 @@ rule train_ceiling:
         "<logs>/ceiling/{run}.log",
     benchmark:
         "<benchmarks>/ceiling/{run}.tsv"
+    priority: -1  # long: what is short goes first
     conda:
         "../../envs/pipeline.yaml"
     threads: config["workers"] + 1
-    priority: -1  # long: what is short goes first
     resources:
         gpu=1,
         mem_mb=24000,
