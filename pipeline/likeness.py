@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import zarr
 from numpy.typing import NDArray
 from safetensors import safe_open
 
@@ -102,13 +101,7 @@ def _read(path: Path) -> tuple[Mapping[str, NDArray], dict[str, Any]]:
     """The arrays of an entry, and all else that it says but its own name."""
     if path.suffix == ".zip":
         group = store.read(path)
-        members = dict(group.members(max_depth=None))
-        texts = {name: dict(member.attrs) for name, member in members.items() if member.attrs}
-        return {
-            name: np.asarray(array[...])
-            for name, array in members.items()
-            if isinstance(array, zarr.Array)
-        }, texts | dict(group.attrs)
+        return {name: np.asarray(array[...]) for name, array in group.arrays()}, dict(group.attrs)
     if path.suffix == ".safetensors":
         with safe_open(path, framework="np") as file:
             arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118

@@ -386,12 +386,6 @@ def test_integers_shapes_dtypes_names_and_texts_must_be_equal(
     assert told == ['texts.classes: ["wall"] -> ["floor"]']
 
 
-def test_arrays_in_groups_are_compared_too(tmp_path: Path) -> None:
-    old, new = ({"part/x": np.array([[1.0, n]])} for n in (2, 9))
-    (line,) = compare(tmp_path, old, new, cosine=0.99)
-    assert line.startswith("part/x: 1 of 1 rows")
-
-
 def test_equal_values_in_other_bytes_are_not_equal_byte_for_byte(tmp_path: Path) -> None:
     zero = np.zeros(3)
     (line,) = compare(tmp_path / "bytes", {"x": zero}, {"x": -zero})
