@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline import config
+from pipeline import config, manifest
 from pipeline.errors import BadInput
 
 ROOT = Path(__file__).parent.parent
@@ -115,3 +115,17 @@ def test_what_is_no_plan_is_named_and_not_overlooked(tmp_path: Path, text: str) 
     (folder / "x.json").write_text(text)
     with pytest.raises(BadInput, match=r"x\.json: is no plan that a run has written"):
         config.registered(tmp_path / "store")
+
+
+def test_a_plan_follows_the_blessings_of_the_checkout(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = config.plan("demo", wanted=False).keys
+    path = tmp_path / "blessed.csv"
+    line = f"text,{before['text']},{'0' * 12},demo/classes@1,bytes\n"
+    path.write_text("stage,new,old,entries,how\n" + line)
+    monkeypatch.setattr(manifest, "BLESSED", path)
+    after = config.plan("demo", wanted=False).keys
+    assert after["text"] == "0" * 12
+    changed = {stage for stage in before if before[stage] != after[stage]}
+    assert changed == {"text", "pseudo_labels", "train", "ceiling", "evaluate"}
