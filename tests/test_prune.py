@@ -97,6 +97,19 @@ def home(root: Path) -> Path:
     return put(tiny_store.plan(root).home("frames", "scene0000_00"))
 
 
+def test_records_and_recipe_stay_with_the_entries_that_stay(root: Path) -> None:
+    plan = tiny_store.plan(root)
+    kept, unused = (plan.home("frames", name) for name in ("scene0000_00", "scene0001_00"))
+    for home in (kept, unused):
+        put(home, {"of": "frames"})
+    prune.remove(root, prune.find(root, {kept.relative_to(root)}))
+    assert not unused.exists()
+    assert census.digests(kept.parent).keys() == {kept.name}
+    assert kept.with_name(store.RECIPE).exists()
+    prune.remove(root, prune.find(root, set()))
+    assert sorted(os.listdir(kept.parent)) == [store.RECORDS]
+
+
 @pytest.mark.parametrize(
     "change",
     [
@@ -322,16 +335,35 @@ def test_the_command_lists_first_and_removes_with_delete(
     assert entries(root) == {mine}
 
 
-def test_a_dataset_that_cannot_be_planned_is_kept_whole(
-    checkout: Path, root: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+@pytest.fixture
+def unplanned(checkout: Path) -> Path:
+    """A checkout whose ScanNet cannot be planned, as its weights are missing."""
     described = yaml.safe_load(Path("config.yaml").read_text())
     described["scannet"]["embeddings"] = {"model": "local-dir:nowhere", "pretrained": None}
     Path("config.yaml").write_text(yaml.safe_dump(described))
+    return checkout
+
+
+def test_a_dataset_that_cannot_be_planned_is_kept_whole(
+    unplanned: Path, root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     kept = put(root / "scannet" / "voxels" / "0123456789ab" / "x@1.zarr.zip")
     other = put(root / "s3dis" / "voxels" / "0123456789ab" / "x@1.zarr.zip")
     assert prune.main(["--config", "config.yaml", "--delete"]) == 0
     assert "All of scannet is taken to be in use" in capsys.readouterr().out
+    assert kept.exists()
+    assert not other.exists()
+
+
+def test_what_this_work_tree_ran_last_speaks_for_what_cannot_be_planned(
+    unplanned: Path, root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ran = tiny_store.plan(root, work=str(unplanned / "work"))
+    kept = put(ran.home("voxels", "scene0000_00"))
+    other = put(root / "scannet" / "voxels" / "0123456789ab" / "x@1.zarr.zip")
+    config.register(ran)
+    assert prune.main(["--config", "config.yaml", "--delete"]) == 0
+    assert "taken to be in use" not in capsys.readouterr().out
     assert kept.exists()
     assert not other.exists()
 
