@@ -35,7 +35,7 @@ def captions(seed, count=200):
     return [caption(thing, rng) for thing in things]
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.integers(0, 2**32))
 def test_equal_seeds_give_equal_captions_and_others_give_others(seed):
     assert captions(seed, 20) == captions(seed, 20)

@@ -204,7 +204,6 @@ def test_overlaps_are_blended_by_how_central_a_cell_is():
         )
 
 
-@settings(deadline=None)
 @given(st.integers(1, 40), st.integers(1, 12), st.integers(1, 12))
 def test_windows_cover_every_cell_and_stay_inside(length, window, stride):
     stride = min(stride, window)
@@ -215,7 +214,7 @@ def test_windows_cover_every_cell_and_stay_inside(length, window, stride):
     assert begins == sorted(set(begins))
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(
     st.integers(1, 6), st.integers(1, 7), st.integers(1, 4), st.integers(1, 4), st.integers(1, 9)
 )

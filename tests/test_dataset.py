@@ -85,7 +85,7 @@ def one_voxel_each(seed: int) -> Scene:
 
 
 @given(seed=st.integers(0, 2**31), turned=st.booleans())
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_embedding_and_label_follow_their_voxel(seed: int, turned: bool) -> None:
     scene = one_voxel_each(seed % 7)
     augmentation = Augmentation(color=0, rotation=turned, scale=0.0)
@@ -117,7 +117,7 @@ def test_augmentation_reaches_the_network() -> None:
 
 
 @given(seed=st.integers(0, 2**31))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_a_turn_keeps_distances_and_a_scale_scales_them(seed: int) -> None:
     xyz = np.random.default_rng(seed).uniform(-3, 3, (20, 3)).astype(np.float32)
     moved = Augmentation(scale=0.2).positions(xyz, np.random.default_rng(seed))

@@ -58,7 +58,7 @@ def test_a_sound_entry_passes(plan: ToyPlan, kind: str) -> None:
 
 
 @any_kind
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(share=st.floats(0, 1, exclude_max=True), zeros=st.booleans())
 def test_an_entry_cut_anywhere_is_refused(
     plan: ToyPlan, tmp_path_factory: pytest.TempPathFactory, kind: str, share: float, zeros: bool

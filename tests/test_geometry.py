@@ -1,12 +1,11 @@
 """Cameras: what is projected and what is un-projected agree, whatever the camera."""
 
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline import geometry
 
-quick = settings(deadline=None)
 finite = st.floats(-50, 50, allow_nan=False, width=32)
 
 
@@ -36,7 +35,6 @@ def points(draw: st.DrawFn) -> np.ndarray:
 
 
 @given(intrinsics(), points())
-@quick
 def test_projecting_what_was_unprojected_gives_the_pixels_back(k: np.ndarray, p: np.ndarray):
     uv, z = 100 * p[:, :2], np.abs(p[:, 2]) + 0.1
     xyz = geometry.unproject(k, uv, z)
@@ -45,7 +43,6 @@ def test_projecting_what_was_unprojected_gives_the_pixels_back(k: np.ndarray, p:
 
 
 @given(intrinsics(), points())
-@quick
 def test_unprojecting_what_was_projected_gives_the_points_back(k: np.ndarray, p: np.ndarray):
     p[:, 2] = np.abs(p[:, 2]) + 0.1
     np.testing.assert_allclose(
@@ -54,7 +51,6 @@ def test_unprojecting_what_was_projected_gives_the_points_back(k: np.ndarray, p:
 
 
 @given(poses(), points())
-@quick
 def test_a_pose_and_its_inverse_cancel(pose: np.ndarray, p: np.ndarray):
     there = geometry.transform(pose, p)
     back = geometry.transform(geometry.world_to_camera(pose), there)
@@ -67,7 +63,6 @@ def test_a_pixel_is_where_the_definition_says():
 
 
 @given(intrinsics(), points(), st.integers(1, 4000), st.integers(1, 4000))
-@quick
 def test_a_resized_image_shows_points_where_its_pixels_went(
     k: np.ndarray, p: np.ndarray, width: int, height: int
 ):
@@ -79,7 +74,6 @@ def test_a_resized_image_shows_points_where_its_pixels_went(
 
 
 @given(intrinsics(), poses(), points())
-@quick
 def test_the_frustum_is_where_pixels_are_within_bounds(
     k: np.ndarray, pose: np.ndarray, p: np.ndarray
 ):

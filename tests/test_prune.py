@@ -46,7 +46,7 @@ def entries(root: Path) -> set[Path]:
     return {path / name for path in census.folders(root)[0] for name in census.look(path).entries}
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.data())
 def test_what_a_plan_reaches_is_never_listed_and_all_else_is(data: st.DataObject) -> None:
     chosen = data.draw(st.lists(settings_of_a_plan, min_size=1, max_size=4), label="plans")

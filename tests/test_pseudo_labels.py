@@ -63,7 +63,7 @@ def test_labels_are_the_best_of_the_scene_and_confidence_its_softmax():
     assert out.attrs["temperature"] == 0.05
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(
     st.integers(0, 99),
     st.sets(st.integers(0, 5)),

@@ -26,7 +26,6 @@ NAME = "scene9000_00"
 MEMORY = 32 << 20  # bytes; the files have a few thousand
 FUZZ = settings(
     max_examples=100,
-    deadline=None,
     derandomize=True,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )

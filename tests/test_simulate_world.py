@@ -56,7 +56,7 @@ def test_a_cube_is_seen_at_its_distance() -> None:
     assert (color[inside][:, 0] > color[inside][:, 1]).all()  # red
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(
     eye=st.tuples(st.floats(0.2, 1.3), st.floats(0.2, 2.8), st.floats(1.1, 2.3)),
     yaw=st.floats(-3.1, 3.1),

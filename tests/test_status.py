@@ -52,7 +52,7 @@ def test_before_the_first_job_all_is_missing_and_nothing_is_known(
     assert root.exists() == exists, "a look made a store"
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.dictionaries(st.sampled_from(ALL), st.integers(0, 99), max_size=12))
 def test_counts_and_bytes_are_those_of_the_planned_entries_that_are_there(
     made: dict[Entry, int],

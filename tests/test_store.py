@@ -43,7 +43,7 @@ def test_equal_content_gives_equal_bytes(tmp_path: Path) -> None:
     assert one.read_bytes() == other.read_bytes()
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(
     hnp.arrays(
         st.sampled_from(["i2", "i4", "i8", "u1", "u2", "f2", "f4", "f8", "?"]).map(np.dtype),

@@ -169,6 +169,4 @@ class Store(RuleBasedStateMachine):
 
 
 def test_a_store_is_a_dict_that_does_not_lie() -> None:
-    run_state_machine_as_test(
-        Store, settings=settings(max_examples=40, stateful_step_count=25, deadline=None)
-    )
+    run_state_machine_as_test(Store, settings=settings(max_examples=40, stateful_step_count=25))

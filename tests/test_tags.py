@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import room
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
@@ -49,7 +49,6 @@ def test_the_share_is_that_of_the_labelled_points():
 
 
 @given(label_arrays, st.floats(0, 1))
-@settings(deadline=None)
 def test_a_class_is_present_from_its_share_on(label: np.ndarray, min_share: float):
     present = tags.by_share(label, 3, min_share)
     counts = [int((label == k).sum()) for k in range(3)]

@@ -101,13 +101,13 @@ def check(grid: np.ndarray, to_grid: list[list[float]], seen: zarr.Group) -> Non
 
 
 @given(scenes())
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 def test_a_feature_is_the_weighted_mean_of_bilinear_samples(scene):
     check(*scene)
 
 
 @given(scenes(), st.integers(1, 12), st.integers(1, 3))
-@settings(deadline=None, max_examples=10)
+@settings(max_examples=10)
 def test_the_sizes_of_blocks_change_nothing(scene, rows: int, frames_: int):
     grid, to_grid, seen = scene
     with pytest.MonkeyPatch.context() as patch:

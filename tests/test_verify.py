@@ -52,7 +52,7 @@ def test_a_sound_store_is_read_whole_and_left_as_it_is(root: Path) -> None:
     assert tiny_store.tree(root) == before
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.integers(0, len(MADE) - 1), st.floats(0, 1, exclude_max=True), st.integers(1, 255))
 @example(0, 0.0, 1)
 @example(1, 0.999999, 128)

@@ -153,7 +153,7 @@ def _slowly(view: Camera, xyz: np.ndarray, some: Settings) -> dict[int, tuple[fl
 
 
 @given(st.integers(0, 2**32), st.sampled_from([0.0, 10.0, 1000.0]))
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 def test_any_camera_sees_what_the_plain_definition_says(seed: int, far: float):
     """Also a kilometre from the origin, where float32 knows positions to 0.1 mm only."""
     rng = np.random.default_rng(seed)

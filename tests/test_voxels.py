@@ -15,7 +15,7 @@ from pipeline.errors import BadInput
 from pipeline.scan import Cloud
 from pipeline.votes import majority
 
-quick = settings(deadline=None, max_examples=60)
+quick = settings(max_examples=60)
 
 cells = hnp.arrays(np.int64, st.tuples(st.integers(1, 50), st.just(3)), elements=st.integers(0, 9))
 far_cells = hnp.arrays(
