@@ -29,8 +29,10 @@ try:
     if workflow.is_main_process:
         recover()
         for dataset in WANTED:
+            register(
+                PLANS[dataset]
+            )  # first, so that nothing is pruned that is about to be linked
             PLANS[dataset].adopt()
-            register(PLANS[dataset])
 except BadInput as error:
     raise WorkflowError(str(error)) from None
 

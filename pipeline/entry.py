@@ -6,6 +6,7 @@ zip itself checks each part as it is read, and `pipeline.verify` reads every byt
 `pipeline.arrays` writes is let through: zarr knows formats and codecs that run code.
 """
 
+import encodings.cp437  # noqa: F401 (zipfile asks for it when a name is read: too late for some)
 import errno
 import hashlib
 import json
