@@ -29,9 +29,8 @@ try:
     if workflow.is_main_process:
         recover()
         for dataset in WANTED:
-            register(
-                PLANS[dataset]
-            )  # first, so that nothing is pruned that is about to be linked
+            # In this order, so that nothing is pruned that is about to be linked.
+            register(PLANS[dataset])
             PLANS[dataset].adopt()
 except BadInput as error:
     raise WorkflowError(str(error)) from None
