@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from pipeline import entry, jobs, provenance, store
+from pipeline import entry, jobs, store
 from pipeline.errors import BadInput
 from pipeline.lease import Leases
 from pipeline.plan import Plan
@@ -94,9 +94,7 @@ def maker(stage: str, plan: Plan) -> Callable[[Path], str | None]:
     def make(name: str, home: Path) -> None:
         if not loaded:
             loaded.append(jobs.load(stage, plan))
-        recipe = plan.recipe(stage)
-        blessed = provenance.key(recipe) != plan.keys[stage]  # then the key is an older recipe's
-        with setting_aside(), store.place(home, None if blessed else recipe) as path:
+        with setting_aside(), store.place(home, plan.own_recipe(stage)) as path:
             loaded[0](name, path)
 
     return run

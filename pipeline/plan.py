@@ -167,6 +167,11 @@ class Plan:
         above = {name: (keys or self.keys)[name] for name in self.upstream(stage)}
         return provenance.recipe(stage, modules, self._identity(stage), above)
 
+    def own_recipe(self, stage: str) -> dict[str, Any] | None:
+        """What the key of a stage stands for; None where it is the key of an older, equal recipe."""
+        recipe = self.recipe(stage)
+        return recipe if provenance.key(recipe) == self.keys[stage] else None
+
     def params(self, stage: str) -> dict[str, Any]:
         """What the stage is told, beside its inputs."""
         params = dict(self.section.get("train" if stage == "ceiling" else stage) or {})

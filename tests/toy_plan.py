@@ -31,7 +31,7 @@ class ToyPlan:
     def link(self, stage: str, name: str) -> Path:
         return self.folder / "work" / stage / self.key / f"{name}.{SUFFIX[stage]}"
 
-    def recipe(self, stage: str) -> dict[str, str]:
+    def own_recipe(self, stage: str) -> dict[str, str]:
         return {"stage": stage, "key": self.key}
 
     def inputs(self, stage: str, name: str) -> list[tuple[str, str]]:
