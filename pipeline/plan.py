@@ -168,7 +168,7 @@ class Plan:
         return provenance.recipe(stage, modules, self._identity(stage), above)
 
     def own_recipe(self, stage: str) -> dict[str, Any] | None:
-        """What the key of a stage stands for; None where it is the key of an older, equal recipe."""
+        """What the key of a stage stands for; None if it is the key of an older, equal recipe."""
         recipe = self.recipe(stage)
         return recipe if provenance.key(recipe) == self.keys[stage] else None
 

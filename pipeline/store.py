@@ -219,9 +219,13 @@ def point(link: Path, home: Path) -> None:
     with writing(link):
         if not (link.is_symlink() and os.readlink(link) == str(home)):
             link.parent.mkdir(parents=True, exist_ok=True)
-            with suppress(FileNotFoundError):
-                link.unlink()
-            link.symlink_to(home)
+            new = link.with_name(f"{entry.SCRATCH}{uuid.uuid4().hex}")
+            try:
+                new.symlink_to(home)
+                new.replace(link)  # at once, since another may make the same link
+            except OSError:
+                new.unlink(missing_ok=True)
+                raise
         forget_time(link)
 
 
