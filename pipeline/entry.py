@@ -2,7 +2,7 @@
 
 An entry is one regular file that says, inside, which entry it is. So a file that was cut short,
 replaced by another's, or packed to do harm is found out by its listing alone, before it is used;
-zip itself checks each part as it is read, and `pipeline.verify` reads every byte. Only what
+zip itself checks each part as it is read, and `pipeline.upkeep.verify` reads every byte. Only what
 `pipeline.arrays` writes is let through: zarr knows formats and codecs that run code.
 """
 

@@ -71,7 +71,7 @@ def read_tags(path: Path, classes: Sequence[Mapping[str, Any]]) -> dict[str, lis
 
 
 def read_blessed(path: Path) -> dict[str, dict[str, str]]:
-    """Stage -> key -> the older key whose entries it keeps, as `pipeline.bless` found them equal.
+    """Stage -> key -> the older key whose entries it keeps, as `upkeep.bless` found them equal.
 
     Where an older key was itself blessed, the oldest stands. Raises `BadInput`.
     """

@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 import tiny_store
 
-from pipeline import arrays, bless, config, jobs, likeness, manifest, provenance, store, tags
+from pipeline import arrays, config, jobs, manifest, provenance, store, tags
 from pipeline.errors import BadInput
 from pipeline.plan import Plan
+from pipeline.upkeep import bless, likeness
 
 SCANS = [f"scene{number:04d}_00" for number in range(5)]
 

@@ -15,9 +15,10 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline import census, config, entry, lease, prune, reach, store
+from pipeline import config, entry, lease, store
 from pipeline.errors import BadInput
 from pipeline.plan import Plan
+from pipeline.upkeep import census, prune, reach
 
 ROOT = Path(__file__).parent.parent
 QUICK = {"pause": 0.05, "patience": 0.2}

@@ -10,8 +10,9 @@ import tiny_store
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline import config, status, store
+from pipeline import config, store
 from pipeline.plan import PER_SCAN, Entry, Plan
+from pipeline.upkeep import status
 
 ROOT = Path(__file__).parent.parent
 SCANS = {"train": ["a", "b", "c"], "val": ["v"]}

@@ -11,8 +11,9 @@ import tiny_store
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from pipeline import entry, lease, provenance, store, verify
+from pipeline import entry, lease, provenance, store
 from pipeline.errors import BadInput
+from pipeline.upkeep import verify
 
 MADE = [("frames", "scene0000_00"), ("train", "esgs-0"), ("evaluate", "fused")]
 

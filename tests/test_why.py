@@ -10,10 +10,11 @@ from typing import Any
 import pytest
 import tiny_store
 
-from pipeline import changes, provenance, store, why
+from pipeline import provenance, store
 from pipeline.errors import BadInput
 from pipeline.lease import FOLDER
 from pipeline.plan import Plan
+from pipeline.upkeep import changes, why
 
 SCAN = "scene0000_00"
 STAGES = ("text", "frames", "voxels", "labels", "tags", "projections", "embeddings", "targets")

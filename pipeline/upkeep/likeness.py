@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors import safe_open
 
-from pipeline import changes, store
+from pipeline import store
+from pipeline.upkeep import changes
 
 _BLOCK = 1 << 16  # rows that are compared at once
 

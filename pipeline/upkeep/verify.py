@@ -1,4 +1,4 @@
-"""`python -m pipeline.verify [STORE]`: read every entry again and compare it with its record.
+"""`python -m pipeline.upkeep.verify [STORE]`: read all entries again and compare with records.
 
 What is not the entry that its place says, byte for byte, is moved aside, never deleted; the next
 run makes it again. An entry that was never recorded is held against its own checksums alone, and
@@ -18,8 +18,9 @@ from typing import NamedTuple
 
 from tqdm import tqdm
 
-from pipeline import census, config, entry, provenance, store
+from pipeline import config, entry, provenance, store
 from pipeline.errors import BadInput
+from pipeline.upkeep import census
 
 
 @dataclass(frozen=True)
@@ -164,7 +165,7 @@ def told(report: Report) -> str:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Verify a store; 1 where anything in it is wrong."""
-    parser = argparse.ArgumentParser(prog="python -m pipeline.verify", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m pipeline.upkeep.verify", description=__doc__)
     parser.add_argument("store", type=Path, nargs="?", help="default: the config's, $SCAN_STORE")
     parser.add_argument("--config", type=Path, default=config.CONFIG)
     parser.add_argument("--dataset", help="verify only this one")

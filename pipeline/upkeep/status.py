@@ -1,4 +1,4 @@
-"""`python -m pipeline.status DATASET`: what a run would find in the store, and still has to make.
+"""`python -m pipeline.upkeep.status DATASET`: what a run would find, and what it has to make.
 
 Nothing is made, and no raw file is read: the digests that earlier runs recorded name the entries.
 Time and disk are estimated from what other entries of the same stage took when they were made.
@@ -13,9 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
 
-from pipeline import census, config, rawdata, store
+from pipeline import config, rawdata, store
 from pipeline.errors import BadInput
 from pipeline.plan import Plan
+from pipeline.upkeep import census
 
 SAMPLE = 200  # records that are read for a mean
 
@@ -191,7 +192,7 @@ def told(plan: Plan, stages: Sequence[Stage], fault: str | None) -> str:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Print how far a dataset is."""
-    parser = argparse.ArgumentParser(prog="python -m pipeline.status", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m pipeline.upkeep.status", description=__doc__)
     parser.add_argument("dataset")
     parser.add_argument("--config", type=Path, default=config.CONFIG)
     given = parser.parse_args(arguments)

@@ -1,4 +1,4 @@
-"""`python -m pipeline.why DATASET STAGE NAME`: why an entry is absent, told as a difference.
+"""`python -m pipeline.upkeep.why DATASET STAGE NAME`: why an entry is absent, told as a difference.
 
 What the plan wants is compared with the nearest recipe in the store, and so are the stages above
 where their keys differ, up to what was edited. Recipes hold digests of code, so a module is named
@@ -13,9 +13,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from pipeline import changes, config, entry, lease, provenance, store
+from pipeline import config, entry, lease, provenance, store
 from pipeline.errors import BadInput
 from pipeline.plan import RAW, Entry, Plan
+from pipeline.upkeep import changes
 
 MOST = 5  # scans that are named where many are concerned
 
@@ -201,7 +202,7 @@ def plain(text: str) -> str:
 
 def main() -> int:
     """Print the reason; 1 where there is no such entry in the plan, or it is damaged."""
-    parser = argparse.ArgumentParser(prog="python -m pipeline.why", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m pipeline.upkeep.why", description=__doc__)
     parser.add_argument("dataset")
     parser.add_argument("stage")
     parser.add_argument("name", help="a scan; `classes` for text; a run, as esgs-0")

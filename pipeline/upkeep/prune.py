@@ -1,4 +1,4 @@
-"""`python -m pipeline.prune`: list what no config in use reaches, and remove it with --delete.
+"""`python -m pipeline.upkeep.prune`: list, and with --delete remove, what no config in use reaches.
 
 In use are the configs given here, and every plan that somebody registered in the store by running
 it. What they reach stays, and so does whatever is being made.
@@ -14,9 +14,10 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from pipeline import abandoned, census, config, lease, reach, store
+from pipeline import config, lease, store
 from pipeline.config import Registered
 from pipeline.errors import BadInput
+from pipeline.upkeep import abandoned, census, reach
 
 
 @dataclass
@@ -131,7 +132,7 @@ def told(root: Path, rubbish: Rubbish, users: Iterable[Registered]) -> str:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """List or remove what is not in use; 1 where some of it could not be."""
-    parser = argparse.ArgumentParser(prog="python -m pipeline.prune", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m pipeline.upkeep.prune", description=__doc__)
     parser.add_argument("--config", type=Path, nargs="+", default=[config.CONFIG])
     parser.add_argument("--delete", action="store_true", help="remove what is listed")
     parser.add_argument("--forget", metavar="NAME", help="a registered plan whose owner has left")

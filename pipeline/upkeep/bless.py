@@ -1,4 +1,4 @@
-"""`python -m pipeline.bless DATASET STAGE`: the code was edited, its output is the same: keep that.
+"""`python -m pipeline.upkeep.bless DATASET STAGE`: keep what edited code would make again alike.
 
 Some entries of the nearest recipe that differs in nothing but code and packages are made again with
 the code of now, outside the store, and compared. Only where all are equal, a line is added to
@@ -19,10 +19,11 @@ from typing import NamedTuple
 
 from tqdm import tqdm
 
-from pipeline import changes, config, entry, jobs, likeness, manifest, provenance, store
+from pipeline import config, entry, jobs, manifest, provenance, store
 from pipeline.errors import BadInput
 from pipeline.plan import PER_RUN, Plan
-from pipeline.why import Comparison, Recipe, plain
+from pipeline.upkeep import changes, likeness
+from pipeline.upkeep.why import Comparison, Recipe, plain
 
 LEAST = 0.99  # a cosine below which nobody calls two embeddings the same
 
@@ -192,7 +193,7 @@ def _record(blessing: Blessing) -> None:
 
 def main() -> int:
     """Bless, or check; 1 where entries differ or it is refused."""
-    parser = argparse.ArgumentParser(prog="python -m pipeline.bless", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m pipeline.upkeep.bless", description=__doc__)
     parser.add_argument("dataset")
     parser.add_argument("stage")
     parser.add_argument("--scans", type=int, default=3, help="entries to compare")
