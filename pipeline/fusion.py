@@ -8,12 +8,16 @@ boxes. A matrix product takes about a fifth of the time of gathering samples or 
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 TILE = 16  # rows to a product: with more the boxes grow, with fewer the calls cost more
 _WEIGHT_BYTES = 64 << 20  # of the small matrices at a time
+
+# From a frame and a mask (h w,) of its cells to the embeddings (n, d) of those in the mask.
+ReadCells: TypeAlias = Callable[[int, NDArray[np.bool_]], NDArray[np.floating]]
 
 
 @dataclass(frozen=True)
@@ -29,29 +33,17 @@ class Samples:
     weight: NDArray[np.float32]  # (P,)
 
 
-def grid_position(
-    uv: NDArray[np.float32], pixel_to_grid: list[list[float]], width: int, height: int
-) -> NDArray[np.float32]:
-    """Column and row (P, 2) in a grid of cells at pixels (P, 2), by `embeddings`' affine.
-
-    Beyond the outermost centres of cells there is nothing to interpolate with: clamped to them.
-    """
-    (ax, bx), (ay, by) = pixel_to_grid
-    xy = uv * np.array([ax, ay], np.float32) + np.array([bx, by], np.float32)
-    return np.clip(xy, 0, np.array([width - 1, height - 1], np.float32))
-
-
 def accumulate(
     total: NDArray[np.float32],
     samples: Samples,
     grid_size: tuple[int, int],
-    read_grid: Callable[[int], NDArray[np.float16]],
+    read_cells: ReadCells,
 ) -> None:
     """Add weight x grid(frame) at xy to each sample's row of `total` (n, d).
 
-    `read_grid` gives the grid (h, w, d) of a frame, with (h, w) = `grid_size`; of its cells only
-    those that are needed are kept. It is called once for each frame, unless neighbours in `total`
-    lie so far apart in the image that their boxes must be taken in several goes.
+    `read_cells` gives those cells of a frame, of (h, w) = `grid_size`, that are needed. It is
+    called once for each frame, unless neighbours in `total` lie so far apart in the image that
+    their boxes must be taken in several goes.
     """
     if len(samples.row) == 0:
         return
@@ -60,10 +52,10 @@ def accumulate(
         middle = int(runs.begin[len(runs.begin) // 2])
         for half in (slice(middle), slice(middle, None)):
             part = Samples(*(values[half] for values in vars(samples).values()))
-            accumulate(total, part, grid_size, read_grid)
+            accumulate(total, part, grid_size, read_cells)
         return
     weights, columns = _weights(samples, runs, len(total))
-    table, cell = _cells(samples, runs, grid_size, read_grid)
+    table, cell = _cells(samples, runs, grid_size, read_cells)
     boxes = np.empty((columns.max(), table.shape[1]), np.float32)  # new ones would take longest
     first = 0
     for tile, count in enumerate(columns):
@@ -137,7 +129,7 @@ def _cells(
     samples: Samples,
     runs: _Runs,
     grid_size: tuple[int, int],
-    read_grid: Callable[[int], NDArray[np.float16]],
+    read_cells: ReadCells,
 ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
     """The embeddings (C, d) of all cells in a box, and which of them each column takes.
 
@@ -154,8 +146,5 @@ def _cells(
     cell = (slot[run] * height + row) * width + column
     used = np.zeros((len(frames), height * width), bool)
     used.ravel()[cell] = True
-    parts = [
-        read_grid(int(frame)).reshape(height * width, -1)[need]
-        for frame, need in zip(frames, used, strict=True)
-    ]
+    parts = [read_cells(int(frame), need) for frame, need in zip(frames, used, strict=True)]
     return np.concatenate(parts, dtype=np.float32), (np.cumsum(used) - 1)[cell]

@@ -16,7 +16,8 @@ import zarr
 from numpy.typing import NDArray
 
 from pipeline import arrays
-from pipeline.fusion import Samples, accumulate, grid_position
+from pipeline.fusion import Samples, accumulate
+from pipeline.grids import Grids
 
 PACKAGES = ("numpy",)
 
@@ -50,10 +51,8 @@ class Stage:
         The memory it takes does not depend on the size of the scan, but for a few numbers a voxel:
         sums are made for some voxels at a time, from some frames at a time.
         """
-        grid = embeddings["grid"]
-        assert isinstance(grid, zarr.Array)
-        _, height, width, depth = grid.shape
-        to_grid = cast(list[list[float]], embeddings.attrs["pixel_to_grid"])
+        grids = Grids(embeddings)
+        _, height, width, depth = grids.shape
         spans = list(_spans(np.asarray(projections["offsets"])))
         views = count_views(projections, spans)
         voxel = np.flatnonzero(views)
@@ -72,9 +71,9 @@ class Stage:
                 pairs = read(span)
                 row = row_of_voxel[pairs.voxel] - begin
                 for some in _by_frames(pairs.frame, (row >= 0) & (row < rows), frames_at_once):
-                    xy = grid_position(pairs.uv[some], to_grid, width, height)
+                    xy = grids.position(pairs.uv[some])
                     samples = Samples(row[some], pairs.frame[some], xy, pairs.weight[some])
-                    accumulate(total, samples, (height, width), lambda f: np.asarray(grid[f]))
+                    accumulate(total, samples, (height, width), grids.cells)
                     weight += np.bincount(samples.row, samples.weight, rows)
             total /= weight[:, None]
             feature[begin : begin + rows] = total.astype(np.float16)

@@ -129,12 +129,12 @@ def test_no_grid_is_read_for_a_frame_that_sees_nothing():
         np.ones(3, np.float32),
     )
 
-    def grid(frame: int) -> np.ndarray:
+    def cells(frame: int, need: np.ndarray) -> np.ndarray:
         read.append(frame)
-        return np.full((2, 2, 1), frame, np.float16)
+        return np.full((need.sum(), 1), frame, np.float16)
 
     total = np.zeros((5, 1), np.float32)
-    fusion.accumulate(total, samples, (2, 2), grid)
+    fusion.accumulate(total, samples, (2, 2), cells)
     assert read == [1, 4]
     assert total.ravel().tolist() == [1, 0, 0, 5, 0]
 
