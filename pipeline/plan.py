@@ -221,13 +221,14 @@ class Plan:
 
     @property
     def entries(self) -> list[Entry]:
-        """All entries of this plan."""
-        return [
-            ("text", "classes"),
-            *((stage, scan) for stage in PER_SCAN for scan in self.scans),
-            *((stage, run) for stage, runs in self.runs.items() for run in runs),
-            *(("evaluate", name) for name in self.scores),
-        ]
+        """All entries that the scores go back to, upstream before downstream."""
+        needed: dict[str, dict[str, None]] = {stage: {} for stage in self.stages}
+        needed["evaluate"] = dict.fromkeys(self.scores)
+        for stage in reversed(self.stages):
+            for name in needed[stage]:
+                for above, source in self.inputs(stage, name):
+                    needed[above][source] = None
+        return [(stage, name) for stage, names in needed.items() for name in sorted(names)]
 
     def inputs(self, stage: str, name: str) -> list[Entry]:
         """The entries that the entry `name` of `stage` is made from."""

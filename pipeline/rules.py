@@ -32,13 +32,14 @@ def settings(plan: Plan) -> dict[str, Any]:
         return [str(path) for path in paths if not path.is_symlink()]
 
     scans, batch = plan.scans, plan.section["scans_per_job"]
+    tagged = plan.splits["train"]
     return {
         "plan": str(plan.path),
         "inputs": lambda stage, name: links(plan.inputs(stage, name)),
-        "scans": scans,
+        "tagged": tagged,
         "batches": [scans[i : i + batch] for i in range(0, len(scans), batch)],
         "scores": links(("evaluate", name) for name in plan.scores),
-        "sources_of_tags": links(source for scan in scans for source in plan.inputs("tags", scan)),
+        "sources_of_tags": links(source for scan in tagged for source in plan.inputs("tags", scan)),
         "raw": "<raw>/{scan}.done" if plan.simulated else [],
         "threads": plan.section["threads"],
         "workers": plan.section["workers"],

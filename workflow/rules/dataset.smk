@@ -196,7 +196,7 @@ rule tags:
     input:
         config["sources_of_tags"],
     output:
-        expand("<tags>/{scan}.zarr.zip", scan=config["scans"]),
+        expand("<tags>/{scan}.zarr.zip", scan=config["tagged"]),
     log:
         "<logs>/tags.log",
     conda:
