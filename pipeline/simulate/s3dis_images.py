@@ -23,7 +23,7 @@ class View:
     camera: str  # 32 hexadecimal digits: where the camera stood
     frame: int  # from 0 for each camera
     rgb: NDArray[np.uint8]  # (h, w, 3) or, as some of the release, (h, w, 4)
-    depth: Array  # (h, w) metres along the line of sight, 0 = nothing measured
+    depth: NDArray[np.floating]  # (h, w) metres along the line of sight, 0 = nothing measured
     intrinsics: Array  # (3, 3)
     camera_to_world: Array  # (4, 4) in the frame of the image's own area
 
