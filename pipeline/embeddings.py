@@ -21,11 +21,11 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from pipeline import windows
-from pipeline.clip import load_image_tower
 from pipeline.errors import BadInput
-from pipeline.recipes import RECIPES, can_read, dense
+from pipeline.recipes import RECIPES, dense, obstacle
+from pipeline.towers.load import load_image_tower, skeleton
 
-PACKAGES = ("open_clip_torch", "pillow", "torch")
+PACKAGES = ("open_clip_torch", "pillow", "timm", "torch")
 
 
 @dataclass(frozen=True)
@@ -34,11 +34,13 @@ class Settings:
 
     model: str
     pretrained: str | None
-    recipe: str  # plain, value or naclip: see recipes.py
+    recipe: str  # see recipes.py
     image_size: Sequence[int] | None  # (width, height) to resize to; None: as recorded
     window: int | None  # side in pixels, multiple of the patch; None: the whole image at once
-    stride: int | None  # in pixels, multiple of the patch; only with a window
+    stride: int | None  # in pixels, any; only with a window
     batch: int  # images or windows that the tower is given at a time
+    scales: Sequence[float] = (1.0,)  # of `image_size`, at which images are read and averaged
+    flip: bool = False  # read mirror images too
 
 
 class Stage:
@@ -51,12 +53,15 @@ class Stage:
             remedy = f"take one of {', '.join(RECIPES)}"
             raise BadInput("embeddings", f"there is no recipe {self.settings.recipe}", remedy)
         self._recipe = RECIPES[self.settings.recipe]
-        self._tower = load_image_tower(self.settings.model, self.settings.pretrained)
-        if not can_read(self._tower.visual, self._recipe):
-            what = f"the recipe {self.settings.recipe} cannot take its last block apart"
-            raise BadInput(self.settings.model, what, "set `recipe: plain`")
-        self._patch: tuple[int, int] = self._tower.visual.patch_size
-        _check_windows(self.settings, self._patch)
+        model, settings = self.settings.model, self.settings
+        plan, self._width = skeleton(model)  # nothing is fetched for settings that cannot work
+        reason = obstacle(plan, self._recipe)
+        if reason:
+            what = f"cannot be read by the recipe {settings.recipe}: {reason}"
+            raise BadInput(model, what, "set `recipe: plain`")
+        self._patch = plan.patch
+        _check_windows(settings, self._patch)
+        self._tower = load_image_tower(model, settings.pretrained)
         on_gpu = self._tower.device.type == "cuda"
         self._gpu_turn: AbstractContextManager[Any] = Lock() if on_gpu else nullcontext()
         self._workers = min(8, os.cpu_count() or 1) if on_gpu else torch.get_num_threads()
@@ -67,8 +72,10 @@ class Stage:
         offsets, blobs = np.asarray(frames["color_offsets"]), frames["color"]
         assert isinstance(blobs, zarr.Array)
         high, wide = grid_of(self.settings.image_size or color_size, self._patch)
-        size = (wide * self._patch[1], high * self._patch[0])
-        count, width = len(offsets) - 1, self._tower.visual.output_dim
+        largest = max(self.settings.scales)
+        size = tuple(max(1, int(largest * n + 0.5)) for n in (wide, high))
+        size = (size[0] * self._patch[1], size[1] * self._patch[0])
+        count, width = len(offsets) - 1, self._width
         grid = out.create_array(  # written frame by frame, so that no scan is held in memory
             "grid",
             shape=(count, high, wide, width),
@@ -83,7 +90,7 @@ class Stage:
             borders = pairwise(offsets[first : first + at_once + 1])
             encoded = [np.asarray(blobs[begin:end]).tobytes() for begin, end in borders]
             images = np.stack([decode(blob, size) for blob in encoded])
-            grid[first : first + len(images)] = self.read(images)
+            grid[first : first + len(images)] = self.read(images, (high, wide))
 
         # Every worker thread takes a batch of images from its files to the entry. On a CPU, towers
         # of one thread side by side need no waiting for each other, and give the same bytes however
@@ -93,30 +100,43 @@ class Stage:
                 pass
 
     @torch.inference_mode()
-    def read(self, images: NDArray[np.uint8]) -> NDArray[np.float16]:
-        """L2-normalised embeddings (B, h, w, d) of RGB images (B, h p, w p, 3)."""
-        with self._gpu_turn:
-            return self._read(torch.from_numpy(images).to(self._tower.device))
+    def read(
+        self, images: NDArray[np.uint8], grid: tuple[int, int] | None = None
+    ) -> NDArray[np.float16]:
+        """L2-normalised embeddings (B, h, w, d) of RGB images (B, y p, x p, 3).
 
-    def _read(self, images: torch.Tensor) -> NDArray[np.float16]:
-        window, stride, on_gpu = self.settings.window, self.settings.stride, images.is_cuda
+        `grid` (h, w) is that of the embeddings where images are given at another scale. Raises
+        `BadInput` where the tower gives infinite numbers or none.
+        """
+        if grid is None:
+            grid = (images.shape[1] // self._patch[0], images.shape[2] // self._patch[1])
+        with self._gpu_turn:
+            cells = self._read(torch.from_numpy(images).to(self._tower.device), grid)
+            if not cells.isfinite().all():
+                what = "its weights give embeddings that are not numbers"
+                raise BadInput(self.settings.model, what, "fetch them again or take another tower")
+            return cells.half().cpu().numpy()
+
+    def _read(self, images: torch.Tensor, grid: tuple[int, int]) -> torch.Tensor:
         pixels = images.permute(0, 3, 1, 2).float() / 255
         mean, std = (
             torch.tensor(v, device=images.device)[:, None, None]
             for v in (self._tower.mean, self._tower.std)
         )
+        scales, flip = self.settings.scales, self.settings.flip
         pixels = (pixels - mean) / std
-        with torch.autocast("cuda", torch.float16, enabled=on_gpu):
-            if window and stride:
-                cells = windows.read(
-                    pixels, self._patch, window, stride, self.settings.batch, self._embed
-                )
-            else:
-                cells = self._embed(pixels)
-        return cells.half().cpu().numpy()
+        return windows.read_often(pixels, self._patch, grid, scales, flip, self._read_once)
+
+    def _read_once(self, pixels: torch.Tensor) -> torch.Tensor:
+        window, stride, batch = self.settings.window, self.settings.stride, self.settings.batch
+        if window and stride:
+            return windows.read(pixels, self._patch, window, stride, batch, self._embed)
+        return self._embed(pixels)
 
     def _embed(self, pixels: torch.Tensor) -> torch.Tensor:
-        return dense(self._tower.visual, pixels, self._recipe)
+        on_gpu = self._tower.device.type == "cuda"
+        with torch.autocast(self._tower.device.type, self._tower.half, enabled=on_gpu):
+            return dense(self._tower.view, pixels, self._recipe)
 
     def _images_at_once(self, size: tuple[int, int]) -> int:
         """How many images of `size` (width, height) fill the tower's batch."""
@@ -162,7 +182,7 @@ def _use_one_thread() -> None:
 
 
 def _check_windows(settings: Settings, patch: tuple[int, int]) -> None:
-    """Raise `BadInput` where windows do not fall on whole patches or leave gaps."""
+    """Raise `BadInput` where windows do not hold whole patches or leave gaps."""
     window, stride = settings.window, settings.stride
     if (window is None) != (stride is None):
         raise BadInput("embeddings", "`window` and `stride` go together", "give both or neither")
@@ -170,6 +190,6 @@ def _check_windows(settings: Settings, patch: tuple[int, int]) -> None:
         if stride > window:
             what = f"windows of {window} px every {stride} px leave gaps"
             raise BadInput("embeddings", what, "make `stride` at most `window`")
-        if any(n % side for n in (window, stride) for side in patch):
-            what = f"window {window} and stride {stride} do not fall on patches of {patch[0]} px"
-            raise BadInput("embeddings", what, "make both multiples of the patch")
+        if any(window % side for side in patch):
+            what = f"a window of {window} px does not hold whole patches of {patch[0]} px"
+            raise BadInput("embeddings", what, "make `window` a multiple of the patch")

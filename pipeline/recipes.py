@@ -1,104 +1,114 @@
-"""Dense reading of a native ViT tower: one embedding for each patch, in the space of the texts.
+"""Dense reading of a tower: one embedding for each patch, in the space of the texts.
 
-A recipe says what the last block becomes; every patch then goes through `ln_post` and `proj` as the
-pooled token does in the tower's own forward pass. x is the input (B, 1 + h w, width) of the last
-block, CLS first; q, k, v are those of its attention after ln_1, in heads; s = head_dim^-1/2.
+A recipe says what the last block of a ViT becomes; every patch then goes through the tower's head.
+x is the input (B, prefix + h w, width) of the last block, class token first if there is one; q, k,
+v are those of its attention, in heads; s = head_dim^-1/2. Towers of convolutions are read as they
+are, which is `plain`.
 """
 
 from collections.abc import Callable
 
 import torch
-from open_clip.transformer import ResidualAttentionBlock, VisionTransformer
 from torch import Tensor
 from torch.nn import functional as F
 
-Recipe = Callable[[ResidualAttentionBlock, Tensor, tuple[int, int]], Tensor]
+from pipeline.scclip import scclip
+from pipeline.towers import Tower, Vit
+from pipeline.towers.trunk import Trunk
+
+Recipe = Callable[[Trunk], Tensor]
 
 _NEIGHBOURHOOD = 5.0  # patches: the standard deviation of naclip's Gaussian
 
 
-def plain(block: ResidualAttentionBlock, x: Tensor, grid: tuple[int, int]) -> Tensor:
-    """The block as it was trained."""
-    return block(x)
+def plain(trunk: Trunk) -> Tensor:
+    """The last block as it was trained."""
+    return trunk.last(trunk.before_last())
 
 
-def value(block: ResidualAttentionBlock, x: Tensor, grid: tuple[int, int]) -> Tensor:
-    """out_proj(v): every patch attends to itself alone; no residual, no MLP.
+def value(trunk: Trunk) -> Tensor:
+    """out(v): every patch attends to itself alone; no residual, no MLP.
 
     Zhou et al., "Extract Free Dense Labels from CLIP" (MaskCLIP), ECCV 2022.
     """
-    return block.ls_1(block.attn.out_proj(_project(block, x, 2)))
+    _, _, v = trunk.last.qkv(trunk.before_last())
+    return trunk.last.out(v)
 
 
-def naclip(block: ResidualAttentionBlock, x: Tensor, grid: tuple[int, int]) -> Tensor:
-    """out_proj(softmax(s k k^T + G) v) with G(i, j) = exp(-|p_i - p_j|^2 / (2 std^2)).
+def clearclip(trunk: Trunk) -> Tensor:
+    """out(softmax(s q q^T) v); no residual, no MLP.
 
-    p are patch positions, std is 5 patches, G is 0 where CLS is involved; no residual, no MLP.
-    Hajimiri et al., "Pay Attention to Your Neighbours", WACV 2025.
+    Lan et al., "ClearCLIP: Decomposing CLIP Representations for Dense Vision-Language Inference",
+    ECCV 2024.
     """
-    heads = block.attn.num_heads
-    k, v = (_project(block, x, part).unflatten(-1, (heads, -1)).transpose(1, 2) for part in (1, 2))
-    near = _nearness(grid, k.device).to(k.dtype)
-    attended = F.scaled_dot_product_attention(k, k, v, attn_mask=near)
-    return block.ls_1(block.attn.out_proj(attended.transpose(1, 2).flatten(2)))
+    q, _, v = trunk.last.qkv(trunk.before_last())
+    return trunk.last.out(F.scaled_dot_product_attention(q, q, v))
 
 
-RECIPES: dict[str, Recipe] = {"plain": plain, "value": value, "naclip": naclip}
+def sclip(trunk: Trunk) -> Tensor:
+    """x + out((softmax(s q q^T) + softmax(s k k^T)) v), then the MLP as it was trained.
+
+    Wang et al., "SCLIP: Rethinking Self-Attention for Dense Vision-Language Inference", ECCV 2024.
+    """
+    x = trunk.before_last()
+    q, k, v = trunk.last.qkv(x)
+    mixed = [F.scaled_dot_product_attention(same, same, v) for same in (q, k)]
+    x = x + trunk.last.out(mixed[0] + mixed[1])
+    return x + trunk.last.mlp(x)
 
 
-def can_read(visual: VisionTransformer, recipe: Recipe) -> bool:
-    """Whether the tower's last block is of the kind that the recipe takes apart."""
-    last = visual.transformer.resblocks[-1]
-    return recipe is plain or isinstance(last, ResidualAttentionBlock)
+def naclip(trunk: Trunk) -> Tensor:
+    """out(softmax(s k k^T + G) v) with G(i, j) = exp(-|p_i - p_j|^2 / (2 std^2)).
+
+    p are patch positions, std is 5 patches, G is 0 where the class token is involved; no residual,
+    no MLP. Hajimiri et al., "Pay Attention to Your Neighbours", WACV 2025.
+    """
+    _, k, v = trunk.last.qkv(trunk.before_last())
+    near = _nearness(trunk.grid, trunk.prefix, k.device).to(k.dtype)
+    return trunk.last.out(F.scaled_dot_product_attention(k, k, v, attn_mask=near))
 
 
-def dense(visual: VisionTransformer, images: Tensor, recipe: Recipe) -> Tensor:
+RECIPES: dict[str, Recipe] = {
+    "plain": plain,
+    "value": value,
+    "clearclip": clearclip,
+    "sclip": sclip,
+    "naclip": naclip,
+    "scclip": scclip,
+}
+
+
+def obstacle(tower: Tower, recipe: Recipe) -> str | None:
+    """Why the tower cannot be read by the recipe, in a few words; None if it can."""
+    if recipe is plain:
+        return None
+    if not isinstance(tower, Vit):
+        return "its image tower has no attention between patches"
+    if not tower.comes_apart:
+        return "its blocks are of a kind that is read as a whole only"
+    if recipe is scclip and not tower.has_class_token:
+        return "its image tower has no class token"
+    return None
+
+
+def dense(tower: Tower, images: Tensor, recipe: Recipe) -> Tensor:
     """L2-normalised patch embeddings (B, h, w, d) f32 of normalised images (B, 3, h p, w p)."""
-    tokens, grid = read_tokens(visual, images, recipe)
-    return F.normalize(tokens[:, 1:].float(), dim=-1).unflatten(1, grid)
+    if not isinstance(tower, Vit):
+        return F.normalize(tower.cells(images).float(), dim=-1)
+    tokens, grid = read_tokens(tower, images, recipe)
+    return F.normalize(tokens[:, -grid[0] * grid[1] :].float(), dim=-1).unflatten(1, grid)
 
 
-def read_tokens(
-    visual: VisionTransformer, images: Tensor, recipe: Recipe
-) -> tuple[Tensor, tuple[int, int]]:
-    """All tokens (B, 1 + h w, d), CLS first, not normalised, and the grid (h, w).
-
-    With `plain`, the tower's own embedding of the image is the first of them (pool_type tok) or the
-    mean of the others (avg). Only a tower that applies ln_post after pooling (final_ln_after_pool)
-    differs: here each patch is read as a pool of one.
-    """
-    x = visual.conv1(images).float()  # the residual stream stays fp32 under autocast
-    grid = (x.shape[2], x.shape[3])
-    x = x.flatten(2).transpose(1, 2)
-    cls = visual.class_embedding.expand(len(x), 1, -1)
-    x = visual.ln_pre(torch.cat([cls, x], dim=1) + position_embedding(visual, grid))
-    *blocks, last = visual.transformer.resblocks
-    for block in blocks:
-        x = block(x)
-    return visual.ln_post(recipe(last, x, grid)) @ visual.proj, grid
+def read_tokens(tower: Vit, images: Tensor, recipe: Recipe) -> tuple[Tensor, tuple[int, int]]:
+    """The tokens (B, L, d) that a recipe gives, patches last, not normalised; the grid (h, w)."""
+    x, grid, blocks = tower.tokens(images)
+    return tower.head(recipe(Trunk(x, grid, blocks, tower.prefix))), grid
 
 
-def position_embedding(visual: VisionTransformer, grid: tuple[int, int]) -> Tensor:
-    """The tower's position embedding (1 + h w, width), resized bicubically for another grid."""
-    native = visual.positional_embedding
-    if grid == visual.grid_size:
-        return native
-    patches = native[1:].unflatten(0, visual.grid_size).permute(2, 0, 1)[None]
-    resized = F.interpolate(patches, grid, mode="bicubic", antialias=True, align_corners=False)
-    return torch.cat([native[:1], resized[0].flatten(1).T])
-
-
-def _project(block: ResidualAttentionBlock, x: Tensor, part: int) -> Tensor:
-    """One of q, k, v (part 0, 1, 2) of a block's attention, (B, L, width)."""
-    weight = block.attn.in_proj_weight.chunk(3)[part]
-    bias = block.attn.in_proj_bias.chunk(3)[part]
-    return F.linear(block.ln_1(x), weight, bias)
-
-
-def _nearness(grid: tuple[int, int], device: torch.device) -> Tensor:
-    """G of `naclip` (1 + h w, 1 + h w), a product of one Gaussian for rows and one for columns."""
+def _nearness(grid: tuple[int, int], prefix: int, device: torch.device) -> Tensor:
+    """G of `naclip` (prefix + h w, prefix + h w), one Gaussian for rows times one for columns."""
     places = [torch.arange(n, device=device) for n in grid]
     rows, columns = (
         torch.exp(-(p[:, None] - p).square() / (2 * _NEIGHBOURHOOD**2)) for p in places
     )
-    return F.pad(torch.kron(rows, columns), (1, 0, 1, 0))
+    return F.pad(torch.kron(rows, columns), (prefix, 0, prefix, 0))

@@ -11,7 +11,7 @@ from pipeline import arrays
 from pipeline.clip import TextTower, load_text_tower
 from pipeline.errors import BadInput
 
-PACKAGES = ("open_clip_torch", "torch")
+PACKAGES = ("open_clip_torch", "tokenizers", "torch", "transformers")
 
 
 class Stage:

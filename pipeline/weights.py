@@ -2,7 +2,7 @@
 
 `model` is a name of open_clip (`ViT-B-16-quickgelu`) with `pretrained` a tag (`openai`) or a local
 safetensors file, or `local-dir:<folder>`, a folder that holds `open_clip_config.json`,
-`open_clip_model.safetensors` and the merges of its tokenizer if it has its own. Relative paths are
+`open_clip_model.safetensors` and the files of its tokenizer if it has its own. Relative paths are
 relative to the checkout, so that a configuration means the same from any working directory.
 """
 
@@ -13,6 +13,7 @@ from pipeline.errors import BadInput
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 WEIGHTS = "open_clip_model.safetensors"
+TOKENIZER = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json")  # of the hub
 _LOCAL = "local-dir:"
 
 
@@ -69,7 +70,10 @@ def local_files(model: str, pretrained: str | None) -> list[Path]:
     Raises `BadInput` where one of them is missing.
     """
     weights, folder = local_file(model, pretrained), local_folder(model)
-    files = [weights, config_file(folder), merges_file(folder)] if folder else [weights]
+    files = [weights]
+    if folder:
+        tokenizer = (folder / name for name in TOKENIZER)
+        files += [config_file(folder), merges_file(folder), *filter(Path.is_file, tokenizer)]
     return [path for path in files if path]
 
 

@@ -1,14 +1,17 @@
-"""Reading an image by overlapping windows, blended on the patch grid.
+"""Reading an image by overlapping windows, blended on the patch grid, at several sizes or mirrored.
 
 A tower sees windows at the size it was trained at, which localises far better than one view with
 stretched position embeddings; objects cut by one window's border are whole in another.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
+
+Read = Callable[[Tensor], Tensor]  # images (B, 3, h p, w p) -> embeddings (B, h, w, d)
 
 
 def starts(length: int, window: int, stride: int) -> list[int]:
@@ -19,31 +22,62 @@ def starts(length: int, window: int, stride: int) -> list[int]:
 
 
 def read(
-    images: Tensor,
-    patch: tuple[int, int],
-    window: int,
-    stride: int,
-    batch: int,
-    tower: Callable[[Tensor], Tensor],
+    images: Tensor, patch: tuple[int, int], window: int, stride: int, batch: int, tower: Read
 ) -> Tensor:
     """L2-normalised embeddings (B, h, w, d) of images (B, 3, H, W).
 
-    `tower` maps crops (n, 3, y, x) to embeddings (n, y/p, x/p, d) and is given at most `batch` at a
-    time, crops of different images together. Sizes, `window` and `stride` are pixels and multiples
-    of the patch (height, width); a window that is larger than the image is cut down to it.
+    `tower` is given at most `batch` crops at a time, those of different images together. Sizes and
+    `window` are pixels and multiples of the patch (height, width); a window that is larger than the
+    image is cut down to it. Where `stride` is no multiple of the patch, the cells of windows lie
+    between those of the image, which are sampled bilinearly from them.
     """
     high, wide = images.shape[2:]
     size = (min(window, high), min(window, wide))
     corners = [(y, x) for y in starts(high, window, stride) for x in starts(wide, window, stride)]
     crops = torch.stack([images[:, :, y : y + size[0], x : x + size[1]] for y, x in corners])
     cells = torch.cat([tower(part) for part in _even_parts(crops.flatten(0, 1), batch)])
-    h, w = size[0] // patch[0], size[1] // patch[1]
-    weighted = cells.unflatten(0, crops.shape[:2]) * _blend(h, w).to(cells)[..., None]
     total = cells.new_zeros(len(images), high // patch[0], wide // patch[1], cells.shape[-1])
-    for (y, x), part in zip(corners, weighted, strict=True):
-        top, left = y // patch[0], x // patch[1]
-        total[:, top : top + h, left : left + w] += part
+    for corner, part in zip(corners, cells.unflatten(0, crops.shape[:2]), strict=True):
+        ys, xs = (
+            _Axis.of(start, side, size_of // side)
+            for start, side, size_of in zip(corner, patch, size, strict=True)
+        )
+        seen = xs.sample(ys.sample(part, 1), 2)
+        total[:, ys.cells, xs.cells] += seen * torch.outer(ys.weight, xs.weight).to(seen)[..., None]
     return F.normalize(total, dim=-1)  # the sum of weights is only a factor
+
+
+def read_often(
+    images: Tensor,
+    patch: tuple[int, int],
+    grid: tuple[int, int],
+    scales: Sequence[float],
+    flip: bool,
+    once: Read,
+) -> Tensor:
+    """L2-normalised mean (B, h, w, d) on `grid` (h, w) of several readings by `once`.
+
+    The images (B, 3, H, W) are resized to `grid` times each of the scales, in whole patches, and
+    are also read as their mirror images if `flip`. They had best be given at the largest scale.
+    """
+    readings = []
+    for scale in scales:
+        size = [side * max(1, int(scale * n + 0.5)) for side, n in zip(patch, grid, strict=True)]
+        resized = images
+        if list(images.shape[2:]) != size:
+            resized = F.interpolate(images, size, mode="bicubic", antialias=True)
+        readings.append(_resampled(once(resized), grid))
+        if flip:
+            readings.append(_resampled(once(resized.flip(3)).flip(2), grid))
+    return F.normalize(sum(readings[1:], readings[0]), dim=-1) if readings[1:] else readings[0]
+
+
+def _resampled(cells: Tensor, grid: tuple[int, int]) -> Tensor:
+    """Embeddings (B, y, x, d) on another grid (h, w) over the same view, (B, h, w, d)."""
+    if cells.shape[1:3] == grid:
+        return cells
+    maps = F.interpolate(cells.permute(0, 3, 1, 2), grid, mode="bilinear", antialias=True)
+    return F.normalize(maps.permute(0, 2, 3, 1), dim=-1)
 
 
 def _even_parts(crops: Tensor, batch: int) -> Iterator[Tensor]:
@@ -51,7 +85,33 @@ def _even_parts(crops: Tensor, batch: int) -> Iterator[Tensor]:
     yield from crops.tensor_split(-(-len(crops) // batch))
 
 
-def _blend(h: int, w: int) -> Tensor:
-    """Weights (h, w) of a window's cells: sin^2 along each axis, small but positive at borders."""
-    rise = [torch.sin(torch.pi * (torch.arange(n) + 0.5) / n).square() for n in (h, w)]
-    return torch.outer(*rise)
+@dataclass(frozen=True)
+class _Axis:
+    """How a window of n cells lies on the image's cells, along one axis.
+
+    The image's cell c is at t = c - start / side among the window's cells; those with their centre
+    in the window, -1/2 < t < n - 1/2, are sampled at t and weigh sin^2(pi (t + 1/2) / n).
+    """
+
+    cells: slice
+    at: Tensor  # t, held within the window's outermost centres
+    weight: Tensor  # small but positive at borders
+
+    @classmethod
+    def of(cls, start: int, side: int, n: int) -> "_Axis":
+        """A window that starts at pixel `start`, with cells of `side` pixels."""
+        first = (2 * start - side) // (2 * side) + 1
+        end = -(-(2 * start + (2 * n - 1) * side) // (2 * side))
+        at = (torch.arange(first, end) * side - start) / side
+        weight = torch.sin(torch.pi * (at + 0.5) / n).square()
+        return cls(slice(first, end), at.clamp(0, n - 1), weight)
+
+    def sample(self, part: Tensor, axis: int) -> Tensor:
+        """The window's embeddings at the image's cells, linearly along an axis."""
+        before = self.at.floor()
+        if torch.equal(before, self.at):  # and then they are the same cells
+            return part
+        after = self.at.ceil().long().to(part.device)
+        share = (self.at - before).to(part).view([-1 if i == axis else 1 for i in range(4)])
+        near = part.index_select(axis, before.long().to(part.device))
+        return near.lerp(part.index_select(axis, after), share)

@@ -10,8 +10,9 @@ import zarr
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
+from safetensors.torch import load_file, save_file
 
-from pipeline import arrays, embeddings, recipes
+from pipeline import arrays, embeddings, recipes, towers
 from pipeline.errors import BadInput
 
 
@@ -72,7 +73,7 @@ def test_the_grid_is_the_nearest_number_of_whole_patches(size, grid):
 
 
 @pytest.mark.parametrize(("color_size", "image_size"), [((64, 48), None), ((160, 90), (64, 40))])
-@pytest.mark.parametrize("windows", [(None, None), (32, 16)])
+@pytest.mark.parametrize("windows", [(None, None), (32, 16), (32, 12)])
 def test_a_bright_spot_is_found_where_pixel_to_grid_says(
     model, color_size, image_size, windows, monkeypatch
 ):
@@ -108,7 +109,7 @@ def test_a_bright_spot_is_found_where_pixel_to_grid_says(
 # The entry
 
 
-@pytest.mark.parametrize("windows", [(None, None), (32, 16)])
+@pytest.mark.parametrize("windows", [(None, None), (32, 16), (32, 12)])
 def test_a_scan_becomes_one_chunk_a_frame_of_unit_vectors(model, windows):
     stage = embeddings.Stage(params(model, window=windows[0], stride=windows[1]))
     grid = run(stage, frames_of(noise(7, 48, 64)))["grid"]
@@ -118,19 +119,19 @@ def test_a_scan_becomes_one_chunk_a_frame_of_unit_vectors(model, windows):
     np.testing.assert_allclose(np.linalg.norm(grid[:].astype(float), axis=-1), 1, atol=2e-3)
 
 
-@pytest.mark.parametrize("recipe", ["plain", "value", "naclip"])
+@pytest.mark.parametrize("recipe", recipes.RECIPES)
 def test_frames_come_out_in_order_as_the_tower_reads_them_alone(model, recipe):
     pictures = noise(9, 32, 40)
     grid = run(embeddings.Stage(params(model, recipe=recipe)), frames_of(pictures))["grid"][:]
-    visual = tiny_clip.build().visual
+    view = towers.of(tiny_clip.build().visual)
     mean, std = torch.tensor(tiny_clip.MEAN), torch.tensor(tiny_clip.STD)
     for picture, found in zip(pictures, grid, strict=True):
         pixels = ((torch.from_numpy(picture) / 255 - mean) / std).permute(2, 0, 1)[None]
-        alone = recipes.dense(visual, pixels, recipes.RECIPES[recipe])[0]
+        alone = recipes.dense(view, pixels, recipes.RECIPES[recipe])[0]
         np.testing.assert_allclose(found, alone.numpy(), atol=2e-3)
 
 
-@pytest.mark.parametrize("windows", [(None, None), (32, 16)])
+@pytest.mark.parametrize("windows", [(None, None), (32, 16), (32, 12)])
 def test_the_batch_does_not_matter(model, windows):
     frames = frames_of(noise(5, 48, 64))
     read = [
@@ -144,7 +145,7 @@ def test_the_batch_does_not_matter(model, windows):
     np.testing.assert_allclose(read[0], read[2], atol=1e-3)
 
 
-@pytest.mark.parametrize("windows", [(None, None), (32, 16)])
+@pytest.mark.parametrize("windows", [(None, None), (32, 16), (32, 12)])
 def test_the_same_scan_gives_the_same_bytes_on_any_number_of_cores(model, windows):
     frames = frames_of(noise(11, 48, 64))
     made = set()
@@ -172,8 +173,8 @@ def test_memory_holds_a_batch_for_each_worker_and_not_the_scan(model, monkeypatc
         held.append(len(decoded) - sum(read))
         return decode(blob, size)
 
-    def counting_read(stage, images):
-        embedded = read_images(stage, images)
+    def counting_read(stage, images, *grid):
+        embedded = read_images(stage, images, *grid)
         read.append(len(images))
         return embedded
 
@@ -211,10 +212,13 @@ def test_decoding_resizes_with_antialias_and_turns_grey_into_rgb():
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [
-        ({"recipe": "magic"}, "there is no recipe magic; take one of plain, value, naclip"),
+        (
+            {"recipe": "magic"},
+            "there is no recipe magic; take one of plain, value, clearclip, sclip, naclip, scclip",
+        ),
         ({"window": 32}, "go together"),
         ({"window": 32, "stride": 40}, "leave gaps"),
-        ({"window": 32, "stride": 12}, "do not fall on patches"),
+        ({"window": 36, "stride": 12}, "does not hold whole patches of 8 px"),
     ],
 )
 def test_settings_that_cannot_work_are_refused(model, changes, sentence):
@@ -222,10 +226,47 @@ def test_settings_that_cannot_work_are_refused(model, changes, sentence):
         embeddings.Stage(params(model, **changes))
 
 
-@pytest.mark.parametrize("recipe", ["value", "naclip"])
+@pytest.mark.parametrize("recipe", [name for name in recipes.RECIPES if name != "plain"])
 def test_a_tower_with_another_kind_of_block_is_read_plain_only(tmp_path, recipe):
     model = tiny_clip.write(tmp_path, qk_norm=True, block_type="custom")
     with pytest.raises(BadInput, match="set `recipe: plain`"):
         embeddings.Stage(params(model, recipe=recipe))
     stage = embeddings.Stage(params(model))
     assert run(stage, frames_of(noise(1, 32, 32)))["grid"].shape == (1, 4, 4, 24)
+
+
+def test_weights_that_are_not_numbers_are_refused(tmp_path):
+    model = tiny_clip.write(tmp_path)
+    file = tmp_path / "open_clip_model.safetensors"
+    weights = load_file(file)
+    weights["visual.proj"][3, 4] = torch.nan
+    save_file(weights, file)
+    with pytest.raises(BadInput, match="not numbers"):
+        embeddings.Stage(params(model)).read(noise(1, 32, 32))
+
+
+# Sizes and mirror images
+
+
+def test_scales_and_mirror_images_keep_the_grid_of_the_image_size(model):
+    pictures = noise(3, 48, 64)
+    frames = frames_of(pictures)
+    plain = run(embeddings.Stage(params(model)), frames)
+    often = run(embeddings.Stage(params(model, scales=[0.5, 1, 1.5], flip=True)), frames)
+    assert often["grid"].shape == plain["grid"].shape == (3, 6, 8, 24)
+    assert often.attrs["pixel_to_grid"] == plain.attrs["pixel_to_grid"]
+    norms = np.linalg.norm(often["grid"][:].astype(float), axis=-1)
+    np.testing.assert_allclose(norms, 1, atol=2e-3)
+    assert abs(often["grid"][:] - plain["grid"][:]).max() > 0.05
+
+
+def test_images_are_decoded_at_the_largest_scale(model, monkeypatch):
+    sizes, decode = set(), embeddings.decode
+
+    def noting(blob, size):
+        sizes.add(size)
+        return decode(blob, size)
+
+    monkeypatch.setattr(embeddings, "decode", noting)
+    run(embeddings.Stage(params(model, scales=[1, 2])), frames_of(noise(2, 48, 64)))
+    assert sizes == {(128, 96)}

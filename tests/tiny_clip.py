@@ -14,11 +14,11 @@ VOCABULARY = 2 * 256 + len(MERGES) + 2
 MEAN, STD = [0.4, 0.5, 0.6], [0.2, 0.25, 0.3]
 
 
-def model_cfg(**vision: Any) -> dict[str, Any]:
+def model_cfg(embed_dim: int = 24, **vision: Any) -> dict[str, Any]:
     """A ViT of 32 px, patch 8, width 32, 3 layers and 4 heads, but for `vision`."""
     tower = {"image_size": 32, "patch_size": 8, "width": 32, "layers": 3, "head_width": 8}
     text = {"context_length": 12, "vocab_size": VOCABULARY, "width": 16, "heads": 2, "layers": 1}
-    return {"embed_dim": 24, "vision_cfg": tower | vision, "text_cfg": text}
+    return {"embed_dim": embed_dim, "vision_cfg": tower | vision, "text_cfg": text}
 
 
 def build(seed: int = 0, **vision: Any) -> open_clip.CLIP:

@@ -1,0 +1,371 @@
+"""Towers of every family, against their own forward pass, and the verdict on every listed one."""
+
+import json
+import re
+from functools import cache
+
+import huggingface_hub
+import numpy as np
+import open_clip
+import pytest
+import tiny_clip
+import tiny_towers
+import torch
+from timm.layers import AttentionPoolLatent
+from torch.nn import functional as F
+
+from pipeline import clip, fetch, recipes, towers
+from pipeline.embeddings import Stage
+from pipeline.errors import BadInput
+from pipeline.towers.load import load_image_tower, skeleton
+from pipeline.towers.native import position_embedding
+from pipeline.towers.trunk import Trunk
+
+VITS, MAPS = list(tiny_towers.VITS), list(tiny_towers.MAPS)
+
+
+def images(*shape, seed=0):
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
+
+
+def view_of(family):
+    """The view of a tower, and another like it that nobody has touched."""
+    return towers.of(tiny_towers.build(family).visual), tiny_towers.build(family)
+
+
+def native_size(family):
+    return tiny_towers.FAMILIES[family].get("image_size", 32)
+
+
+# The unchanged forward
+
+
+def pooled(visual, x):
+    """The tower's own pooling, of the output of our last block."""
+    if hasattr(visual, "trunk"):
+        return visual.head(visual.trunk.forward_head(visual.trunk.norm(x)))
+    return visual._pool(x)[0] @ visual.proj
+
+
+@pytest.mark.parametrize("family", VITS)
+def test_pooled_as_the_tower_does_our_tokens_are_its_embedding_of_the_image(family):
+    view, same = view_of(family)
+    x = images(3, 3, native_size(family), native_size(family))
+    tokens, grid, blocks = view.tokens(x)
+    read = recipes.plain(Trunk(tokens, grid, blocks, view.prefix))
+    own = same.encode_image(x)
+    torch.testing.assert_close(pooled(same.visual, read), own, rtol=1e-4, atol=1e-6)
+    assert own.std(0).min() > 1e-4  # the images differ
+
+
+@pytest.mark.parametrize("family", ["OpenAI", "MobileCLIP-B", "EVA01", "EVA02", "EVA02-E"])
+def test_the_class_token_is_what_the_tower_calls_the_image(family):
+    view, same = view_of(family)
+    x = images(3, 3, 32, 32)
+    tokens, _ = recipes.read_tokens(view, x, recipes.plain)
+    torch.testing.assert_close(tokens[:, 0], same.encode_image(x), rtol=1e-4, atol=1e-6)
+
+
+def test_patches_average_to_the_image_of_a_tower_that_pools_by_average():
+    view, same = view_of("the demo")
+    x = images(3, 3, 32, 32)
+    tokens, _ = recipes.read_tokens(view, x, recipes.plain)
+    assert not torch.allclose(tokens[:, 0], same.encode_image(x), rtol=1e-2)
+    torch.testing.assert_close(tokens[:, 1:].mean(1), same.encode_image(x), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("family", VITS)
+def test_a_patch_is_embedded_as_if_it_were_all_that_the_pooling_sees(family):
+    view, same = view_of(family)
+    last = images(1, 5, 32)
+    alone = torch.cat([last[:, :1], last[:, 3:4]], dim=1)  # a class token and one patch
+    found = view.head(last)[:, 3]
+    visual = same.visual
+    if getattr(visual, "pool_type", None) == "tok" or view.prefix == 0 or family == "PE-Core":
+        alone = alone[:, 1:]
+    if getattr(visual, "trunk", None) is not None and visual.trunk.global_pool == "token":
+        alone = alone[:, 1:]
+    torch.testing.assert_close(found, pooled(visual, alone), rtol=1e-4, atol=1e-5)
+
+
+def test_attention_pooling_leaves_a_lone_patch_its_value():
+    view, same = view_of("SigLIP")
+    pool, x = same.visual.trunk.attn_pool, images(1, 2, 32)
+    assert isinstance(pool, AttentionPoolLatent)
+    normed = same.visual.trunk.norm(x)
+    weight, bias = pool.kv.weight[32:], pool.kv.bias[32:]
+    for token, found in zip(normed[0], view.head(x)[0], strict=True):
+        value = torch.stack([weight[i] @ token + bias[i] for i in range(32)])
+        y = pool.proj(value)
+        torch.testing.assert_close(found, y + pool.mlp(pool.norm(y)), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("family", ["ConvNeXt", "ConvNeXt-L-d", "MobileCLIP-S"])
+def test_one_cell_of_a_convolutional_tower_is_the_image(family):
+    view, same = view_of(family)
+    x = images(3, 3, 32, 32)
+    own = F.normalize(same.encode_image(x), dim=-1)
+    cell = recipes.dense(view, x, recipes.plain)[:, 0, 0]
+    torch.testing.assert_close(cell, own, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("family", ["ConvNeXt", "ConvNeXt-L-d", "MobileCLIP-S"])
+def test_every_cell_of_a_convolutional_tower_is_the_head_at_its_place(family):
+    view, same = view_of(family)
+    x = images(2, 3, 64, 96)
+    maps = same.visual.trunk.forward_features(x)
+    cells = view.cells(x)
+    assert cells.shape == (2, 2, 3, 24)
+    for image in range(2):
+        for row in range(2):
+            for column in range(3):
+                place = maps[image : image + 1, :, row : row + 1, column : column + 1]
+                own = same.visual.head(same.visual.trunk.forward_head(place))
+                torch.testing.assert_close(cells[image, row, column], own[0], rtol=1e-4, atol=1e-5)
+
+
+def test_a_resnet_is_read_by_the_values_of_its_attention_pooling():
+    view, same = view_of("RN50")
+    x, visual = images(1, 3, 64, 96), same.visual
+    taken = []
+    visual.attnpool.register_forward_pre_hook(lambda module, args: taken.append(args[0]))
+    visual(images(1, 3, 64, 64))  # the pooling itself knows one size only
+    assert taken[0].shape[2:] == (2, 2)
+    maps = visual.layer4(visual.layer3(visual.layer2(visual.layer1(visual.stem(x)))))
+    v, c = visual.attnpool.v_proj, visual.attnpool.c_proj
+    for row in range(2):
+        for column in range(3):
+            value = v.weight @ maps[0, :, row, column] + v.bias
+            torch.testing.assert_close(
+                view.cells(x)[0, row, column], c.weight @ value + c.bias, rtol=1e-4, atol=1e-5
+            )
+
+
+# Sizes
+
+
+@pytest.mark.parametrize("family", [f for f in VITS if f.startswith(("Sig", "Mob", "PE", "EVA"))])
+def test_other_grids_are_read_as_by_timm_with_its_dynamic_image_size(family):
+    view, same = view_of(family)
+    cfg = tiny_towers.FAMILIES[family]
+    trunk = tiny_towers.MAKERS[cfg["timm_model_name"]](
+        cfg["timm_model_name"],
+        num_classes=0 if family == "SigLIP" else 24,
+        global_pool=cfg["timm_pool"],
+        dynamic_img_size=True,
+    ).eval()
+    trunk.load_state_dict(same.visual.trunk.state_dict())
+    x = images(2, 3, 24, 56)
+    tokens, grid, blocks = view.tokens(x)
+    assert grid == (3, 7)
+    read = trunk.norm(recipes.plain(Trunk(tokens, grid, blocks, view.prefix)))
+    torch.testing.assert_close(read, trunk.forward_features(x), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("family", VITS + MAPS)
+def test_the_grid_of_an_image_has_its_shape_and_a_batch_changes_nothing(family):
+    view, _ = view_of(family)
+    high, wide = 2 * view.patch[0], 3 * view.patch[1]
+    x = images(3, 3, high, wide)
+    together = recipes.dense(view, x, recipes.plain)
+    assert together.shape == (3, 2, 3, tiny_towers.width(family))
+    torch.testing.assert_close(together.norm(dim=-1), torch.ones(3, 2, 3))
+    alone = torch.cat([recipes.dense(view, one[None], recipes.plain) for one in x])
+    torch.testing.assert_close(together, alone, rtol=1e-4, atol=1e-5)
+
+
+def test_position_embeddings_are_untouched_at_the_native_grid():
+    visual = tiny_clip.build().visual
+    assert position_embedding(visual, (4, 4)) is visual.positional_embedding
+
+
+def test_position_embeddings_resize_patches_only_and_keep_a_constant():
+    visual = tiny_clip.build().visual
+    visual.positional_embedding[1:] = torch.arange(32.0)
+    resized = position_embedding(visual, (3, 7))
+    assert resized.shape == (1 + 3 * 7, 32)
+    assert torch.equal(resized[0], visual.positional_embedding[0])
+    torch.testing.assert_close(resized[1:], torch.arange(32.0).expand(21, 32))
+
+
+def test_position_embeddings_keep_rows_and_columns_apart():
+    visual = tiny_clip.build().visual
+    rows = torch.arange(4.0)[:, None].expand(4, 4).reshape(16, 1)
+    visual.positional_embedding[1:] = rows
+    resized = position_embedding(visual, (4, 9))[1:].unflatten(0, (4, 9))
+    torch.testing.assert_close(resized, torch.arange(4.0)[:, None, None].expand(4, 9, 32))
+
+
+# Taken apart
+
+
+@pytest.mark.parametrize("family", VITS)
+def test_a_block_put_together_again_is_the_block(family):
+    view, _ = view_of(family)
+    x, _, blocks = view.tokens(images(2, 3, 2 * view.patch[0], 3 * view.patch[1]))
+    assert view.comes_apart == (family != "EVA02-E")
+    if view.comes_apart:
+        q, k, v = blocks[0].qkv(x)
+        mixed = F.scaled_dot_product_attention(q, k, v)
+        between = x + blocks[0].out(mixed)
+        again = between + blocks[0].mlp(between)
+        torch.testing.assert_close(again, blocks[0](x), rtol=1e-4, atol=1e-5)
+
+
+# From a folder to embeddings
+
+
+@pytest.mark.parametrize("family", VITS + MAPS)
+def test_a_model_in_a_folder_is_read_as_its_tower(family, tmp_path):
+    cfg = {"embed_dim": tiny_towers.width(family), **tiny_towers.FAMILIES[family]}
+    name = tiny_clip.write(tmp_path, seed=3, **cfg)
+    tower, x = load_image_tower(name, None), images(1, 3, 64, 64)
+    assert (tower.mean, tower.std) == (tiny_clip.MEAN, tiny_clip.STD)
+    view = towers.of(tiny_towers.build(family, seed=3).visual)
+    found = recipes.dense(tower.view, x.to(tower.device), recipes.plain).cpu()
+    torch.testing.assert_close(found, recipes.dense(view, x, recipes.plain), rtol=1e-3, atol=1e-4)
+
+
+def test_a_model_in_a_folder_needs_no_text_tower(tmp_path):
+    name = tiny_clip.write(tmp_path)
+    config = json.loads((tmp_path / "open_clip_config.json").read_text())
+    config["model_cfg"]["text_cfg"] = {"hf_model_name": "xlm-roberta-base"}
+    (tmp_path / "open_clip_config.json").write_text(json.dumps(config))
+    assert load_image_tower(name, None).view.patch == (8, 8)
+    with pytest.raises(BadInput, match="text tower is one of the package transformers"):
+        clip.load_text_tower(name, None)
+
+
+# All that open_clip lists
+
+
+@cache
+def skeletons():
+    """The verdict on every model that open_clip names, without weights: a view or a sentence."""
+    found, built = {}, {}
+    for model in open_clip.list_models():
+        vision = clip.configuration(model)["vision_cfg"] | {"image_size": 0}
+        name = vision.get("timm_model_name") or ""
+        alike = json.dumps(vision | {"timm_model_name": re.sub(r"_\d+$", "", name)})  # of any size
+        if alike not in built:
+            try:
+                built[alike] = skeleton(model)
+            except BadInput as error:
+                built[alike] = str(error)
+        found[model] = built[alike]
+    return found
+
+
+def test_every_listed_tower_with_weights_can_be_read_and_the_others_are_refused_with_a_reason():
+    verdicts = skeletons()
+    refused = {model: v for model, v in verdicts.items() if isinstance(v, str)}
+    assert set(refused) == {"swin_base_patch4_window7_224", "vit_relpos_medium_patch16_cls_224"}
+    assert not set(refused) & {model for model, _ in open_clip.list_pretrained()}
+    for model, sentence in refused.items():
+        assert sentence.startswith(f"{model}: cannot be read densely: no way is known")
+        assert len(sentence.splitlines()) == 1
+    assert len(verdicts) > 140
+
+
+@pytest.mark.parametrize("model", ["ViT-H-14", "PE-Core-B-16", "ViTamin-L", "convnext_xxlarge"])
+def test_a_listed_tower_gives_embeddings_of_its_width_at_a_size_of_no_tower(model):
+    """On torch's meta device: shapes without numbers."""
+    view, width = skeleton(model)
+    x = torch.empty(1, 3, 2 * view.patch[0], 3 * view.patch[1], device="meta")
+    assert recipes.dense(view, x, recipes.plain).shape == (1, 2, 3, width)
+
+
+EXPECTED = {  # recipes that a tower cannot be read by
+    "ViT-B-16-quickgelu": set(),
+    "ViT-H-14-378": set(),
+    "PE-Core-L-14-336": set(),
+    "EVA02-L-14": set(),
+    "MobileCLIP2-B": set(),
+    "coca_ViT-L-14": set(),
+    "ViT-B-16-SigLIP2-512": {"scclip"},
+    "PE-Core-bigG-14-448": {"scclip"},
+    "ViTamin-L": {"scclip"},
+    "EVA02-E-14": set(recipes.RECIPES) - {"plain"},
+    "convnext_large_d_320": set(recipes.RECIPES) - {"plain"},
+    "MobileCLIP2-S3": set(recipes.RECIPES) - {"plain"},
+    "RN50x16": set(recipes.RECIPES) - {"plain"},
+}
+
+
+@pytest.mark.parametrize("model", EXPECTED)
+def test_recipes_that_do_not_suit_a_tower_are_refused_before_anything_is_fetched(
+    model, monkeypatch
+):
+    monkeypatch.setattr(fetch, "_is_there", lambda url: pytest.fail("asked the network"))
+    view, _ = skeleton(model)
+    refused = {name for name, r in recipes.RECIPES.items() if recipes.obstacle(view, r)}
+    assert refused == EXPECTED[model]
+    settings = {"image_size": None, "window": None, "stride": None, "batch": 1}
+    for recipe in sorted(refused)[:1]:  # building a large tower takes seconds
+        with pytest.raises(BadInput, match=f"cannot be read by the recipe {recipe}: its"):
+            Stage({"model": model, "pretrained": "any", "recipe": recipe, **settings})
+
+
+def test_every_tag_is_found_or_told_where_to_find_for_images_and_for_texts(tmp_path, monkeypatch):
+    def no_network(url):
+        raise OSError("no network")
+
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.setattr(fetch, "_is_there", no_network)
+    without_text = set()
+    for model, tag in open_clip.list_pretrained():
+        usual = "write `model:" if tag_differs(model, tag) else "weights .* cannot be fetched"
+        with pytest.raises(BadInput, match=usual):
+            clip.weights_file(model, tag)
+        foreign = clip.configuration(model)["text_cfg"].get("hf_model_name")
+        with pytest.raises(BadInput, match="one of the package transformers" if foreign else usual):
+            clip.load_text_tower(model, tag)
+        without_text |= {model} if foreign else set()
+    assert {"xlm-roberta-base-ViT-B-32", "nllb-clip-base-siglip"} < without_text
+    assert not [
+        model for model in without_text if model.startswith(("ViT-B", "ViT-L", "PE", "EVA"))
+    ]
+
+
+def tag_differs(model, tag):
+    """QuickGELU weights are listed for the plain model too."""
+    quick = open_clip.get_pretrained_cfg(model, tag).get("quick_gelu", False)
+    return quick != clip.configuration(model)["quick_gelu"]
+
+
+def test_statistics_are_those_of_the_tag_and_of_all_tags_for_a_file():
+    siglip = ([0.5] * 3, [0.5] * 3)
+    assert clip.statistics("ViT-B-16-SigLIP2", "webli") == siglip
+    assert clip.statistics("ViT-B-16-SigLIP2", "mine.safetensors") == siglip
+    mean = list(open_clip.OPENAI_DATASET_MEAN)
+    assert clip.statistics("ViT-B-16-quickgelu", "openai")[0] == mean
+    assert clip.statistics("ViT-L-14", "mine.safetensors")[0] == mean  # its tags differ
+
+
+# Precision
+
+
+@pytest.mark.parametrize("family", VITS + MAPS)
+def test_mixed_precision_reads_nearly_the_same_and_returns_single_precision(family):
+    view, _ = view_of(family)
+    x = images(2, 3, 64, 96)
+    exact = recipes.dense(view, x, recipes.plain)
+    with torch.autocast("cpu", torch.bfloat16):
+        mixed = recipes.dense(view, x, recipes.plain)
+    assert mixed.dtype == torch.float32
+    assert (mixed * exact).sum(-1).min() > 0.998
+    assert not torch.equal(mixed, exact)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs an accelerator")
+@pytest.mark.parametrize("half", [torch.float16, torch.bfloat16])
+@pytest.mark.parametrize("family", VITS + MAPS)
+def test_an_accelerator_reads_what_a_cpu_reads(family, half):
+    view = towers.of(tiny_towers.build(family).visual.cuda())
+    same, x = towers.of(tiny_towers.build(family).visual), images(2, 3, 64, 96)
+    for recipe in recipes.RECIPES.values():
+        if not recipes.obstacle(view, recipe):
+            with torch.autocast("cuda", half):
+                found = recipes.dense(view, x.cuda(), recipe).cpu()
+            agreement = (found * recipes.dense(same, x, recipe)).sum(-1)
+            assert np.quantile(agreement, 0.1) > 0.99
