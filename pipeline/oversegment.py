@@ -9,11 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
+from pipeline.errors import BadInput
 from pipeline.felzenszwalb import segment_graph
 
 Array = NDArray[np.float64]
 
 _CELL = 0.04  # metres
+_WIDEST = 1e4  # metres that a cloud may extend, so that its cells can be numbered
 _NEIGHBOURS = 12  # cells that give a normal
 _LINKED = 8  # of them, those that an edge joins
 _REACH = 2.6  # cells; what is farther is no neighbour
@@ -29,6 +31,7 @@ def describe(
 
     Normals are of unit length, 0 where a point has too few neighbours, and look to the side where
     the middle of the cloud is: into the room. All points of a cell (4 cm) have the same of both.
+    Raises `BadInput` where the cloud is wider than any building.
     """
     cell = _cells(xyz)
     count = np.bincount(cell)[:, None]
@@ -57,8 +60,13 @@ def describe(
 
 def _cells(xyz: NDArray[np.floating]) -> NDArray[np.int64]:
     """The number (N,) of the cell of each point, in an order that only the positions decide."""
+    extent = float(np.ptp(xyz, axis=0).max())
+    if not extent < _WIDEST:
+        raise BadInput("cloud", f"is {extent:.3g} m wide", "check its unit, or leave it out")
     index = np.floor(xyz / _CELL).astype(np.int64)
-    return np.unique(index, axis=0, return_inverse=True)[1].reshape(-1)
+    index -= index.min(0)
+    key = np.ravel_multi_index(tuple(index.T), tuple(index.max(0) + 1))
+    return np.unique(key, return_inverse=True)[1]
 
 
 def _sums(values: NDArray, cell: NDArray[np.int64]) -> Array:

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pipeline.errors import BadInput
 from pipeline.oversegment import describe
 
 SCENE = planes.box_room()
@@ -88,6 +89,13 @@ def test_the_order_of_the_points_changes_nothing(
     assert np.allclose(normal, described[0][order], atol=1e-4)
     pairs = np.unique(np.stack([segment, described[1][order]], 1), axis=0)
     assert len(pairs) <= 1.02 * (segment.max() + 1)  # but for sums that round otherwise
+
+
+def test_a_cloud_wider_than_any_building_is_told() -> None:
+    xyz = np.array([[0, 0, 0], [0, 2e4, 0.0]])
+    for each in (xyz, xyz * 1e200):
+        with pytest.raises(BadInput, match="m wide"):
+            describe(each, np.zeros((2, 3), np.uint8))
 
 
 @settings(max_examples=40, deadline=None)

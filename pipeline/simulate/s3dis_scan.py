@@ -138,7 +138,9 @@ def _intrinsics(field_of_view: float, size: int) -> Array:
 def _thinned(points: Array, spacing: float) -> NDArray[np.int64]:
     """Indices of the first point in each cell, in their order."""
     cell = np.floor(points / spacing).astype(np.int64)
-    return np.sort(np.unique(cell, axis=0, return_index=True)[1])
+    cell -= cell.min(0)
+    key = np.ravel_multi_index(tuple(cell.T), tuple(cell.max(0) + 1))
+    return np.sort(np.unique(key, return_index=True)[1])
 
 
 def _with_alpha(rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
