@@ -8,6 +8,7 @@ parts of one object meet at convex edges, objects meet each other and the floor 
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.felzenszwalb import segment_graph
 from pipeline.mesh import vertex_normals
 
 
@@ -25,24 +26,7 @@ def over_segment(
     be consistent, since convex is told by the normals.
     """
     first, second, weight = _edges(np.asarray(vertices, np.float64), np.asarray(faces))
-    order = np.argsort(weight, kind="stable")
-    edges = list(zip(first[order].tolist(), second[order].tolist(), strict=True))
-    parent = list(range(len(vertices)))
-    size = [1] * len(vertices)
-    limit = [k] * len(vertices)
-    # Plain lists: element by element they are several times faster than arrays.
-    for (a, b), w in zip(edges, weight[order].tolist(), strict=True):
-        a, b = _find(parent, a), _find(parent, b)
-        if a != b and w <= limit[a] and w <= limit[b]:
-            a, b = _join(parent, size, a, b)
-            limit[a] = w + k / size[a]
-    for a, b in edges:
-        a, b = _find(parent, a), _find(parent, b)
-        if a != b and (size[a] < min_vertices or size[b] < min_vertices):
-            _join(parent, size, a, b)
-    root = np.array([_find(parent, v) for v in range(len(vertices))], np.int64)
-    _, lowest, member = np.unique(root, return_index=True, return_inverse=True)
-    return lowest[member].astype(np.int32)
+    return segment_graph(len(vertices), first, second, weight, k, min_vertices)
 
 
 def _edges(
@@ -56,18 +40,3 @@ def _edges(
     # Convex: the second vertex's normal points away from the first vertex.
     convex = (normal[second] * (vertices[second] - vertices[first])).sum(1) > 0
     return first, second, np.where(convex, weight**2, weight)
-
-
-def _find(parent: list[int], v: int) -> int:
-    while parent[v] != v:
-        parent[v] = v = parent[parent[v]]
-    return v
-
-
-def _join(parent: list[int], size: list[int], a: int, b: int) -> tuple[int, int]:
-    """Join two roots; gives them back, the one that remains first."""
-    if size[a] < size[b]:
-        a, b = b, a
-    parent[b] = a
-    size[a] += size[b]
-    return a, b
