@@ -72,9 +72,7 @@ class Stage:
         offsets, blobs = np.asarray(frames["color_offsets"]), frames["color"]
         assert isinstance(blobs, zarr.Array)
         high, wide = grid_of(self.settings.image_size or color_size, self._patch)
-        largest = max(self.settings.scales)
-        size = tuple(max(1, int(largest * n + 0.5)) for n in (wide, high))
-        size = (size[0] * self._patch[1], size[1] * self._patch[0])
+        size = windows.size_at(max(self.settings.scales), (high, wide), self._patch)[::-1]
         count, width = len(offsets) - 1, self._width
         grid = out.create_array(  # written frame by frame, so that no scan is held in memory
             "grid",

@@ -47,6 +47,12 @@ def read(
     return F.normalize(total, dim=-1)  # the sum of weights is only a factor
 
 
+def size_at(scale: float, grid: tuple[int, int], patch: tuple[int, int]) -> tuple[int, int]:
+    """Height and width in pixels of `grid` (h, w) times `scale`, in whole patches."""
+    high, wide = (max(1, int(scale * n + 0.5)) for n in grid)
+    return high * patch[0], wide * patch[1]
+
+
 def read_often(
     images: Tensor,
     patch: tuple[int, int],
@@ -62,9 +68,9 @@ def read_often(
     """
     readings = []
     for scale in scales:
-        size = [side * max(1, int(scale * n + 0.5)) for side, n in zip(patch, grid, strict=True)]
+        size = size_at(scale, grid, patch)
         resized = images
-        if list(images.shape[2:]) != size:
+        if images.shape[2:] != size:
             resized = F.interpolate(images, size, mode="bicubic", antialias=True)
         readings.append(_resampled(once(resized), grid))
         if flip:

@@ -1,0 +1,118 @@
+"""The verdict on every tower that open_clip lists: it is read, or refused with a reason."""
+
+import json
+import re
+from functools import cache
+
+import huggingface_hub
+import open_clip
+import pytest
+import torch
+
+from pipeline import clip, fetch, recipes
+from pipeline.embeddings import Stage
+from pipeline.errors import BadInput
+from pipeline.towers.load import skeleton
+
+
+@cache
+def skeletons():
+    """The verdict on every model that open_clip names, without weights: a view or a sentence."""
+    found, built = {}, {}
+    for model in open_clip.list_models():
+        vision = clip.configuration(model)["vision_cfg"] | {"image_size": 0}
+        name = vision.get("timm_model_name") or ""
+        alike = json.dumps(vision | {"timm_model_name": re.sub(r"_\d+$", "", name)})  # of any size
+        if alike not in built:
+            try:
+                built[alike] = skeleton(model)
+            except BadInput as error:
+                built[alike] = str(error)
+        found[model] = built[alike]
+    return found
+
+
+def test_every_listed_tower_with_weights_can_be_read_and_the_others_are_refused_with_a_reason():
+    verdicts = skeletons()
+    refused = {model: v for model, v in verdicts.items() if isinstance(v, str)}
+    assert set(refused) == {"swin_base_patch4_window7_224", "vit_relpos_medium_patch16_cls_224"}
+    assert not set(refused) & {model for model, _ in open_clip.list_pretrained()}
+    for model, sentence in refused.items():
+        assert sentence.startswith(f"{model}: cannot be read densely: no way is known")
+        assert len(sentence.splitlines()) == 1
+    assert len(verdicts) > 140
+
+
+@pytest.mark.parametrize("model", ["ViT-H-14", "PE-Core-B-16", "ViTamin-L", "convnext_xxlarge"])
+def test_a_listed_tower_gives_embeddings_of_its_width_at_a_size_of_no_tower(model):
+    """On torch's meta device: shapes without numbers."""
+    view, width = skeleton(model)
+    x = torch.empty(1, 3, 2 * view.patch[0], 3 * view.patch[1], device="meta")
+    assert recipes.dense(view, x, recipes.plain).shape == (1, 2, 3, width)
+
+
+EXPECTED = {  # recipes that a tower cannot be read by
+    "ViT-B-16-quickgelu": set(),
+    "ViT-H-14-378": set(),
+    "PE-Core-L-14-336": set(),
+    "EVA02-L-14": set(),
+    "MobileCLIP2-B": set(),
+    "coca_ViT-L-14": set(),
+    "ViT-B-16-SigLIP2-512": {"scclip"},
+    "PE-Core-bigG-14-448": {"scclip"},
+    "ViTamin-L": {"scclip"},
+    "EVA02-E-14": set(recipes.RECIPES) - {"plain"},
+    "convnext_large_d_320": set(recipes.RECIPES) - {"plain"},
+    "MobileCLIP2-S3": set(recipes.RECIPES) - {"plain"},
+    "RN50x16": set(recipes.RECIPES) - {"plain"},
+}
+
+
+@pytest.mark.parametrize("model", EXPECTED)
+def test_recipes_that_do_not_suit_a_tower_are_refused_before_anything_is_fetched(
+    model, monkeypatch
+):
+    monkeypatch.setattr(fetch, "_is_there", lambda url: pytest.fail("asked the network"))
+    view, _ = skeleton(model)
+    refused = {name for name, r in recipes.RECIPES.items() if recipes.obstacle(view, r)}
+    assert refused == EXPECTED[model]
+    settings = {"image_size": None, "window": None, "stride": None, "batch": 1}
+    for recipe in sorted(refused)[:1]:  # building a large tower takes seconds
+        with pytest.raises(BadInput, match=f"cannot be read by the recipe {recipe}: its"):
+            Stage({"model": model, "pretrained": "any", "recipe": recipe, **settings})
+
+
+def test_every_tag_is_found_or_told_where_to_find_for_images_and_for_texts(tmp_path, monkeypatch):
+    def no_network(url):
+        raise OSError("no network")
+
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.setattr(fetch, "_is_there", no_network)
+    without_text = set()
+    for model, tag in open_clip.list_pretrained():
+        usual = "write `model:" if tag_differs(model, tag) else "weights .* cannot be fetched"
+        with pytest.raises(BadInput, match=usual):
+            clip.weights_file(model, tag)
+        foreign = clip.configuration(model)["text_cfg"].get("hf_model_name")
+        with pytest.raises(BadInput, match="one of the package transformers" if foreign else usual):
+            clip.load_text_tower(model, tag)
+        without_text |= {model} if foreign else set()
+    assert {"xlm-roberta-base-ViT-B-32", "nllb-clip-base-siglip"} < without_text
+    assert not [
+        model for model in without_text if model.startswith(("ViT-B", "ViT-L", "PE", "EVA"))
+    ]
+
+
+def tag_differs(model, tag):
+    """QuickGELU weights are listed for the plain model too."""
+    quick = open_clip.get_pretrained_cfg(model, tag).get("quick_gelu", False)
+    return quick != clip.configuration(model)["quick_gelu"]
+
+
+def test_statistics_are_those_of_the_tag_and_of_all_tags_for_a_file():
+    siglip = ([0.5] * 3, [0.5] * 3)
+    assert clip.statistics("ViT-B-16-SigLIP2", "webli") == siglip
+    assert clip.statistics("ViT-B-16-SigLIP2", "mine.safetensors") == siglip
+    mean = list(open_clip.OPENAI_DATASET_MEAN)
+    assert clip.statistics("ViT-B-16-quickgelu", "openai")[0] == mean
+    assert clip.statistics("ViT-L-14", "mine.safetensors")[0] == mean  # its tags differ
