@@ -1,8 +1,9 @@
 """Read, check and complete `data_manifest`: which scans there are and what identifies their files.
 
 A dataset's folder holds `scans.csv` (scan, split and, where scans are simulated, seed) and
-`classes.csv` (name, nyu40, color, prompts). The digests of a user's own download are taken once,
-and remembered beside the store: with them anybody can plan, also on a machine without the raw data.
+`classes.csv` (name, prompts and, where labels are known by them, nyu40). The digests of a user's
+own download are taken once, and remembered beside the store: with them anybody can plan, also on a
+machine without the raw data.
 """
 
 import csv
@@ -44,16 +45,27 @@ def read_scans(path: Path) -> list[dict[str, str]]:
 
 
 def read_classes(path: Path) -> list[dict[str, Any]]:
-    """The classes in their order: name, nyu40 id, colour and the prompts that stand for it."""
-    return [
-        {
-            "name": row["name"],
-            "nyu40": int(row["nyu40"]),
-            "color": row["color"],
-            "prompts": row["prompts"].split("|"),
-        }
-        for row in _read_csv(path, ("name", "nyu40", "color", "prompts"))
-    ]
+    """The classes in their order: name, prompts that stand for it, and where given nyu40 and color.
+
+    Classes that are only asked for need no id. Raises `BadInput` for columns that are not there, a
+    name twice, an empty prompt and an id that is no number.
+    """
+    classes: list[dict[str, Any]] = []
+    for row in _read_csv(path, ("name", "prompts")):
+        name, prompts = row["name"], [prompt.strip() for prompt in row["prompts"].split("|")]
+        if any(name == other["name"] for other in classes):
+            raise BadInput(path, f"{name} stands there twice", "remove one of the lines")
+        if not all(prompts):
+            raise BadInput(path, f"{name} has an empty prompt", "write words, and | between them")
+        nyu40 = row.get("nyu40") or ""
+        if nyu40 and not (nyu40.isdecimal() and int(nyu40) < 2**16):
+            raise BadInput(path, f"{name} has the nyu40 id {nyu40!r}", "write a number or nothing")
+        known: dict[str, Any] = {"nyu40": int(nyu40)} if nyu40 else {}
+        known |= {"color": row["color"]} if row.get("color") else {}
+        classes.append({"name": name, "prompts": prompts} | known)
+    if not classes:
+        raise BadInput(path, "names no class", "write a line for each")
+    return classes
 
 
 def read_tags(path: Path, classes: Sequence[Mapping[str, Any]]) -> dict[str, list[str]]:
@@ -129,11 +141,16 @@ def raw_digests(
 
 def _read_csv(path: Path, columns: tuple[str, ...]) -> list[dict[str, str]]:
     try:
-        with path.open(newline="", encoding="utf-8") as file:
-            rows = list(csv.DictReader(file))
+        with path.open(newline="", encoding="utf-8-sig") as file:  # spreadsheets write a mark
+            table = csv.DictReader(file)
+            rows, named = list(table), table.fieldnames or ()
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         why = getattr(error, "strerror", error)
         raise BadInput(path, f"cannot be read ({why})", "restore it") from error
+    absent = [c for c in columns if c not in named]
+    if absent:
+        remedy = f"let its first line name {', '.join(columns)}"
+        raise BadInput(path, f"has no column {absent[0]}", remedy)
     for number, row in enumerate(rows, start=2):
         missing = [c for c in columns if not row.get(c)]
         if missing:

@@ -177,7 +177,8 @@ class Plan:
         params = dict(self.section.get("train" if stage == "ceiling" else stage) or {})
         classes = self.facts["classes"]
         if stage == "labels":
-            params["classes"] = [{"name": c["name"], "nyu40": c["nyu40"]} for c in classes]
+            known = ("name", "nyu40")
+            params["classes"] = [{key: c[key] for key in known if key in c} for c in classes]
         elif stage == "tags":
             params |= {"classes": [c["name"] for c in classes], "file": self.facts["tags"]}
         elif stage == "text":

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import zarr
 from numpy.typing import NDArray
+from open_clip import OPENAI_IMAGENET_TEMPLATES, SIMPLE_IMAGENET_TEMPLATES
 
 from pipeline import arrays
 from pipeline.clip import TextTower, load_text_tower
@@ -13,18 +14,27 @@ from pipeline.errors import BadInput
 
 PACKAGES = ("open_clip_torch", "tokenizers", "torch", "transformers")
 
+# Ensembles that go by a name: what Radford et al. classify ImageNet by, and the seven of these that
+# they picked one after the other (their notebook Prompt_Engineering_for_ImageNet).
+ENSEMBLES = {
+    "imagenet_80": [template("{}") for template in OPENAI_IMAGENET_TEMPLATES],
+    "imagenet_7": [template("{}") for template in SIMPLE_IMAGENET_TEMPLATES],
+}
+
 
 class Stage:
     """Holds the text tower."""
 
     def __init__(self, params: Mapping[str, Any]) -> None:
-        """`params`: model, pretrained, templates with {} for the word, classes: [{name, prompts}].
+        """`params`: model, pretrained, templates, classes: [{name, prompts}].
 
-        Raises `BadInput` for templates without {}, classes without a word, and weights that cannot
+        Templates are sentences with {} for the word, or the name of one of `ENSEMBLES`. Raises
+        `BadInput` for templates without {}, classes without a word, and weights that cannot
         be used.
         """
         self.classes: Sequence[Mapping[str, Any]] = params["classes"]
-        self.templates: Sequence[str] = params["templates"]
+        templates: str | Sequence[str] = params["templates"]
+        self.templates = ENSEMBLES[templates] if isinstance(templates, str) else templates
         bad = [template for template in self.templates if "{}" not in template]
         if bad or not self.templates:
             what = f"the template `{bad[0]}` has no place for a word" if bad else "no templates"

@@ -56,6 +56,16 @@ def test_the_entry_says_what_it_was_made_of(model):
     assert attrs["logit_scale"] == pytest.approx(float(tiny_clip.build().logit_scale.exp()))
 
 
+@pytest.mark.parametrize(("name", "count"), [("imagenet_80", 80), ("imagenet_7", 7)])
+def test_an_ensemble_that_goes_by_a_name_is_that_many_different_sentences(model, name, count):
+    one = params(model, classes=CLASSES[:1], templates=name)
+    out = run(one)
+    assert len(set(out.attrs["templates"])) == count
+    assert all("{}" in template for template in out.attrs["templates"])
+    spelled = run(params(model, classes=CLASSES[:1], templates=out.attrs["templates"]))
+    np.testing.assert_array_equal(out["embedding"][:], spelled["embedding"][:])
+
+
 def test_a_single_word_without_a_sentence_is_that_word_embedded(model):
     one = params(model, classes=CLASSES[1:2], templates=["{}"])
     np.testing.assert_allclose(

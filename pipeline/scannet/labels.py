@@ -24,8 +24,10 @@ def read_labels(files: Mapping[str, Path], classes: Sequence[Mapping[str, Any]])
     the label mesh ("labels_mesh"), or, where the release copy has none, from the raw category of
     each object through the label map ("label_map"). Every id that is no class's is ignored (-1):
     unannotated vertices (0), other NYU40 classes, and the stray 50 and 149 of an old label map.
-    Raises `BadInput`, also where the label mesh is not the mesh of the cloud.
+    Raises `BadInput`, also where the label mesh is not the mesh of the cloud, and for classes
+    without an id or with another's.
     """
+    _check_ids(classes)
     if not (files.keys() >= NEEDED and files.keys() & {"labels_mesh", "label_map"}):
         where = files["mesh"].parent if "mesh" in files else "labels"
         raise BadInput(where, "lacks the files of the dense labels", "download them")
@@ -58,6 +60,18 @@ def read_label_map(path: Path) -> dict[str, int]:
     if not all(0 <= nyu40 < 2**16 for nyu40 in label_map.values()):
         raise BadInput(path, "has NYU40 ids that no label mesh can hold", remedy)
     return label_map
+
+
+def _check_ids(classes: Sequence[Mapping[str, Any]]) -> None:
+    owner: dict[int, str] = {}
+    for each in classes:
+        if "nyu40" not in each:
+            what = f"{each['name']} has no nyu40 id, and ScanNet's labels are known by them"
+            raise BadInput("classes", what, "fill in that column")
+        other = owner.setdefault(int(each["nyu40"]), each["name"])
+        if other != each["name"]:
+            what = f"{other} and {each['name']} have the same nyu40 id"
+            raise BadInput("classes", what, "give each its own")
 
 
 def _ids_of_label_mesh(path: Path, vertices: NDArray[np.void]) -> NDArray[np.uint16]:
