@@ -4,8 +4,9 @@ python -m model.clip_scores --model data_manifest/demo/clip --cache FOLDER
 """
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +21,7 @@ from pipeline.text import ensemble
 
 # How the demo reads the model: the size that views are brought to, windows, and prompts.
 IMAGE_SIZE = (192, 144)
-READING = {"recipe": "plain", "window": 64, "stride": 32, "batch": 64}
+READING: dict[str, Any] = {"recipe": "plain", "window": 64, "stride": 32}
 VALIDATION = range(10_000, 10_032)  # seeds of rooms that training never sees
 TEMPLATES = ("{}", "a photo of a {}", "a {} in a room")
 
@@ -34,16 +35,15 @@ def labels(views: Views) -> NDArray[np.int16]:
     return table[views.name]
 
 
-def embed(folder: Path, color: NDArray[np.uint8]) -> NDArray[np.float16]:
-    """Dense embeddings (F, y, x, d) of views (F, h, w, 3), read as the demo reads them."""
-    stage = Stage(
-        {
-            "model": f"local-dir:{folder.resolve()}",
-            "pretrained": None,
-            **READING,
-            "image_size": IMAGE_SIZE,
-        }
-    )
+def reader(folder: Path, reading: Mapping[str, Any] = READING) -> Stage:
+    """What reads views densely: as the demo does, unless another `reading` is given."""
+    model = f"local-dir:{folder.resolve()}"
+    own = {"model": model, "pretrained": None, "image_size": IMAGE_SIZE, "batch": 64}
+    return Stage(own | dict(reading))
+
+
+def embed(stage: Stage, color: NDArray[np.uint8]) -> NDArray[np.float16]:
+    """Dense embeddings (F, y, x, d) of views (F, h, w, 3)."""
     small = [Image.fromarray(c).resize(IMAGE_SIZE, Image.Resampling.BICUBIC) for c in color]
     return stage.read(np.stack([np.asarray(image) for image in small]))
 
@@ -59,14 +59,17 @@ def similarities(grid: NDArray, text: NDArray, size: tuple[int, int]) -> NDArray
     return out
 
 
-def class_iou(folder: Path, views: Views) -> NDArray[np.float64]:
+def class_iou(
+    folder: Path, views: Views, reading: Mapping[str, Any] = READING
+) -> NDArray[np.float64]:
     """IoU (20,) of the classes over all pixels of the views, nan where a class never occurs."""
+    stage = reader(folder, reading)
     tower = load_text_tower(f"local-dir:{folder.resolve()}", None)
     text = np.stack([ensemble(tower, words.nouns, TEMPLATES) for words in WORDS.values()])
     truth, k = labels(views), len(text)
     confusion = np.zeros((k, k), np.int64)
     for part in np.array_split(np.arange(len(truth)), max(1, len(truth) // 16)):
-        grid = embed(folder, views.color[part])
+        grid = embed(stage, views.color[part])
         guess = similarities(grid, text, truth.shape[:0:-1]).argmax(-1)
         known = truth[part] >= 0
         pairs = truth[part][known].astype(np.int64) * k + guess[known]
@@ -93,7 +96,9 @@ def phrase_precision(
     tower = load_text_tower(f"local-dir:{folder.resolve()}", None)
     text = tower.embed([phrase for _, phrase in asked])
     truth = labels(views)[:, 2::4, 2::4]
-    score = similarities(embed(folder, views.color), text, views.name.shape[:0:-1])[:, 2::4, 2::4]
+    score = similarities(embed(reader(folder), views.color), text, views.name.shape[:0:-1])[
+        :, 2::4, 2::4
+    ]
     order, out = list(WORDS), []
     for i, (nyu40, _) in enumerate(asked):
         wanted = truth == order.index(nyu40)
