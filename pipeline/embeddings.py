@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from pipeline import windows
+from pipeline.affine import pixel_to_grid
 from pipeline.errors import BadInput
 from pipeline.recipes import RECIPES, dense, obstacle
 from pipeline.towers.load import load_image_tower, skeleton
@@ -151,17 +152,6 @@ def grid_of(size: Sequence[int], patch: tuple[int, int]) -> tuple[int, int]:
     An image is resized to whole patches: to the nearest number of them, and at least one.
     """
     return max(1, int(size[1] / patch[0] + 0.5)), max(1, int(size[0] / patch[1] + 0.5))
-
-
-def pixel_to_grid(color_size: Sequence[int], grid_size: Sequence[int]) -> list[list[float]]:
-    """[[ax, bx], [ay, by]]: pixel (u, v) is at column ax u + bx and row ay v + by of the grid.
-
-    Both sizes are (width, height), and centres of the first pixel and the first cell are 0. Image
-    and grid cover the same view, so (u + 1/2) / width = (column + 1/2) / grid width, whatever the
-    image was resized to in between.
-    """
-    ratios = [cells / pixels for cells, pixels in zip(grid_size, color_size, strict=True)]
-    return [[a, 0.5 * a - 0.5] for a in ratios]
 
 
 def decode(blob: bytes, size: tuple[int, int]) -> NDArray[np.uint8]:

@@ -23,7 +23,7 @@ def load(stage: str, plan: Plan) -> Job:
         return ceiling(plan)
     if stage == "evaluate":
         return evaluator(plan)
-    run = import_module(f"pipeline.{stage}").Stage(plan.params(stage))
+    run = import_module(plan.modules(stage)[0]).Stage(plan.params(stage))
 
     def make(name: str, path: Path) -> None:
         inputs: dict[str, Any] = {
@@ -32,6 +32,10 @@ def load(stage: str, plan: Plan) -> Job:
         }
         if stage in RAW:
             inputs["raw"] = rawdata.open_raw(plan, stage, RAW[stage], name)
+        if plan.features and stage == "embeddings":
+            inputs["raw"] = rawdata.open_features(plan, name)
+        if plan.features and stage == "text":
+            inputs["raw"] = rawdata.open_texts(plan)
         if stage == "tags":
             inputs["scan"] = name
         with named_damage(plan, stage, name), store.group(path) as out:

@@ -37,6 +37,7 @@ UPSTREAM = {
     **PER_RUN,
     "evaluate": (*PER_RUN, "targets", "pseudo_labels", "labels"),
 }
+FEATURES = "features"  # the group of files that `embeddings` reads where no image tower does
 # What does the work of a stage, where it is not the module of its name in `pipeline`.
 MODULES = {
     "simulate": ["pipeline.simulate.scan"],
@@ -93,6 +94,10 @@ class Plan:
         if wanted and not plan.simulated:
             needed = (plan.home(stage, scan) for scan in plan.scans for stage in plan.raw_stages)
             rawdata.require(plan.raw, dataset, needed)
+        if wanted and plan.features:
+            rawdata.require_features(
+                plan.features, [plan.home("embeddings", scan) for scan in plan.scans]
+            )
         return plan
 
     def write(self) -> None:
@@ -130,9 +135,25 @@ class Plan:
         return Path(self.section.get("raw") or "data", "")
 
     @property
+    def features(self) -> Path | None:
+        """The folder of features made elsewhere, in the place of an image tower."""
+        folder = self.section["embeddings"].get("features")
+        return Path(folder) if folder else None
+
+    @property
     def raw_stages(self) -> list[str]:
         """The stages that a training cannot do without among those that read raw files."""
         return [stage for stage in RAW if stage != "labels" or self.facts["tags"] is None]
+
+    def group(self, stage: str) -> str | None:
+        """The group of files outside the store that a stage reads, of each scan."""
+        return FEATURES if self.features and stage == "embeddings" else RAW.get(stage)
+
+    def modules(self, stage: str) -> list[str]:
+        """What does the work of a stage; its class `Stage` is in the first."""
+        if self.features and stage in ("embeddings", "text"):
+            return [f"pipeline.features.{stage}"]
+        return MODULES.get(stage, [f"pipeline.{stage}"])
 
     def upstream(self, stage: str) -> tuple[str, ...]:
         """The stages that a stage reads; tags from a file need no labels."""
@@ -161,7 +182,7 @@ class Plan:
 
     def recipe(self, stage: str, keys: Mapping[str, str] | None = None) -> dict[str, Any]:
         """The recipe of a stage; `keys` of the stages upstream of it, if not all are known yet."""
-        modules = [*MODULES.get(stage, [f"pipeline.{stage}"])]
+        modules = [*self.modules(stage)]
         if stage in RAW:
             modules.append(f"pipeline.{self.section['reader']}.{RAW[stage]}")
         above = {name: (keys or self.keys)[name] for name in self.upstream(stage)}
@@ -181,6 +202,10 @@ class Plan:
             params["classes"] = [{key: c[key] for key in known if key in c} for c in classes]
         elif stage == "tags":
             params |= {"classes": [c["name"] for c in classes], "file": self.facts["tags"]}
+        elif stage == "text" and self.features:
+            params = {"classes": [c["name"] for c in classes]}
+        elif stage == "embeddings" and self.features:
+            params = {key: params[key] for key in ("form",) if key in params}
         elif stage == "text":
             tower = self.section["embeddings"]
             params["classes"] = [{"name": c["name"], "prompts": c["prompts"]} for c in classes]
@@ -192,6 +217,8 @@ class Plan:
     def _identity(self, stage: str) -> dict[str, Any]:
         """The parameters with the content of local weights in the place of their path."""
         params = self.params(stage)
+        if self.features:  # of which the weights are the texts
+            return params | ({"texts": self.facts["weights"]} if stage == "text" else {})
         if stage in ("text", "embeddings") and self.facts["weights"]:
             params |= {"model": None, "pretrained": self.facts["weights"]}
         return params
@@ -251,12 +278,13 @@ class Plan:
         """What identifies the raw files that an entry goes back to."""
         known = self._digests.get((stage, name))
         if known is None:
+            group, groups = self.group(stage), self.facts["raw_digests"].get(name, {})
+            own = [groups.get(group, "unknown")[:12]] if group else []
             if stage in RAW:
-                groups = self.facts["raw_digests"].get(name, {})
-                known = groups.get(RAW[stage], "unknown")[:12]
+                known = own[0]
             else:
                 parents = (self.digest(*parent) for parent in self.inputs(stage, name))
-                known = provenance.digest(stage, name, *parents)
+                known = provenance.digest(stage, name, *own, *parents)
             self._digests[stage, name] = known
         return known
 
@@ -288,6 +316,17 @@ class Plan:
             latest.unlink()
 
     def _raw_digests(self, wanted: bool) -> dict[str, dict[str, str]]:
+        known = self._scan_digests(wanted)
+        if self.features:
+            found = rawdata.features_digests(self.features, self.scans, self._records, wanted)
+            known = {scan: groups | found.get(scan, {}) for scan, groups in known.items()}
+        return known
+
+    @property
+    def _records(self) -> Path:
+        return Path(self.facts["store"], self.dataset, "raw")
+
+    def _scan_digests(self, wanted: bool) -> dict[str, dict[str, str]]:
         if self.simulated:  # a simulated scan is what its seed and its recipe say
             key, seeds = self.keys["simulate"], self.facts["seeds"]
             return {
@@ -297,11 +336,12 @@ class Plan:
                 for split, scans in self.splits.items()
                 for scan in scans
             }
-        records = Path(self.facts["store"], self.dataset, "raw")
         if not (wanted and self.raw.is_dir()):
-            return manifest.raw_digests(dict.fromkeys(self.scans), records)
+            return manifest.raw_digests(dict.fromkeys(self.scans), self._records)
         files = rawdata.complete_scans(self)
-        return manifest.raw_digests(files, records, f"{self.dataset}: reading the raw files once")
+        return manifest.raw_digests(
+            files, self._records, f"{self.dataset}: reading the raw files once"
+        )
 
 
 def _entries(stages: Iterable[str], scans: Iterable[str]) -> list[Entry]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from pipeline import config
 from pipeline.config import Registered
 from pipeline.errors import BadInput
-from pipeline.plan import Plan
+from pipeline.plan import FEATURES, Plan
 
 
 def of_plan(plan: Plan) -> set[Path]:
@@ -19,7 +19,8 @@ def of_plan(plan: Plan) -> set[Path]:
     made by other code or packages, which may have other stages or name other entries.
     """
     with suppress(LookupError, TypeError, ValueError, AttributeError):
-        known = all(scan in plan.facts["raw_digests"] for scan in plan.scans)
+        raw, groups = plan.facts["raw_digests"], {FEATURES} if plan.features else set()
+        known = all(scan in raw and groups <= raw[scan].keys() for scan in plan.scans)
         if known and Plan(plan.facts).keys == plan.keys:
             homes = (plan.home(*what) for what in plan.entries)
             return {home.relative_to(plan.facts["store"]) for home in homes}
