@@ -159,6 +159,8 @@ class Plan:
         """The stages that a stage reads; tags from a file need no labels."""
         if stage == "tags" and self.facts["tags"] is not None:
             return ()
+        if stage == "targets" and self.section.get("targets", {}).get("segments"):
+            return (*UPSTREAM[stage], "voxels")
         return UPSTREAM.get(stage, ())
 
     @property

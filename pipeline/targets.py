@@ -14,12 +14,13 @@ from typing import Any, cast
 import numpy as np
 import zarr
 from numpy.typing import NDArray
+from scipy import sparse
 
 from pipeline import arrays
 from pipeline.fusion import Samples, accumulate
 from pipeline.grids import Grids
 
-PACKAGES = ("numpy",)
+PACKAGES = ("numpy", "scipy")
 
 _CHUNK = 4096  # features
 _TOTAL_BYTES = 64 << 20  # of float32 sums at a time
@@ -43,13 +44,22 @@ class Stage:
     """Fuses one scan after another."""
 
     def __init__(self, params: Mapping[str, Any]) -> None:
-        """There is nothing to set."""
+        """`params`: segments, the share that a segment's mean has in its voxels' features."""
+        self._segments: float = params.get("segments", 0)
 
-    def __call__(self, out: zarr.Group, embeddings: zarr.Group, projections: zarr.Group) -> None:
+    def __call__(
+        self,
+        out: zarr.Group,
+        embeddings: zarr.Group,
+        projections: zarr.Group,
+        voxels: zarr.Group | None = None,
+    ) -> None:
         """Write `voxel` u32 (V,), increasing, `feature` f16 (V, d) and `views` u16 (V,).
 
-        The memory it takes does not depend on the size of the scan, but for a few numbers a voxel:
-        sums are made for some voxels at a time, from some frames at a time.
+        `voxels` is read for the scan's over-segments alone, where these are averaged. The memory it
+        takes does not depend on the size of the scan, but for a few numbers a voxel and, for its
+        segments, a vector each: sums are made for some voxels at a time, from some frames at a
+        time.
         """
         grids = Grids(embeddings)
         _, height, width, depth = grids.shape
@@ -77,6 +87,34 @@ class Stage:
                     weight += np.bincount(samples.row, samples.weight, rows)
             total /= weight[:, None]
             feature[begin : begin + rows] = total.astype(np.float16)
+        if voxels is not None and self._segments:
+            segment = np.asarray(voxels["voxel_segment"])[voxel]
+            blend_segments(feature, segment, self._segments)
+
+
+def blend_segments(feature: zarr.Array, segment: NDArray[np.int32], share: float) -> None:
+    """Move features (V, d) by `share` of the way to the mean of all in their segment (V,).
+
+    An over-segment lies within one object as a rule, and its mean over many voxels and views is
+    steadier than what was seen of any one. Longer features, those whose views agree, count for
+    more in it. A voxel of segment -1 keeps its own.
+    """
+    names, of_member = np.unique(segment[segment >= 0], return_inverse=True)
+    place = np.full(len(segment), -1)
+    place[segment >= 0] = of_member
+    total = np.zeros((len(names), feature.shape[1]), np.float32)
+    blocks = [slice(first, first + _CHUNK) for first in range(0, len(segment), _CHUNK)]
+    for rows in blocks:
+        member = np.flatnonzero(place[rows] >= 0)
+        ones, where = np.ones(len(member), np.float32), (place[rows][member], member)
+        chosen = sparse.csr_matrix((ones, where), (len(names), len(place[rows])))
+        total += chosen @ np.asarray(feature[rows]).astype(np.float32)
+    total /= np.bincount(of_member, minlength=len(names))[:, None]
+    for rows in blocks:
+        member = np.flatnonzero(place[rows] >= 0)
+        block = np.asarray(feature[rows]).astype(np.float32)
+        block[member] += np.float32(share) * (total[place[rows][member]] - block[member])
+        feature[rows] = block.astype(np.float16)
 
 
 def read_pairs(projections: zarr.Group, span: Span) -> Pairs:

@@ -31,6 +31,8 @@ EDITS = {
     "image border": (CONFIG, "border: 2", "border: 3", {"projections"} | FUSED),
     "CLIP recipe": (CONFIG, "recipe: plain\n  frames", "recipe: value\n  frames",
                     {"embeddings"} | FUSED),
+    "averaged segments": (CONFIG, "every: 1\n  projections",
+                          "every: 1\n  targets:\n    segments: 0.5\n  projections", FUSED),
     "training steps": (CONFIG, "steps: 12", "steps: 13", TRAINED),
     "threads": (CONFIG, "threads: 1", "threads: 2", set()),
     # the classes

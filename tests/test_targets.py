@@ -6,12 +6,14 @@ from typing import Any
 import numpy as np
 import pytest
 import room
+import tiny_store
 import zarr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline import arrays, frames, fusion, geometry, projections, targets, voxels
 from pipeline.fusion import Samples
+from pipeline.plan import Plan
 
 
 def embeddings(grid: np.ndarray, pixel_to_grid: list[list[float]]) -> zarr.Group:
@@ -191,3 +193,54 @@ def test_what_a_tower_that_says_where_it_looks_gives_is_where_voxels_are_seen(we
     np.testing.assert_allclose(out["feature"][:], expected, rtol=1e-3, atol=2e-3)
     assert out["feature"].dtype == np.float16
     assert out["feature"].chunks[0] == 4096
+
+
+# Segments
+
+
+def segmented(segment: Any) -> zarr.Group:
+    out = zarr.create_group(zarr.storage.MemoryStore())
+    arrays.write(out, "voxel_segment", np.array(segment, np.int32))
+    return out
+
+
+def blended_slowly(feature: np.ndarray, segment: list[int], share: float) -> np.ndarray:
+    """Voxel by voxel, as one would write it down."""
+    out = feature.copy()
+    for i, mine in enumerate(segment):
+        if mine >= 0:
+            members = [feature[j] for j, other in enumerate(segment) if other == mine]
+            out[i] = (1 - share) * feature[i] + share * np.mean(members, axis=0)
+    return out
+
+
+@given(scenes(), st.sampled_from([0.25, 1.0]), st.integers(0, 2**32), st.integers(1, 12))
+@settings(max_examples=25)
+def test_a_feature_moves_towards_the_mean_of_its_segment(
+    scene: Any, share: float, seed: int, rows: int
+) -> None:
+    grid, to_grid, seen = scene
+    given = {"embeddings": embeddings(grid, to_grid), "projections": seen}
+    plain = room.run(targets, {"segments": 0}, **given)
+    voxel = plain["voxel"][:].astype(int)
+    segment = np.random.default_rng(seed).integers(-1, 4, 60) * 7
+    segment[segment < 0] = -1
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(targets, "_CHUNK", rows)
+        out = room.run(targets, {"segments": share}, **given, voxels=segmented(segment))
+    feature = plain["feature"][:].astype(float)
+    expected = blended_slowly(feature, segment[voxel].tolist(), share)
+    np.testing.assert_allclose(out["feature"][:], expected, rtol=1e-3, atol=2e-3)
+    for name in ("voxel", "views"):
+        np.testing.assert_array_equal(out[name][:], plain[name][:])
+
+
+def test_voxels_are_upstream_of_targets_only_where_segments_are_averaged(tmp_path: Any) -> None:
+    plain, facts = tiny_store.plan(tmp_path), tiny_store.facts(tmp_path)
+    assert plain.upstream("targets") == ("embeddings", "projections")
+    facts["section"]["targets"] = {"segments": 0.5}
+    plan = Plan(facts)
+    assert plan.upstream("targets") == ("embeddings", "projections", "voxels")
+    assert ("voxels", "scene0000_00") in plan.inputs("targets", "scene0000_00")
+    assert plan.keys["targets"] != plain.keys["targets"]
+    assert plan.keys["embeddings"] == plain.keys["embeddings"]

@@ -108,8 +108,7 @@ rule pseudo_labels:
 
 rule targets:
     input:
-        "<embeddings>/{scan}.zarr.zip",
-        "<projections>/{scan}.zarr.zip",
+        lambda wildcards: config["inputs"]("targets", wildcards.scan),
     output:
         "<targets>/{scan}.zarr.zip",
     log:
