@@ -1,0 +1,1 @@
+"""Any folder of RGB-D frames: raw readers, one small module per layout."""

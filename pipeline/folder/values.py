@@ -1,0 +1,105 @@
+"""Numbers out of small text and JSON files: matrices, intrinsics, poses."""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.errors import BadInput
+
+Array = NDArray[np.float64]
+Size = tuple[int, int]
+
+MEND = "mend it, or leave the scan out"
+WIDEST = 16384  # pixels of an image along one side: no camera has more
+# Camera axes of OpenGL and ARKit (x right, y up, z backward) in those of OpenCV, and the reverse.
+OPENGL = np.diag([1.0, -1.0, -1.0, 1.0])
+
+
+def read_text(path: Path) -> str:
+    """The text of a file. Raises `BadInput` where there is none."""
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise BadInput(path, f"cannot be read ({error.strerror})", MEND) from None
+    except ValueError:
+        raise BadInput(path, "is no text", MEND) from None
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """The object in a JSON file. Raises `BadInput`."""
+    return parse_json(read_text(path), path)
+
+
+def parse_json(text: str, where: Path) -> dict[str, Any]:
+    """The object in a JSON text of the file `where`. Raises `BadInput`."""
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        value = None
+    if not isinstance(value, dict):
+        raise BadInput(where, "holds no JSON object", MEND)
+    return value
+
+
+def read_pose(path: Path) -> Array:
+    """The (4, 4) matrix in a text file, not finite where it says so. Raises `BadInput`."""
+    return numbers(read_text(path).split(), (16,), path, "a 4 x 4 matrix").reshape(4, 4)
+
+
+def read_intrinsics(path: Path) -> Array:
+    """The (3, 3) intrinsics in a text file of 3 x 3 or 4 x 4 numbers. Raises `BadInput`."""
+    values = numbers(read_text(path).split(), (9, 16), path, "a 3 x 3 or 4 x 4 matrix")
+    side = round(len(values) ** 0.5)
+    return checked_intrinsics(values.reshape(side, side)[:3, :3], path)
+
+
+def numbers(values: Any, counts: Sequence[int], where: Path, what: str) -> Array:
+    """`values` as an array (n,) with n in `counts`. Raises `BadInput` that names `what` lacks."""
+    try:
+        array = np.array(values, np.float64)
+    except (ValueError, TypeError, OverflowError):
+        array = np.empty(0)
+    if array.ndim != 1 or len(array) not in counts:
+        raise BadInput(where, f"does not hold the numbers of {what}", MEND)
+    return array
+
+
+def checked_intrinsics(matrix: Array, where: Path) -> Array:
+    """`matrix` (3, 3). Raises `BadInput` where it is no camera's."""
+    if not (np.isfinite(matrix).all() and matrix[0, 0] > 0 < matrix[1, 1]):
+        raise BadInput(where, "has intrinsics that are no camera's", MEND)
+    return matrix
+
+
+def pinhole(fx: float, fy: float, cx: float, cy: float) -> Array:
+    """Intrinsics (3, 3) of focal lengths and principal point in pixels."""
+    return np.array([[fx, 0, cx], [0, fy, cy], [0, 0, 1]], np.float64)
+
+
+def pose_of(quaternion: Array, position: Array) -> Array:
+    """The matrix (4, 4) of a quaternion (x, y, z, w) of any length and a position (3,).
+
+    NaN where the quaternion has no length.
+    """
+    pose = np.eye(4)
+    with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
+        x, y, z, w = quaternion / np.linalg.norm(quaternion)
+    pose[:3, :3] = [
+        [1 - 2 * (y * y + z * z), 2 * (x * y - z * w), 2 * (x * z + y * w)],
+        [2 * (x * y + z * w), 1 - 2 * (x * x + z * z), 2 * (y * z - x * w)],
+        [2 * (x * z - y * w), 2 * (y * z + x * w), 1 - 2 * (x * x + y * y)],
+    ]
+    pose[:3, 3] = position
+    return pose
+
+
+def image_size_in(values: Mapping[str, Any], width: str, height: str, where: Path) -> Size:
+    """The (width, height) that a JSON object tells under these names. Raises `BadInput`."""
+    size = values.get(width), values.get(height)
+    if not all(isinstance(n, int) and 0 < n <= WIDEST for n in size):
+        raise BadInput(where, f"has images of {size[0]} x {size[1]} pixels", MEND)
+    return size[0], size[1]  # type: ignore[return-value]
