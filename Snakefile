@@ -1,9 +1,9 @@
 import sys
 
 from snakemake.exceptions import WorkflowError
-from snakemake.utils import min_version, validate
+from snakemake.utils import min_version
 
-from pipeline.config import register
+from pipeline.config import check, register
 from pipeline.errors import BadInput
 from pipeline.plan import Plan
 from pipeline.rules import gpus, pathvars, recover, settings, summary
@@ -14,8 +14,6 @@ min_version("9.20")
 configfile: "workflow/config.yaml"
 
 
-validate(config, "workflow/config.schema.yaml")
-
 # A limit on GPUs holds on this machine too, so that two jobs do not share one by chance.
 workflow.resource_settings.resources.setdefault("gpu", gpus())
 
@@ -25,6 +23,7 @@ DATASETS = ("demo", "simulated", "scannet")
 WANTED = [d for d in DATASETS if any(d in a.split("=")[0] for a in sys.argv[1:])]
 
 try:
+    check(config)
     PLANS = {d: Plan.make(d, config, wanted=d in WANTED) for d in DATASETS}
     if workflow.is_main_process:
         recover()

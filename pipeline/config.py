@@ -46,14 +46,19 @@ def load(path: Path = CONFIG) -> dict[str, Any]:
     except (OSError, WorkflowError, UnicodeDecodeError) as error:
         what = f"cannot be read ({getattr(error, 'strerror', None) or error})"
         raise BadInput(path, what, "restore or correct it") from error
+    check(config, path)
+    return config
+
+
+def check(config: dict[str, Any], where: Path | str = "the config") -> None:
+    """Put defaults in. Raises `BadInput` where a key is unknown or has a bad value."""
     try:
         validate(config, str(SCHEMA))
     except WorkflowError as error:
         fault = error.__context__  # jsonschema's own, which is shorter
-        where = getattr(fault, "json_path", "$").removeprefix("$").removeprefix(".")
-        what = f"{where}: {getattr(fault, 'message', error)}".removeprefix(": ")
-        raise BadInput(path, what, f"see {SCHEMA.name} for what is allowed") from error
-    return config
+        key = getattr(fault, "json_path", "$").removeprefix("$").removeprefix(".")
+        what = f"{key}: {getattr(fault, 'message', error)}".removeprefix(": ")
+        raise BadInput(where, what, f"see {SCHEMA.name} for what is allowed") from error
 
 
 def datasets(config: Mapping[str, Any]) -> tuple[str, ...]:
