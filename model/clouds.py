@@ -1,0 +1,126 @@
+"""Labelled clouds as PLY files that any viewer opens: colours are classes, or a query's heat.
+
+What the colours stand for is told in the comments of the header, one json object a line. A file
+appears whole or not at all.
+"""
+
+import colorsys
+import json
+import os
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib import colormaps
+from numpy.typing import NDArray
+from plyfile import PlyData, PlyElement
+
+from pipeline.errors import BadInput
+
+UNLABELLED = (0, 0, 0)  # the colour of points without a class
+RAMP = "inferno"  # black, violet, orange, yellow
+_GOLDEN = 0.618034  # turns of hue: successive colours lie far apart, however many there are
+_SPREAD = (2, 98)  # percentiles of the similarities that are the ends of the ramp
+
+
+def palette(classes: Sequence[str], colors: Mapping[str, str] | None = None) -> NDArray[np.uint8]:
+    """Colours (K, 3) of classes: `colors` (`#aec7e8`) by name, and own ones for the rest."""
+    known = colors or {}
+    return np.array(
+        [
+            list(bytes.fromhex(known[name].removeprefix("#"))) if name in known else _own(index)
+            for index, name in enumerate(classes)
+        ],
+        np.uint8,
+    ).reshape(-1, 3)
+
+
+def write_labels(
+    path: Path,
+    xyz: NDArray[np.floating],
+    label: NDArray[np.integer],
+    confidence: NDArray[np.floating],
+    segment: NDArray[np.integer],
+    classes: Sequence[str],
+    colors: NDArray[np.uint8],
+) -> None:
+    """Write points (N, 3) coloured by their class, with `label`, `confidence` and `segment` (N,).
+
+    Labels are numbers of `classes`, -1 (black) where there is none; `colors` (K, 3) are those of
+    `palette`. The comments say which number is which class, in which colour, and of how many
+    points. Raises `BadInput` where the file cannot be written.
+    """
+    shown = np.vstack([colors, np.array([UNLABELLED], np.uint8)])[label]
+    count = np.bincount(label[label >= 0], minlength=len(classes))
+    legend = [
+        {"class": index, "name": name, "color": f"#{bytes(color).hex()}", "points": int(points)}
+        for index, (name, color, points) in enumerate(zip(classes, colors, count, strict=True))
+    ]
+    values: dict[str, NDArray] = {
+        "label": label.astype(np.int16),
+        "confidence": confidence.astype(np.float32),
+        "segment": segment.astype(np.int32),
+    }
+    _write(path, xyz, shown, values, legend)
+
+
+def write_heat(
+    path: Path, xyz: NDArray[np.floating], similarity: NDArray[np.floating], query: str
+) -> None:
+    """Write points (N, 3) coloured by their `similarity` (N,) to a query, from black to yellow.
+
+    The ends of the ramp are what 2 % of the points are below and above, and stand in a comment: it
+    shows where the query fits best in this cloud, not whether it fits. Raises `BadInput` where the
+    file cannot be written.
+    """
+    low, high = np.percentile(similarity, _SPREAD)
+    share = np.clip((similarity - low) / max(high - low, 1e-9), 0, 1)
+    heat = colormaps[RAMP](share, bytes=True)[:, :3]
+    meaning = {"query": query, "ramp": RAMP, "from": round(low, 4), "to": round(high, 4)}
+    _write(path, xyz, heat, {"similarity": similarity.astype(np.float32)}, [meaning])
+
+
+def read_comments(path: Path) -> list[dict[str, Any]]:
+    """What the colours of a file that was written here stand for."""
+    with path.open("rb") as file:
+        header = iter(file.readline, b"end_header\n")
+        return [json.loads(line[8:]) for line in header if line.startswith(b"comment {")]
+
+
+def _own(index: int) -> list[int]:
+    hue, light = index * _GOLDEN % 1, (0.5, 0.65, 0.35)[index % 3]
+    return [round(255 * part) for part in colorsys.hls_to_rgb(hue, light, 0.7)]
+
+
+def _write(
+    path: Path,
+    xyz: NDArray[np.floating],
+    rgb: NDArray[np.uint8],
+    values: Mapping[str, NDArray],
+    comments: Sequence[Mapping[str, Any]],
+) -> None:
+    columns = {
+        **dict(zip("xyz", xyz.T.astype(np.float32), strict=True)),
+        **dict(zip(("red", "green", "blue"), rgb.T, strict=True)),
+        **values,
+    }
+    vertex = np.empty(len(xyz), [(name, column.dtype) for name, column in columns.items()])
+    for name, column in columns.items():
+        vertex[name] = column
+    ply = PlyData(
+        [PlyElement.describe(vertex, "vertex")],
+        byte_order="<",
+        comments=[json.dumps(comment) for comment in comments],  # escaped, so one line of ASCII
+    )
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        ply.write(str(partial))
+        os.replace(partial, path)
+    except OSError as error:
+        with suppress(OSError):
+            partial.unlink()
+        what = f"cannot be written ({error.strerror or error})"
+        raise BadInput(path, what, "free space there, or name another place") from error
