@@ -1,13 +1,13 @@
-"""Plan 1,513 + 272 scans, of which every entry is in the store: first look, and nothing to do.
+"""Plan 1,513 + 272 scans: with nothing made, and with every entry in the store.
 
     python tests/benchmarks/plan.py
 
-The scans are stand-ins: names without raw files, whose digests the store has on record, and entries
-of one byte. `cold` is the first command in a new work tree (all links are made and Snakemake plans
-the whole run), `again` the second, and `one missing` the second after an embedding was lost.
+The scans are stand-ins: raw files and entries of one byte. `raw files read` is the first command of
+all, which takes their digests, and `nothing made` the second, with every job still to be run. Then
+the store is filled: `cold` makes all links, `again` finds them, and `one missing` lost an embedding
+that nothing waits for.
 """
 
-import json
 import resource
 import shutil
 import subprocess
@@ -18,9 +18,11 @@ from pathlib import Path
 
 import yaml
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
+sys.path[:0] = [str(Path(__file__).parents[2]), str(Path(__file__).parents[1])]
 
-import stand_ins
+import stand_ins  # noqa: E402
+
+from pipeline.scannet.files import _names  # noqa: E402
 
 ROOT = Path(__file__).parents[2]
 PARTS = ("Snakefile", "workflow", "pipeline", "model", "envs", "data_manifest")
@@ -40,25 +42,28 @@ def write_checkout(folder: Path) -> None:
     path = folder / "workflow" / "config.yaml"
     config = yaml.safe_load(path.read_text())
     config["scannet"]["scans"] = "scans.csv"
+    config["scannet"]["raw"] = "raw"
     path.write_text(yaml.safe_dump(config))
-    records = folder / "store" / "scannet" / "raw"
-    records.mkdir(parents=True)
-    for number, scan in enumerate(scans):
-        file = {"size": 1, "mtime": 1, "ctime": 1, "inode": 1, "sha256": f"{number:064x}"}
-        groups = {group: {"file": file} for group in ("frames", "cloud", "labels")}
-        (records / f"{scan}.json").write_text(json.dumps(groups))
+    for scan in scans:
+        home = folder / "raw" / "scans" / scan
+        home.mkdir(parents=True)
+        for name in _names(scan).values():
+            (home / name).write_bytes(b"x")
 
 
 def timed(name: str, folder: Path) -> None:
     """Run the plain command and print its time and what it would do."""
-    begin = time.monotonic()
+    begin, before = time.monotonic(), resource.getrusage(resource.RUSAGE_CHILDREN)
     command = [sys.executable, "-m", "snakemake", "--cores", "2", "train_scannet", "-n"]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
     seconds = time.monotonic() - begin
-    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    cpu = used.ru_utime + used.ru_stime - before.ru_utime - before.ru_stime
+    peak = used.ru_maxrss / 1024
     said = (done.stdout + done.stderr).strip().splitlines()
     total = [line for line in said if line.startswith("total") or "Nothing to be done" in line]
-    print(f"{name:12} {seconds:5.1f} s, {peak:5.0f} MB at most so far: {total or said[-5:]}")
+    took = f"{seconds:5.1f} s, {cpu:5.1f} s of CPU, {peak:4.0f} MB at most so far"
+    print(f"{name:14} {took}: {total[:1] or said[-5:]}")
 
 
 def main() -> None:
@@ -66,7 +71,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         write_checkout(folder)
-        timed("empty store", folder)
+        timed("raw files read", folder)
+        timed("nothing made", folder)
         print(stand_ins.fill(folder), "entries")
         timed("cold", folder)
         timed("again", folder)
