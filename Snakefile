@@ -3,12 +3,12 @@ import sys
 from snakemake.exceptions import WorkflowError
 from snakemake.utils import min_version
 
-from pipeline.config import check, register
+from pipeline.config import check, datasets, register, wanted
 from pipeline.errors import BadInput
 from pipeline.plan import Plan
 from pipeline.rules import gpus, pathvars, recover, settings, summary
 
-min_version("9.20")
+min_version("9.27")
 
 
 configfile: "workflow/config.yaml"
@@ -19,12 +19,10 @@ workflow.resource_settings.resources.setdefault("gpu", gpus())
 
 # Raw files are looked at only for the datasets asked for. Snakemake does not tell its targets while
 # it reads this file, so they are taken from the command.
-DATASETS = ("demo", "simulated", "scannet")
-WANTED = [d for d in DATASETS if any(d in a.split("=")[0] for a in sys.argv[1:])]
-
 try:
     check(config)
-    PLANS = {d: Plan.make(d, config, wanted=d in WANTED) for d in DATASETS}
+    WANTED = wanted(datasets(config), sys.argv[1:])
+    PLANS = {d: Plan.make(d, config, wanted=d in WANTED) for d in datasets(config)}
     if workflow.is_main_process:
         recover()
         for dataset in WANTED:
@@ -51,74 +49,39 @@ rule help:
     localrule: True
     conda:
         "envs/pipeline.yaml"
+    params:
+        targets=" ".join(f"train_{dataset}" for dataset in PLANS),
     shell:
-        "echo 'Say what to make: train_demo, train_simulated or train_scannet.' | tee {log}"
+        "echo 'Say what to make, one of: {params.targets}' | tee {log}"
 
 
-module demo_rules:
-    pathvars:
-        **pathvars(PLANS["demo"]),
-    snakefile:
-        "workflow/rules/dataset.smk"
-    config:
-        settings(PLANS["demo"])
+# For each dataset of the config its rules, all named <dataset>_<rule> but the target.
+for dataset, plan in PLANS.items():
+    rules_of, simulation_of = f"{dataset}_rules", f"{dataset}_simulation"
+    named, target = f"{dataset}_", f"train_{dataset}"
 
+    module:
+        name: rules_of
+        pathvars:
+            **pathvars(plan),
+        snakefile:
+            "workflow/rules/dataset.smk"
+        config:
+            settings(plan)
 
-module demo_simulation:
-    pathvars:
-        **pathvars(PLANS["demo"]),
-    snakefile:
-        "workflow/rules/simulate.smk"
-    config:
-        settings(PLANS["demo"])
+    use rule * from rules_of exclude train as named*
 
+    use rule train from rules_of as target
 
-module simulated_rules:
-    pathvars:
-        **pathvars(PLANS["simulated"]),
-    snakefile:
-        "workflow/rules/dataset.smk"
-    config:
-        settings(PLANS["simulated"])
+    if plan.simulated:
 
+        module:
+            name: simulation_of
+            pathvars:
+                **pathvars(plan),
+            snakefile:
+                "workflow/rules/simulate.smk"
+            config:
+                settings(plan)
 
-module simulated_simulation:
-    pathvars:
-        **pathvars(PLANS["simulated"]),
-    snakefile:
-        "workflow/rules/simulate.smk"
-    config:
-        settings(PLANS["simulated"])
-
-
-module scannet_rules:
-    pathvars:
-        **pathvars(PLANS["scannet"]),
-    snakefile:
-        "workflow/rules/dataset.smk"
-    config:
-        settings(PLANS["scannet"])
-
-
-use rule * from demo_rules exclude train as demo_*
-
-
-use rule train from demo_rules as train_demo
-
-
-use rule * from demo_simulation as demo_*
-
-
-use rule * from simulated_rules exclude train as simulated_*
-
-
-use rule train from simulated_rules as train_simulated
-
-
-use rule * from simulated_simulation as simulated_*
-
-
-use rule * from scannet_rules exclude train as scannet_*
-
-
-use rule train from scannet_rules as train_scannet
+        use rule * from simulation_of as named*

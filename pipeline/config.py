@@ -6,9 +6,10 @@ Commands that look at a store or keep it use these; `snakemake` reads the same t
 import getpass
 import json
 import os
+import re
 import socket
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -64,6 +65,18 @@ def check(config: dict[str, Any], where: Path | str = "the config") -> None:
 def datasets(config: Mapping[str, Any]) -> tuple[str, ...]:
     """The names of the datasets that a config describes."""
     return tuple(k for k, v in config.items() if isinstance(v, Mapping) and "scans" in v)
+
+
+def wanted(names: Iterable[str], arguments: Iterable[str]) -> list[str]:
+    """The datasets that a command asks for, told by the names in its targets.
+
+    A name counts as a whole (`train_demo_s3dis` asks for `demo_s3dis`, not for `demo` or `s3dis`),
+    and not in the value of an option (`store=demo`).
+    """
+    known = sorted(names, key=len, reverse=True)  # of two that fit, the longer is meant
+    pattern = re.compile(rf"(?<![a-z0-9])({'|'.join(known)})(?![a-z0-9])")
+    found = {name for each in arguments for name in pattern.findall(each.partition("=")[0])}
+    return [name for name in names if name in found]
 
 
 def plan(dataset: str, path: Path = CONFIG, wanted: bool = True) -> Plan:

@@ -11,6 +11,7 @@ from typing import Any
 
 from pipeline import entry, provenance, rawdata, store
 from pipeline.plan import PER_RUN, RAW, Plan
+from pipeline.simulate.settle import settle
 
 Job = Callable[[str, Path], None]  # makes the entry of that name at that path
 
@@ -61,8 +62,8 @@ def named_damage(plan: Plan, stage: str, name: str) -> Iterator[None]:
 
 
 def simulator(plan: Plan) -> Callable[[Path], str]:
-    """What writes the raw files of a simulated scan, whole or not at all."""
-    simulate_scan = import_module("pipeline.simulate.scan").simulate_scan
+    """What writes the raw files of a simulated scan: they count once their mark is there."""
+    simulate_scan = import_module(plan.modules("simulate")[0]).simulate_scan
 
     def run(done: Path) -> str:
         scan = done.name.partition(".")[0]
@@ -70,11 +71,7 @@ def simulator(plan: Plan) -> Callable[[Path], str]:
         partial = plan.raw / f".partial-{scan}"
         shutil.rmtree(partial, ignore_errors=True)
         simulate_scan(scan, plan.facts["seeds"][scan], split, plan.params("simulate"), partial)
-        home = plan.raw / "scans" / scan
-        shutil.rmtree(home, ignore_errors=True)
-        home.parent.mkdir(parents=True, exist_ok=True)
-        (partial / "scans" / scan).rename(home)
-        shutil.rmtree(partial)
+        settle(partial, plan.raw)
         done.touch()
         store.forget_time(done)
         return "simulated"

@@ -40,11 +40,11 @@ UPSTREAM = {
 FEATURES = "features"  # the group of files that `embeddings` reads where no image tower does
 # What does the work of a stage, where it is not the module of its name in `pipeline`.
 MODULES = {
-    "simulate": ["pipeline.simulate.scan"],
     "train": ["model.train"],
     "ceiling": ["model.ceiling"],
     "evaluate": ["model.evaluate", "model.score"],
 }
+SIMULATORS = {"scannet": "pipeline.simulate.scan", "s3dis": "pipeline.simulate.s3dis_scan"}
 SUFFIX = {"train": "safetensors", "ceiling": "safetensors", "evaluate": "json"}
 
 Entry = tuple[str, str]  # stage and name
@@ -93,7 +93,7 @@ class Plan:
         facts["keys"] = plan.keys
         if wanted and not plan.simulated:
             needed = (plan.home(stage, scan) for scan in plan.scans for stage in plan.raw_stages)
-            rawdata.require(plan.raw, dataset, needed)
+            rawdata.require(plan, needed)
         if wanted and plan.features:
             rawdata.require_features(
                 plan.features, [plan.home("embeddings", scan) for scan in plan.scans]
@@ -151,6 +151,8 @@ class Plan:
 
     def modules(self, stage: str) -> list[str]:
         """What does the work of a stage; its class `Stage` is in the first."""
+        if stage == "simulate":
+            return [SIMULATORS[self.section["reader"]]]
         if self.features and stage in ("embeddings", "text"):
             return [f"pipeline.features.{stage}"]
         return MODULES.get(stage, [f"pipeline.{stage}"])

@@ -39,17 +39,18 @@ def complete_scans(plan: "Plan") -> dict[str, manifest.Files]:
     return files
 
 
-def require(raw: Path, dataset: str, homes: Iterable[Path]) -> None:
+def require(plan: "Plan", homes: Iterable[Path]) -> None:
     """Stop before any job where there are no raw files and the store lacks what they give."""
-    if raw.is_dir():
+    if plan.raw.is_dir():
         return
     for home in homes:
         if not home.exists():
+            dataset, reader = plan.dataset, plan.section["reader"]
             raise BadInput(
-                raw,
+                plan.raw,
                 f"there is no {dataset} data here, and the store lacks {home.parent.parent.name} "
                 f"of {home.name.partition('@')[0]}",
-                f"get the data as data_manifest/{dataset}/README.md says, and set `raw:` of "
+                f"get the data as data_manifest/{reader}/README.md says, and set `raw:` of "
                 f"{dataset} in workflow/config.yaml to its folder",
             )
 

@@ -8,6 +8,7 @@ from pipeline import config, manifest
 from pipeline.errors import BadInput
 
 ROOT = Path(__file__).parent.parent
+DATASETS = ("demo", "simulated", "demo_s3dis", "scannet", "s3dis")
 
 
 @pytest.fixture(autouse=True)
@@ -27,15 +28,47 @@ def edited(folder: Path, old: str, new: str) -> Path:
 
 def test_the_config_has_the_defaults_of_the_schema_and_its_datasets_are_known() -> None:
     loaded = config.load()
-    assert config.datasets(loaded) == ("demo", "simulated", "scannet")
+    assert config.datasets(loaded) == DATASETS
     assert loaded["scannet"]["frames"]["every"] == 20
     assert loaded["work"] == "work"
 
 
 @pytest.mark.parametrize(
+    ("arguments", "found"),
+    [
+        ("train_demo", "demo"),
+        ("--cores 2 train_demo_s3dis -n", "demo_s3dis"),
+        ("train_s3dis train_demo", "demo s3dis"),
+        ("--until scannet_train_network", "scannet"),
+        ("results/simulated/latest/table.txt", "simulated"),
+        ("help --config store=scannet", ""),
+        ("train_demos3dis train_demo2 xs3dis", ""),
+    ],
+)
+def test_a_command_asks_for_the_datasets_that_its_targets_name_as_a_whole(
+    arguments: str, found: str
+) -> None:
+    assert config.wanted(DATASETS, arguments.split()) == found.split()
+
+
+def test_a_section_of_any_name_is_a_dataset_with_the_defaults(tmp_path: Path) -> None:
+    path = tmp_path / "config.yaml"
+    mine = "reader: s3dis, scans: a.csv, simulate: {}, embeddings: {model: M}"
+    path.write_text(f"store: store\nmine_2: {{{mine}}}\n")
+    loaded = config.load(path)
+    assert config.datasets(loaded) == ("mine_2",)
+    assert loaded["mine_2"]["frames"] == {"every": 20}
+    assert loaded["mine_2"]["simulate"]["n_cameras"] == 3, "what a room is made by follows `reader`"
+
+
+@pytest.mark.parametrize(
     ("old", "new", "said"),
     [
-        ("store: store", "stoer: store", "stoer"),
+        ("store: store", "store: store\nwrok: work", "wrok: 'work' is not of type 'object'"),
+        ("store: store", "", "'store' is a required property"),
+        ("\ndemo:", "\nDemo:", "'Demo' does not match"),
+        ("reader: s3dis", "reader: s3dsi", r"reader: 's3dsi' is not one of"),
+        ("n_views: 6", "n_frames: 6", r"simulate: .*'n_frames' was unexpected"),
         ("every: 1", "every: 0", r"frames\.every: 0 is less than"),
         ("store: store", "store: [", "not valid JSON or YAML"),
     ],
@@ -55,7 +88,7 @@ def test_an_absent_config_is_named(tmp_path: Path) -> None:
 
 
 def test_an_unknown_dataset_is_refused_with_the_known_ones() -> None:
-    with pytest.raises(BadInput, match="no dataset 'scanet'; name one of demo, simulated, scannet"):
+    with pytest.raises(BadInput, match=f"no dataset 'scanet'; name one of {', '.join(DATASETS)}"):
         config.plan("scanet")
 
 

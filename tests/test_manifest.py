@@ -12,7 +12,14 @@ DATA = Path(__file__).parent.parent / "data_manifest"
 
 
 @pytest.mark.parametrize(
-    ("dataset", "train", "val"), [("scannet", 1201, 312), ("demo", 14, 7), ("simulated", 200, 40)]
+    ("dataset", "train", "val"),
+    [
+        ("scannet", 1201, 312),
+        ("s3dis", 204, 68),
+        ("demo", 14, 7),
+        ("simulated", 200, 40),
+        ("demo_s3dis", 10, 4),
+    ],
 )
 def test_the_splits_have_their_known_sizes(dataset: str, train: int, val: int) -> None:
     splits = [row["split"] for row in manifest.read_scans(DATA / dataset / "scans.csv")]
@@ -22,7 +29,7 @@ def test_the_splits_have_their_known_sizes(dataset: str, train: int, val: int) -
 def test_no_room_of_one_simulated_set_is_in_another() -> None:
     seeds = [
         row["seed"]
-        for dataset in ("demo", "simulated")
+        for dataset in ("demo", "simulated", "demo_s3dis")
         for row in manifest.read_scans(DATA / dataset / "scans.csv")
     ]
     assert len(seeds) == len(set(seeds))

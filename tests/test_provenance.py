@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from pipeline import plan, provenance
 
 ROOT = Path(__file__).parent.parent
+READERS = ("scannet", "s3dis")
 STATEMENTS = ["x = 1", "y = x + 2", "def f(a):\n    return a * 3", "class C:\n    z = 4"]
 programs = st.lists(st.sampled_from(STATEMENTS), min_size=1, max_size=5)
 
@@ -49,13 +50,13 @@ def test_a_key_covers_parameters_upstream_and_packages(monkeypatch: pytest.Monke
 
 def stages() -> list[str]:
     special = [module for modules in plan.MODULES.values() for module in modules]
-    special += ["pipeline.features.embeddings", "pipeline.features.text"]
+    special += [*plan.SIMULATORS.values(), "pipeline.features.embeddings", "pipeline.features.text"]
     return ["pipeline.text", *(f"pipeline.{s}" for s in plan.PER_SCAN), *special]
 
 
 def covered() -> dict[str, list[str]]:
-    readers = [f"pipeline.scannet.{group}" for group in plan.RAW.values()]
-    names = [*stages(), *readers, "pipeline.simulate.scan"]
+    readers = [f"pipeline.{r}.{group}" for r in READERS for group in plan.RAW.values()]
+    names = [*stages(), *readers]
     return {name: sorted(provenance.closure(name)) for name in names}
 
 

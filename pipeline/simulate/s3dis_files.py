@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from pipeline.s3dis.alignment import AREA_5B_TO_5A, turned
 from pipeline.simulate.s3dis_images import View, write_view
-from pipeline.simulate.s3dis_text import ALIGNED, NOT_ALIGNED, add_angle, damage, write_points
+from pipeline.simulate.s3dis_text import ALIGNED, NOT_ALIGNED, add_angles, damage, write_points
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,7 +47,7 @@ def write_room(
         (folder / "Annotations").mkdir(parents=True, exist_ok=True)
         xyz = turned(room.xyz, -room.angle) if release == ALIGNED else room.xyz
         _write_text(folder, release, replace(room, xyz=xyz), damaged)
-        add_angle(folder.parent, room.room, room.angle)
+        add_angles(folder.parent, {room.room: str(room.angle)})
     area = images or f"area_{room.area}{'a' if room.area == '5' else ''}"
     to_part = np.linalg.inv(AREA_5B_TO_5A) if area == "area_5b" else np.eye(4)
     for view in room.views:

@@ -5,11 +5,14 @@ quote; the faults are those that their patches mend.
 """
 
 import fcntl
+import os
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+ANGLES = "{}_alignmentAngle.txt"  # of the folder Area_N
 NOT_ALIGNED, ALIGNED = "Stanford3dDataset_v1.2", "Stanford3dDataset_v1.2_Aligned_Version"
 _FORMAT = {NOT_ALIGNED: "%f", ALIGNED: ("%.3f",) * 3 + ("%d",) * 3}
 # Characters that have lost their bit 0x20 somewhere in each release.
@@ -44,21 +47,31 @@ def damage(path: Path, release: str) -> int:
     return len(FAULTS[release])
 
 
-def add_angle(folder: Path, room: str, angle: int) -> None:
-    """Enter the angle of a room in the `Area_N_alignmentAngle.txt` of its area's folder.
+def read_angles(path: Path) -> dict[str, str]:
+    """The angle in degrees of each room in a file of angles; none where there is no file."""
+    lines = path.read_text(encoding="ascii").splitlines() if path.exists() else []
+    return dict(line.split() for line in lines if not line.startswith("#"))
 
-    The rooms of an area can be written at the same time, in any order: the file comes out the same.
+
+def add_angles(folder: Path, angles: Mapping[str, str]) -> None:
+    """Enter the angles of some rooms in the file of angles of their area's folder.
+
+    The rooms of an area can be written at the same time, in any order: the file comes out the
+    same, and whoever reads it meanwhile finds it whole.
     """
     area = folder.name
+    path = folder / ANGLES.format(area)
     head = [
         f"## Global alignment angle per disjoint space in {area} ##",
         "## Disjoint Space Name Global Alignment Angle ##",
     ]
-    with open(folder / f"{area}_alignmentAngle.txt", "a+", encoding="ascii") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        file.seek(0)
-        angles = dict(line.split() for line in file if not line.startswith("#"))
-        angles[room] = str(angle)
-        file.truncate(0)
-        file.write("\n".join([*head, *(f"{name} {angles[name]}" for name in sorted(angles))]))
-        file.write("\n")
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        known = {**read_angles(path), **angles}
+        partial = path.with_suffix(".partial")
+        lines = [*head, *(f"{name} {known[name]}" for name in sorted(known))]
+        partial.write_text("".join(f"{line}\n" for line in lines), encoding="ascii")
+        os.replace(partial, path)
+    finally:
+        os.close(handle)
