@@ -21,7 +21,7 @@ from pipeline.text import ensemble
 
 # How the demo reads the model: the size that views are brought to, windows, and prompts.
 IMAGE_SIZE = (192, 144)
-READING: dict[str, Any] = {"recipe": "plain", "window": 64, "stride": 32}
+READING: dict[str, Any] = {"recipe": "plain", "window": 64, "stride": 20}
 VALIDATION = range(10_000, 10_032)  # seeds of rooms that training never sees
 TEMPLATES = ("{}", "a photo of a {}", "a {} in a room")
 

@@ -12,7 +12,15 @@ import pytest
 import torch
 from safetensors import safe_open
 
-from model.clip_scores import VALIDATION, average_precision, class_iou, phrase_precision
+from model.clip_scores import (
+    IMAGE_SIZE,
+    READING,
+    VALIDATION,
+    average_precision,
+    class_iou,
+    phrase_precision,
+)
+from pipeline import config
 from pipeline.simulate.captions import HELD_OUT, WORDS
 from pipeline.simulate.catalogue import SPLITS, Catalogue
 from pipeline.simulate.pairs import FURNITURE, render_views
@@ -50,6 +58,12 @@ def test_it_is_small_and_holds_no_number_that_is_not_finite():
     with safe_open(MODEL / "open_clip_model.safetensors", "np") as weights:
         for name in weights.keys():  # noqa: SIM118 (it is no dict)
             assert np.isfinite(weights.get_tensor(name)).all(), name
+
+
+def test_the_demo_reads_it_in_the_way_that_its_figures_are_of():
+    read = config.load(config.CONFIG)["demo"]["embeddings"]
+    assert tuple(read["image_size"]) == IMAGE_SIZE
+    assert {key: read[key] for key in READING} == READING
 
 
 @needs_furniture
