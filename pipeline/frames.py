@@ -47,6 +47,7 @@ class Stage:
 
         Raises `BadInput` where no selected frame has a pose or an image is damaged.
         """
+        place = {frame_id: row for row, frame_id in enumerate(raw.frame_ids)}
         selected = list(raw.frame_ids)[:: self.settings.every]
         poses = {frame_id: raw.pose(frame_id) for frame_id in selected}
         kept = [frame_id for frame_id in selected if is_rigid(poses[frame_id])]
@@ -72,9 +73,10 @@ class Stage:
             color_offsets.append(color.shape[0])
             timestamps.append(frame.timestamp)
         arrays.write(out, "color_offsets", np.array(color_offsets, np.int64))
+        rows = [place[frame_id] for frame_id in kept]
         for name in ("color_intrinsics", "depth_intrinsics"):
-            matrix = np.asarray(getattr(raw, name), np.float64)
-            arrays.write(out, name, np.repeat(matrix[None], len(kept), axis=0))
+            every = np.broadcast_to(getattr(raw, name), (len(place), 3, 3))
+            arrays.write(out, name, every[rows].astype(np.float64))
         camera_to_world = np.array([poses[frame_id] for frame_id in kept], np.float64)
         arrays.write(out, "camera_to_world", camera_to_world)
         arrays.write(out, "frame_id", np.array(kept, np.int64))

@@ -143,7 +143,12 @@ class Plan:
     @property
     def raw_stages(self) -> list[str]:
         """The stages that a training cannot do without among those that read raw files."""
-        return [stage for stage in RAW if stage != "labels" or self.facts["tags"] is None]
+        return [stage for stage in RAW if stage != "labels" or self.dense_tags]
+
+    @property
+    def dense_tags(self) -> bool:
+        """Whether scene-level labels come from dense labels: not from a file, nor from nothing."""
+        return self.facts["tags"] is None and self.section["tags"]["source"] != "none"
 
     def group(self, stage: str) -> str | None:
         """The group of files outside the store that a stage reads, of each scan."""
@@ -158,8 +163,8 @@ class Plan:
         return MODULES.get(stage, [f"pipeline.{stage}"])
 
     def upstream(self, stage: str) -> tuple[str, ...]:
-        """The stages that a stage reads; tags from a file need no labels."""
-        if stage == "tags" and self.facts["tags"] is not None:
+        """The stages that a stage reads; tags from a file, or from nothing, need no labels."""
+        if stage == "tags" and not self.dense_tags:
             return ()
         if stage == "targets" and self.section.get("targets", {}).get("segments"):
             return (*UPSTREAM[stage], "voxels")

@@ -17,7 +17,7 @@ def scan_files(plan: "Plan", scan: str) -> manifest.Files:
     """The raw files of one scan by group. Raises `BadInput` where some are missing."""
     reader = import_module(f"pipeline.{plan.section['reader']}.files")
     split = "train" if scan in plan.splits["train"] else "val"
-    labels = split == "val" or plan.facts["tags"] is None
+    labels = split == "val" or plan.dense_tags
     reader.check(plan.raw, scan, split, labels=labels)
     return {g: files for g, files in reader.scan_files(plan.raw, scan).items() if files}
 

@@ -31,8 +31,9 @@ class RawFrames(Protocol):
     color_size: tuple[int, int]  # (width, height) in pixels
     depth_size: tuple[int, int]
     depth_scale: float  # metres = depth / depth_scale
-    color_intrinsics: NDArray[np.float64]  # (3, 3), of the recording
-    depth_intrinsics: NDArray[np.float64]  # (3, 3)
+    # Of the recording (3, 3), or where they change, of all frames in the order of `frame_ids`.
+    color_intrinsics: NDArray[np.float64]
+    depth_intrinsics: NDArray[np.float64]
 
     def pose(self, frame_id: int) -> NDArray[np.float64]:
         """camera_to_world (4, 4); not finite where tracking was lost. Reads no image."""

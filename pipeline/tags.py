@@ -2,7 +2,7 @@
 
 This is all the supervision there is. It comes from a file that somebody wrote, or, for data with
 dense labels, from these: then a class counts from a least share of the points on, because a single
-stray vertex would make a class of it.
+stray vertex would make a class of it. With none at all, annotation-free, any class may be there.
 """
 
 from collections.abc import Mapping, Sequence
@@ -23,7 +23,7 @@ PACKAGES = ("numpy",)
 class Settings:
     """What the config says under `tags`, with the dataset's classes and the content of the file."""
 
-    source: Literal["dense", "file"]
+    source: Literal["dense", "file", "none"]
     classes: Sequence[str]
     min_share: float = 0.0  # of the labelled points; for "dense"
     file: Mapping[str, Sequence[str]] | None = None  # the classes in each scan; for "file"
@@ -42,6 +42,8 @@ class Stage:
             assert labels is not None
             label = np.asarray(labels["label"])
             present = by_share(label, len(settings.classes), settings.min_share)
+        elif settings.source == "none":
+            present = np.ones(len(settings.classes), bool)
         else:
             present = by_name(settings.file or {}, scan, settings.classes)
         arrays.write(out, "present", present)

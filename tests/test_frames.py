@@ -35,6 +35,17 @@ def test_every_nth_frame_is_kept_as_it_was():
     }
 
 
+def test_intrinsics_that_change_from_frame_to_frame_stay_with_their_frame():
+    raw = room.recording(n_frames=5)
+    raw.poses[2] = -np.inf
+    growing = 1 + np.arange(5)[:, None, None] / 10
+    raw.color_intrinsics = raw.color_intrinsics * growing
+    raw.depth_intrinsics = raw.depth_intrinsics * growing
+    entry = room.run(frames, {"every": 2}, raw=raw)
+    for name in ("color_intrinsics", "depth_intrinsics"):
+        np.testing.assert_array_equal(entry[name][:], getattr(raw, name)[[0, 4]])
+
+
 LOST = {
     "-inf": np.full((4, 4), -np.inf),
     "NaN in one place": np.where(np.arange(16).reshape(4, 4) == 7, np.nan, np.eye(4)),

@@ -1,14 +1,16 @@
-"""Scene-level labels: from dense labels with a least share, or from a file and nothing else."""
+"""Scene-level labels: from dense labels with a least share, a file and nothing else, or nothing."""
 
 import numpy as np
 import pytest
 import room
+import tiny_store
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from pipeline import labels, tags
 from pipeline.errors import BadInput
+from pipeline.plan import Plan
 from pipeline.scan import Labels
 
 CLASSES = ["wall", "floor", "bed"]
@@ -64,3 +66,20 @@ def test_a_file_says_what_is_present_without_any_label():
 def test_a_scan_that_the_file_does_not_name_is_refused():
     with pytest.raises(BadInput, match="room_2"):
         tagged("room_2", source="file", file={"room_0": ["bed"]})
+
+
+def test_without_any_annotation_every_class_may_be_there():
+    assert tagged(source="none") == [True, True, True]
+
+
+def test_only_tags_from_dense_labels_go_back_to_labels(tmp_path):
+    for source, file, above in (
+        ("dense", None, ("labels",)),
+        ("file", {"room_0": ["bed"]}, ()),
+        ("none", None, ()),
+    ):
+        facts = tiny_store.facts(tmp_path) | {"tags": file}
+        facts["section"]["tags"] = {"source": source}
+        plan = Plan(facts)
+        assert plan.upstream("tags") == above
+        assert ("labels" in plan.raw_stages) == bool(above)
