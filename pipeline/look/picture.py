@@ -1,0 +1,88 @@
+"""`python -m pipeline.look.picture DATASET`: what the image tower sees in a few frames, as a PNG.
+
+For each frame: the image, the best class at each pixel, and how near each pixel is to a typed
+query, all read as a run would read them.
+"""
+
+import sys
+from collections.abc import Sequence
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+
+from pipeline import config, store
+from pipeline.errors import BadInput
+from pipeline.grids import Grids
+from pipeline.look import sample
+from pipeline.look.drawing import Row, draw
+
+WIDTH = 480  # pixels that an image is shown with, at most
+
+
+def rows(
+    reader: sample.Reader, samples: Sequence[sample.Sample], queries: Sequence[str]
+) -> list[Row]:
+    """The frames of all samples, read densely and compared with the classes and the queries."""
+    text = reader.classes()
+    count = len(text)
+    if queries:
+        text = np.concatenate([text, reader.queries(queries)])
+    made = []
+    for one in samples:
+        entry = sample.memory()
+        reader.embed(one, entry)
+        grids = Grids(entry)
+        for index, (frame_id, blob) in enumerate(zip(one.ids, one.blobs, strict=True)):
+            image = _shown(blob)
+            cells = grids.frame(index).astype(np.float32)
+            score = _at_pixels(cells @ text.T, image.shape[:2])
+            best = np.where(score[:count].any(0), score[:count].argmax(0), -1)
+            title = f"{one.scan}  frame {frame_id}"
+            made.append(Row(title, image, best, score[count:]))
+    return made
+
+
+def _shown(blob: bytes) -> NDArray[np.uint8]:
+    image = Image.open(BytesIO(blob)).convert("RGB")
+    image.thumbnail((WIDTH, 4 * WIDTH), Image.Resampling.BICUBIC)
+    return np.asarray(image)
+
+
+def _at_pixels(cells: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.float32]:
+    """What cells (h, w, K) are at the pixels of an image of `size` (H, W), as (K, H, W).
+
+    Bilinear between their centres, as embeddings are read: of a product the two are the same.
+    """
+    values = torch.from_numpy(cells).permute(2, 0, 1)[None]
+    return torch.nn.functional.interpolate(values, size, mode="bilinear")[0].numpy()
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Write the picture and say where; 1 where something is missing."""
+    parser = sample.parser("pipeline.look.picture", __doc__, frames=2)
+    parser.add_argument("--query", action="append", default=[], help="words; repeat for more")
+    parser.add_argument("--out", type=Path, help="the PNG (results/DATASET/look/picture.png)")
+    given = parser.parse_args(arguments)
+    try:
+        plan = config.plan(given.dataset, given.config, wanted=False)
+        samples = sample.take(plan, given.scan, given.frames)
+        classes = plan.facts["classes"]
+        made = rows(sample.Reader(plan), samples, given.query)
+        title = f"{plan.dataset}{' (simulated rooms)' * plan.simulated}: {sample.made_by(plan)}"
+        path = given.out or Path(plan.facts["results"], plan.dataset, "look", "picture.png")
+        with store.writing(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            draw(made, classes, given.query, title).savefig(path)
+    except BadInput as error:
+        print(error, file=sys.stderr)
+        return 1
+    print(f"{len(made)} frames of {len(samples)} scans: {path}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

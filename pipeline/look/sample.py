@@ -1,0 +1,180 @@
+"""A few frames of a dataset's raw scans, and what the config makes of them without a run."""
+
+import argparse
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import zarr
+from numpy.typing import NDArray
+
+from pipeline import arrays, config
+from pipeline.errors import BadInput
+from pipeline.features import reader as features
+from pipeline.frames import check_image, is_rigid
+from pipeline.plan import Plan
+
+SCANS = 3  # that are looked at if none are named
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Some frames of one scan."""
+
+    scan: str
+    taken: int  # how many frames a run takes of the scan
+    frames: zarr.Group  # of those looked at: `color`, `color_offsets` and `frame_id` as in `frames`
+
+    @property
+    def ids(self) -> list[int]:
+        """The ids of the frames looked at."""
+        return np.asarray(self.frames["frame_id"]).tolist()
+
+    @property
+    def blobs(self) -> list[bytes]:
+        """Their colour images, encoded as found."""
+        color = np.asarray(self.frames["color"])
+        parts = np.split(color, np.asarray(self.frames["color_offsets"])[1:-1])
+        return [part.tobytes() for part in parts]
+
+
+def parser(module: str, about: str | None, frames: int) -> argparse.ArgumentParser:
+    """The arguments of a command that looks at frames, `frames` of each scan if nothing is said."""
+    made = argparse.ArgumentParser(prog=f"python -m {module}", description=about)
+    made.add_argument("dataset")
+    made.add_argument("--scan", action="append", help=f"repeat for more; default: {SCANS} of all")
+    made.add_argument("--frames", type=positive, default=frames, help="of each scan (%(default)s)")
+    made.add_argument("--config", type=Path, default=config.CONFIG)
+    return made
+
+
+def positive(text: str) -> int:
+    """A whole number from 1 on; raises `ValueError`, of which argparse makes a sentence."""
+    if int(text) < 1:
+        raise ValueError
+    return int(text)
+
+
+def take(plan: Plan, scans: Iterable[str] | None, frames: int) -> list[Sample]:
+    """`frames` frames of each scan, evenly spread; of those that are there if none are named.
+
+    Raises `BadInput` for a scan that is named and not there, and where no scan is.
+    """
+    if scans is not None:
+        return [_sample(plan, scan, frames) for scan in dict.fromkeys(scans)]
+    found: list[Sample] = []
+    faults: list[BadInput] = []
+    for scan in _spread(plan.scans, len(plan.scans)):
+        if len(found) == SCANS:
+            break
+        try:
+            found.append(_sample(plan, scan, frames))
+        except BadInput as error:
+            faults.append(error)
+    if not found:
+        raise faults[0]
+    return sorted(found, key=lambda sample: plan.scans.index(sample.scan))
+
+
+def _spread(scans: Sequence[str], count: int) -> list[str]:
+    """All scans, each of the first few far from the others: a fraction in steps of the golden
+    ratio."""
+    order = np.argsort((np.arange(count) * 0.6180339887) % 1, kind="stable")
+    return [scans[np.flatnonzero(order == i)[0]] for i in range(count)]
+
+
+def _sample(plan: Plan, scan: str, count: int) -> Sample:
+    raw = _open(plan, scan)
+    selected = list(raw.frame_ids)[:: plan.section["frames"]["every"]]
+    taken = [frame_id for frame_id in selected if is_rigid(raw.pose(frame_id))]
+    if not taken:
+        raise BadInput(scan, "has no frame with a valid pose", "look at another (`--scan`)")
+    count = min(count, len(taken))
+    ids = [taken[int((i + 0.5) * len(taken) / count)] for i in range(count)]
+    blobs = [raw.read(frame_id).color for frame_id in ids]
+    for frame_id, blob in zip(ids, blobs, strict=True):
+        check_image(blob, raw.color_size, f"frame {frame_id} of {scan}")
+    group = memory()
+    group.attrs["color_size"] = list(raw.color_size)
+    arrays.write(group, "color", np.frombuffer(b"".join(blobs), np.uint8), compress=False)
+    arrays.write(group, "color_offsets", np.cumsum([0, *map(len, blobs)]))
+    arrays.write(group, "frame_id", np.array(ids, np.int64))
+    return Sample(scan, len(taken), group)
+
+
+def _open(plan: Plan, scan: str) -> Any:
+    """The raw frames of a scan, which need no labels. Raises `BadInput` where they are missing."""
+    if scan not in plan.scans:
+        remedy = f"name one like {plan.scans[0]}" if plan.scans else "let `scans:` name some"
+        raise BadInput(plan.section["scans"], f"names no scan {scan!r}", remedy)
+    if plan.simulated and not (plan.raw / f"{scan}.done").is_file():
+        what = f"the room {scan} is not simulated yet"
+        remedy = f"type: snakemake --cores all train_{plan.dataset} --until {plan.dataset}_simulate"
+        raise BadInput(plan.raw, what, remedy)
+    package = f"pipeline.{plan.section['reader']}"
+    files = import_module(f"{package}.files").scan_files(plan.raw, scan)["frames"]
+    if not files:
+        raise BadInput(plan.raw, f"{scan} has no frames here", "complete it or look at another")
+    return import_module(f"{package}.frames").open_frames(files)
+
+
+class Reader:
+    """What reads frames densely as the config says: an image tower, or features made elsewhere."""
+
+    def __init__(self, plan: Plan) -> None:
+        """Load it; raises `BadInput` as the stage does, for missing weights among others."""
+        self._plan = plan
+        self._texts = features.read_texts(plan.features) if plan.features else None
+        self.stage = self._load("embeddings")
+
+    def embed(self, sample: Sample, out: zarr.Group) -> None:
+        """Write the entry of the stage for the frames of a sample."""
+        self.stage(out, frames=sample.frames, **self._raw(sample))
+
+    def classes(self) -> NDArray[np.float32]:
+        """The embeddings (K, d) of the classes' texts, of unit length."""
+        out = memory()
+        raw = {"raw": self._texts} if self._texts else {}
+        self._load("text")(out, **raw)
+        return np.asarray(out["embedding"])
+
+    def queries(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """The embeddings (Q, d) of what somebody typed. Raises `BadInput` without a text tower."""
+        if self._texts:
+            what = "features made elsewhere bring the texts of classes, and no text tower"
+            raise BadInput(self._texts.path, what, "look without --query")
+        from pipeline.clip import load_text_tower
+
+        tower = self._plan.section["embeddings"]
+        return load_text_tower(tower["model"], tower["pretrained"]).embed(list(texts))
+
+    def _load(self, stage: str) -> Any:
+        module = import_module(self._plan.modules(stage)[0])
+        return module.Stage(self._plan.params(stage))
+
+    def _raw(self, sample: Sample) -> dict[str, Any]:
+        if self._texts is None or self._plan.features is None:
+            return {}
+        return {"raw": features.open_features(self._plan.features, sample.scan, self._texts)}
+
+
+def made_by(plan: Plan) -> str:
+    """What reads the frames, in words."""
+    how = plan.section["embeddings"]
+    if plan.features:
+        return f"features of {plan.features}"
+    parts = [Path(how["model"]).name if ":" in how["model"] else how["model"]]
+    parts += [how["pretrained"]] if how["pretrained"] else []
+    parts += [f"recipe {how['recipe']}"]
+    parts += ["{} x {} px".format(*how["image_size"])] if how.get("image_size") else []
+    parts += [f"windows of {how['window']} px every {how['stride']}"] if how.get("window") else []
+    parts += ["averaged in regions"] if how.get("regions") is not None else []
+    return ", ".join(parts)
+
+
+def memory() -> zarr.Group:
+    """An empty group that is on no disk."""
+    return zarr.create_group(zarr.storage.MemoryStore())
