@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from pipeline import arrays
 from pipeline.errors import BadInput
-from pipeline.grids import BITS, packed
+from pipeline.packing import BITS, pack, packed
 
 FORMS = ("fp16", "int8", "low_rank")
 
@@ -170,22 +170,14 @@ def fit(sample: NDArray[np.float16], bands: Sequence[int]) -> Directions:
 def to_low_rank(
     cells: NDArray[np.float16], bands: Sequence[int], along: Directions
 ) -> NDArray[np.uint8]:
-    """The packed levels (n, bytes) of unit vectors (n, d): what `grids.decode` undoes."""
+    """The packed levels (n, bytes) of unit vectors (n, d): what `grids.decode` reads."""
     vectors = torch.from_numpy(cells.astype(np.float32))
     if not ((vectors.norm(dim=1) - 1).abs() < 0.01).all():
         what = "the form low_rank holds unit vectors, and a frame has others"
         raise BadInput("embeddings", what, "set `form: int8`")
     point = vectors @ _matrix(along.basis, along.basis_scale).T
     low, step = torch.from_numpy(along.low), torch.from_numpy(along.step)
-    level = _nearest(point, low, step, _levels(bands)).byte().numpy()
-    out, byte, at = np.zeros((len(cells), packed(bands)), np.uint8), 0, 0
-    for count, bits in zip(bands, BITS, strict=True):
-        wide = count * bits // 8
-        for shift in range(0, 8, bits):
-            out[:, byte : byte + wide] |= level[:, at : at + wide] << shift
-            at += wide
-        byte += wide
-    return out
+    return pack(_nearest(point, low, step, _levels(bands)).byte().numpy(), bands)
 
 
 def _matrix(basis: NDArray[np.int8], scale: NDArray[np.float16]) -> torch.Tensor:

@@ -21,8 +21,7 @@ import zarr
 from numpy.typing import NDArray
 
 from pipeline.errors import BadInput
-
-BITS = (8, 4, 2)  # of a component, by band
+from pipeline.packing import packed, unpack
 
 
 class Grids:
@@ -108,25 +107,12 @@ class Grids:
         return out
 
 
-def packed(bands: Sequence[int]) -> int:
-    """Bytes of a vector of `bands` components."""
-    return sum(count * bits // 8 for count, bits in zip(bands, BITS, strict=True))
-
-
 def decode(code: Any, bands: Sequence[int], low: Any, step: Any, basis: Any, point: Any) -> Any:
     """The vectors (n, d) of unit length that `code` u8 (n, bytes) stands for, in form low_rank.
 
-    All are numpy arrays or all are tensors of one device; `point` (n, r) f32 is overwritten. A
-    byte of the 4- or 2-bit band holds components that lie a half or a quarter of the band apart.
+    All are numpy arrays or all are tensors of one device; `point` (n, r) f32 is overwritten.
     """
-    byte = at = 0
-    for count, bits in zip(bands, BITS, strict=True):
-        wide = count * bits // 8
-        for shift in range(0, 8, bits):
-            level = code[:, byte : byte + wide] >> shift
-            point[:, at : at + wide] = level & (2**bits - 1)
-            at += wide
-        byte += wide
+    unpack(code, bands, point)
     point *= step
     point += low
     point /= (point * point).sum(-1)[:, None] ** 0.5

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
-from pipeline import arrays, embeddings, recipes, towers
+from pipeline import arrays, crew, embeddings, reader, recipes, towers
 from pipeline.errors import BadInput
 
 
@@ -87,7 +87,7 @@ def test_a_bright_spot_is_found_where_pixel_to_grid_says(
         mean = torch.cat([mean, torch.ones_like(mean)], dim=1)
         return torch.nn.functional.normalize(mean, dim=1).permute(0, 2, 3, 1).repeat(1, 1, 1, 12)
 
-    monkeypatch.setattr(embeddings, "dense", brightness)
+    monkeypatch.setattr(reader, "dense", brightness)
     wide, high = color_size
     ratio = [a / b for a, b in zip(color_size, image_size or color_size, strict=True)]
     spots = [(3, 2), (5, 1), (7, 4)]  # cells (column, row)
@@ -151,7 +151,7 @@ def test_the_same_scan_gives_the_same_bytes_on_any_number_of_cores(model, window
     made = set()
     for workers in (1, 1, 2, 5):
         stage = embeddings.Stage(params(model, window=windows[0], stride=windows[1]))
-        stage._workers = workers
+        stage.crew = crew.Local(workers)
         made |= {run(stage, frames)["grid"][:].tobytes() for _ in range(2)}
     assert len(made) == 1
 
@@ -166,7 +166,7 @@ def test_a_scan_of_no_frames_gives_an_empty_grid(model):
 @pytest.mark.parametrize("workers", [1, 3])
 def test_memory_holds_a_batch_for_each_worker_and_not_the_scan(model, monkeypatch, workers):
     decoded, read, held = [], [], []
-    decode, read_images = embeddings.decode, embeddings.Stage.read
+    decode, read_images = reader.decode, reader.Reader.read
 
     def counting_decode(blob, size):
         decoded.append(1)
@@ -178,10 +178,10 @@ def test_memory_holds_a_batch_for_each_worker_and_not_the_scan(model, monkeypatc
         read.append(len(images))
         return embedded
 
-    monkeypatch.setattr(embeddings, "decode", counting_decode)
-    monkeypatch.setattr(embeddings.Stage, "read", counting_read)
+    monkeypatch.setattr(reader, "decode", counting_decode)
+    monkeypatch.setattr(reader.Reader, "read", counting_read)
     stage = embeddings.Stage(params(model, batch=2))
-    stage._workers = workers
+    stage.crew = crew.Local(workers)
     run(stage, frames_of(noise(40, 32, 32)))
     assert sum(read) == len(decoded) == 40
     assert max(held) <= 2 * workers
@@ -200,7 +200,7 @@ def test_a_damaged_image_stops_the_scan(model):
 def test_decoding_resizes_with_antialias_and_turns_grey_into_rgb():
     lines = np.zeros((64, 64), np.uint8)
     lines[:, ::2] = 200
-    small = embeddings.decode(png(lines), (16, 16))
+    small = reader.decode(png(lines), (16, 16))
     assert small.shape == (16, 16, 3)
     assert np.ptp(small[2:-2, 2:-2]) <= 4  # bare sampling would give 0 or 200
     assert small[8, 8] == pytest.approx(100, abs=4)
@@ -261,12 +261,12 @@ def test_scales_and_mirror_images_keep_the_grid_of_the_image_size(model):
 
 
 def test_images_are_decoded_at_the_largest_scale(model, monkeypatch):
-    sizes, decode = set(), embeddings.decode
+    sizes, decode = set(), reader.decode
 
     def noting(blob, size):
         sizes.add(size)
         return decode(blob, size)
 
-    monkeypatch.setattr(embeddings, "decode", noting)
+    monkeypatch.setattr(reader, "decode", noting)
     run(embeddings.Stage(params(model, scales=[1, 2])), frames_of(noise(2, 48, 64)))
     assert sizes == {(128, 96)}

@@ -1,6 +1,8 @@
 """Cached grids: one reader for all forms, what each form keeps, and what is refused."""
 
 import hashlib
+import subprocess
+import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -8,12 +10,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+import room
+import tiny_clip
 import torch
 import zarr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline import arrays, fusion, grids, targets
+from pipeline import arrays, crew, embeddings, fusion, grids, targets
 from pipeline.errors import BadInput
 from pipeline.forms import FORMS, Writer, bands_of, fit, to_int8, to_low_rank, use_one_thread, write
 from pipeline.grids import Grids
@@ -267,3 +271,50 @@ def test_fusion_asks_for_the_cells_that_it_needs_and_no_others():
     fusion.accumulate(np.zeros((1, 2), np.float32), one, (5, 6), cells)
     ((rows, columns),) = asked
     assert sorted(zip(rows, columns, strict=True)) == [(1, 2), (1, 3), (2, 2), (2, 3)]
+
+
+# The stage that writes them
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory) -> dict[str, zarr.Group]:
+    """The entries of one scan by a tiny tower, in each form and by several workers."""
+    model = tiny_clip.write(tmp_path_factory.mktemp("clip"))
+    pictures = np.random.default_rng(0).integers(0, 256, (7, 48, 64, 3), np.uint8)
+    blobs = [room.encoded(picture) for picture in pictures]
+    frames = zarr.create_group(zarr.storage.MemoryStore(), attributes={"color_size": [64, 48]})
+    arrays.write(frames, "color", np.frombuffer(b"".join(blobs), np.uint8))
+    arrays.write(frames, "color_offsets", np.cumsum([0, *map(len, blobs)]))
+    params = {"model": model, "pretrained": None, "recipe": "plain", "image_size": None}
+    params |= {"window": None, "stride": None, "batch": 2}
+    stages = {form: embeddings.Stage(params | {"form": form}) for form in FORMS}
+    stages["default"] = embeddings.Stage(params)
+    out = {}
+    for name, stage in stages.items():
+        stage.crew = crew.Local(3)
+        out[name] = zarr.create_group(zarr.storage.MemoryStore())
+        stage(out[name], frames=frames)
+    return out
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_an_entry_holds_what_its_form_makes_of_the_fp16_grids_and_nothing_else(made, form):
+    to_grid = made["fp16"].attrs["pixel_to_grid"]
+    expected = entry(made["fp16"]["grid"][:], form, to_grid)
+    assert sorted(made[form].array_keys()) == sorted(expected.array_keys())
+    for name, values in expected.arrays():
+        found = made[form][name]
+        assert (found.dtype, found.chunks) == (values.dtype, values.chunks)
+        np.testing.assert_array_equal(found[...], values[...])
+    assert dict(made[form].attrs) == dict(expected.attrs)
+    assert Grids(made[form]).shape == (7, 6, 8, 24)
+
+
+def test_the_form_is_fp16_if_nothing_is_said(made):
+    assert (made["default"]["grid"][:] == made["fp16"]["grid"][:]).all()
+
+
+def test_what_reads_grids_needs_no_torch():
+    code = "import sys, pipeline.targets; print({'torch', 'open_clip'} & set(sys.modules))"
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ran.stdout.strip() == "set()"

@@ -51,6 +51,7 @@ def test_a_key_covers_parameters_upstream_and_packages(monkeypatch: pytest.Monke
 def stages() -> list[str]:
     special = [module for modules in plan.MODULES.values() for module in modules]
     special += [*plan.SIMULATORS.values(), "pipeline.features.embeddings", "pipeline.features.text"]
+    special += ["pipeline.regions"]
     return ["pipeline.text", *(f"pipeline.{s}" for s in plan.PER_SCAN), *special]
 
 
