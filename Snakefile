@@ -55,6 +55,9 @@ rule help:
         "echo 'Say what to make, one of: {params.targets}' | tee {log}"
 
 
+include: "workflow/rules/predict.smk"
+
+
 # For each dataset of the config its rules, all named <dataset>_<rule> but the target.
 for dataset, plan in PLANS.items():
     rules_of, simulation_of = f"{dataset}_rules", f"{dataset}_simulation"

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from model.dataset import Batch, in_order
-from model.entries import read_text
+from model.entries import read_entry, read_text, voxel_size
 from model.labels import LabelledScan
 from model.loop import Run, device, fit, reproducible
 from model.loss import class_weights, label_loss
@@ -63,6 +63,7 @@ def train_ceiling(
         classes=classes,
         readout=Readout(normalise=False, temperature=1.0),
         config=dict(params),
+        voxel_size=voxel_size(read_entry(scans[0].voxels)),
         selection=LAST_STEP,
         curves={"network": {"loss": losses}},
     ).save(out)

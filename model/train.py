@@ -17,7 +17,7 @@ import torch
 from model import files
 from model.adapter import Adapter, adapter_config, fit_adapter
 from model.dataset import Batch, count_labels, in_order
-from model.entries import ScanEntries, read_array, read_entry, read_text
+from model.entries import ScanEntries, read_array, read_entry, read_text, voxel_size
 from model.loop import Run, device, fit, reproducible
 from model.loss import GuidanceLoss, LossConfig
 from model.trained import LAST_STEP, Readout, Trained, build_network
@@ -41,6 +41,7 @@ def train(
     out: Path,
     scratch: Path,
     *,
+    tower: Mapping[str, Any] | None = None,
     entry: str = "",
     workers: int = 0,
     checkpoint_every: int = 200,
@@ -49,10 +50,10 @@ def train(
 
     `params` holds `network` (keywords of `MinkUNet`), `optimiser` (`OptimiserConfig`), `augment`
     (`Augmentation`), `loss` (`LossConfig`), `adapter` (a preset and changes to it) and
-    `max_voxels` (of one scan in a step, or None). The file says that it is `entry`. A run that is
-    killed goes on from the checkpoint in `scratch` and ends, on a CPU, in the same bytes. Raises
-    `BadInput` where text and targets do not fit each other, and `ValueError` for an unknown
-    variant or where there is no scan.
+    `max_voxels` (of one scan in a step, or None). The file says that it is `entry`, and that its
+    embeddings agree with the text `tower`. A run that is killed goes on from the checkpoint in
+    `scratch` and ends, on a CPU, in the same bytes. Raises `BadInput` where text and targets do not
+    fit each other, and `ValueError` for an unknown variant or where there is no scan.
     """
     if variant not in VARIANTS:
         raise ValueError(f"{variant!r} is none of {list(VARIANTS)}")
@@ -93,6 +94,8 @@ def train(
         classes=classes,
         readout=Readout(normalise=True, temperature=loss_config.temperature),
         config=dict(params),
+        voxel_size=voxel_size(read_entry(scans[0].voxels)),
+        tower=tower,
         selection=LAST_STEP,
         curves=curves,
         adapter=adapter,

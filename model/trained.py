@@ -11,8 +11,20 @@ import torch
 from model import files
 from model.adapter import Adapter
 from model.unet import MinkUNet
+from pipeline.errors import BadInput
 
 LAST_STEP = "last step; no label took part in the choice"
+_TEXTS = (
+    "variant",
+    "seed",
+    "classes",
+    "readout",
+    "config",
+    "voxel_size",
+    "tower",
+    "selection",
+    "curves",
+)
 
 
 @dataclass(frozen=True)
@@ -34,9 +46,14 @@ class Trained:
     classes: list[str]
     readout: Readout
     config: dict[str, Any]  # the parameters of the run
+    voxel_size: float  # metres: what it was taught with, and must be shown
     selection: str  # how the checkpoint was chosen
     curves: dict[str, Any] = field(default_factory=dict)
     adapter: Adapter | None = None
+    # Of the text tower that its embeddings agree with: model, pretrained, weights (the digest of
+    # local files) and templates. None where there is none: for the ceiling, and for features of
+    # another model.
+    tower: Mapping[str, Any] | None = None
     entry: str = ""  # what the file says that it is
 
     def save(self, path: Path) -> None:
@@ -51,6 +68,8 @@ class Trained:
             "classes": json.dumps(self.classes),
             "readout": json.dumps(vars(self.readout), sort_keys=True),
             "config": json.dumps(self.config, sort_keys=True),
+            "voxel_size": json.dumps(self.voxel_size),
+            "tower": json.dumps(self.tower, sort_keys=True),
             "selection": self.selection,
             "curves": json.dumps(self.curves, sort_keys=True),
         }
@@ -67,8 +86,16 @@ def build_network(out_channels: int, sizes: Mapping[str, Any], seed: int) -> Min
 
 
 def load(path: Path, where: torch.device) -> Trained:
-    """Read a trained network for inference. The adapter, needed in training only, stays unread."""
+    """Read a trained network for inference. The adapter, needed in training only, stays unread.
+
+    Raises `BadInput` for a file that is no network, or one of another version of this project.
+    """
     tensors, texts = files.read(path)
+    lacking = [name for name in ("network.head.weight", "text") if name not in tensors]
+    lacking += [name for name in _TEXTS if name not in texts]
+    if lacking:
+        what = f"is no network of this version of the project: it has no {lacking[0]}"
+        raise BadInput(path, what, "name a network that it trained, or train anew")
     config, text = json.loads(texts["config"]), tensors["text"]
     weights = files.under("network", tensors)
     network = build_network(len(weights["head.weight"]), config["network"], 0)
@@ -81,6 +108,8 @@ def load(path: Path, where: torch.device) -> Trained:
         classes=json.loads(texts["classes"]),
         readout=Readout(**json.loads(texts["readout"])),
         config=config,
+        voxel_size=json.loads(texts["voxel_size"]),
+        tower=json.loads(texts["tower"]),
         selection=texts["selection"],
         curves=json.loads(texts["curves"]),
     )

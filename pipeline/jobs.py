@@ -101,6 +101,7 @@ def trainer(plan: Plan) -> Job:
                 text,
                 path,
                 scratch,
+                tower=plan.tower,
                 entry=entry.identity(path),
                 workers=plan.section["workers"],
             )

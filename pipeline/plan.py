@@ -141,6 +141,15 @@ class Plan:
         return Path(folder) if folder else None
 
     @property
+    def tower(self) -> dict[str, Any] | None:
+        """The text tower and how classes are put to it; None where features come from elsewhere."""
+        if self.features:
+            return None
+        known = {name: self.section["embeddings"][name] for name in ("model", "pretrained")}
+        templates = self.section["text"]["templates"]
+        return known | {"weights": self.facts["weights"], "templates": templates}
+
+    @property
     def raw_stages(self) -> list[str]:
         """The stages that a training cannot do without among those that read raw files."""
         return [stage for stage in RAW if stage != "labels" or self.dense_tags]

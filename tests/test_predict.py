@@ -9,6 +9,7 @@ from safetensors.torch import load_file
 from tiny_entries import (
     CLASSES,
     SMALL_NETWORK,
+    VOXEL_SIZE,
     WIDTH,
     Room,
     text_embeddings,
@@ -25,6 +26,7 @@ from model.trained import LAST_STEP, Readout, Trained, build_network, load
 from pipeline.errors import BadInput
 
 CPU = torch.device("cpu")
+TOWER = {"model": "ViT-B-16", "pretrained": "openai", "weights": None, "templates": ["a {}"]}
 
 
 @pytest.fixture(scope="module")
@@ -43,6 +45,8 @@ def network_file(folder: Path, temperature: float = 0.05) -> Path:
         classes=CLASSES,
         readout=Readout(normalise=True, temperature=temperature),
         config={"network": SMALL_NETWORK},
+        voxel_size=VOXEL_SIZE,
+        tower=TOWER,
         selection=LAST_STEP,
         curves={"network": {"loss": [0.5, 0.25]}},
     ).save(path)
@@ -55,7 +59,14 @@ def test_what_is_saved_is_what_is_loaded(tmp_path: Path) -> None:
     assert all(torch.equal(fresh[n], t) for n, t in trained.network.state_dict().items())
     assert (trained.variant, trained.seed, trained.classes) == ("esgs", 3, CLASSES)
     assert trained.curves["network"]["loss"] == [0.5, 0.25]
+    assert (trained.voxel_size, trained.tower) == (VOXEL_SIZE, TOWER)
     np.testing.assert_array_equal(trained.text.numpy(), text_embeddings())
+
+
+def test_what_is_no_network_is_told(tmp_path: Path) -> None:
+    files.write(tmp_path / "other", {"a": torch.zeros(3)}, {})
+    with pytest.raises(BadInput, match="no network of this version"):
+        load(tmp_path / "other", CPU)
 
 
 def test_a_point_has_the_class_of_its_voxel_and_a_second_pass_agrees(

@@ -1,0 +1,150 @@
+"""`python -m model.label_scan --scan PATH --network PATH`: a trained network labels a new scan.
+
+It needs no image, no label and no store. It writes `labels.ply`, and with `--query` also
+`heat.ply`, into a folder; what their colours mean stands in their headers. Bad input is told in one
+sentence.
+"""
+
+import argparse
+import resource
+import sys
+import time
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+import zarr
+from numpy.typing import NDArray
+
+from model.clouds import palette, write_heat, write_labels
+from model.loop import device
+from model.predict import Prediction, predict, query
+from model.regions import connected_regions
+from model.trained import Trained, load
+from pipeline import manifest
+from pipeline.any_scan import read_any
+from pipeline.errors import BadInput
+from pipeline.rawdata import weights_digest
+from pipeline.scan import Cloud
+from pipeline.voxels import Stage
+from pipeline.weights import CHECKOUT
+
+UPS = ("z", "y", "-y", "x", "-x")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Label one scan; 1 where that could not be done."""
+    parser = argparse.ArgumentParser(prog="python -m model.label_scan", description=__doc__)
+    parser.add_argument("--scan", default="", help="a PLY file, or the folder of a scan")
+    parser.add_argument("--network", default="", help="the .safetensors file of a trained network")
+    parser.add_argument("--out", type=Path, default=Path("."), help="the folder to write into")
+    parser.add_argument("--query", help="what to look for, in words")
+    parser.add_argument("--up", choices=UPS, default="z", help="the axis of the scan that is up")
+    given = parser.parse_args(arguments)
+    try:
+        for name in ("scan", "network"):
+            if not getattr(given, name):
+                raise BadInput("predict", f"no {name} is named", "name scan=PATH and network=PATH")
+        scan, network = Path(given.scan), Path(given.network)
+        label_scan(scan, network, given.out, given.query or None, given.up)
+    except BadInput as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
+def label_scan(scan: Path, network: Path, out: Path, words: str | None, up: str = "z") -> None:
+    """Write the labelled cloud of `scan` into `out`, and the heat of the query `words`, if any."""
+    begin = time.monotonic()
+    trained = load(network, device())
+    text = embed(trained, network, words) if words else None  # first: a query may be refused
+    cloud, kind = read_any(scan, up)
+    voxels = voxelised(cloud, trained.voxel_size)
+    of_point = np.asarray(voxels["voxel_of_point"])
+    coords = np.asarray(voxels["coords"])
+    print(
+        f"{scan}: {len(of_point):,} points in {len(coords):,} voxels of "
+        f"{100 * trained.voxel_size:g} cm, read as {kind}",
+        flush=True,
+    )
+    found = predict(trained, voxels)
+    segment = connected_regions(coords, found.label)
+    colors = palette(trained.classes, class_colors(trained.classes))
+    xyz, label = cloud.xyz, found.label[of_point]
+    confidence = found.confidence[of_point]
+    write_labels(
+        out / "labels.ply", xyz, label, confidence, segment[of_point], trained.classes, colors
+    )
+    print(table(trained.classes, label, confidence))
+    print(f"labels: {out / 'labels.ply'}")
+    if text is not None and words:
+        heat = query(trained, voxels, text)[:, 0]
+        write_heat(out / "heat.ply", xyz, heat[of_point], words)
+        best = _best(trained, found, heat)
+        print(f"{words!r}: fits best where the classes are {best}\nheat: {out / 'heat.ply'}")
+    took, peak = time.monotonic() - begin, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    print(f"took {took:.1f} s and at most {peak / 2**20:.1f} GiB of memory")
+
+
+def voxelised(cloud: Cloud, voxel_size: float) -> zarr.Group:
+    """What the stage `voxels` makes of a cloud, in memory."""
+    group = zarr.group(zarr.storage.MemoryStore())
+    Stage({"voxel_size": voxel_size})(group, cloud)
+    return group
+
+
+def embed(trained: Trained, network: Path, words: str) -> NDArray[np.float32]:
+    """The embedding (1, d) of a query, by the text tower that the network was taught with.
+
+    Raises `BadInput` where it has none, or its weights are no longer those.
+    """
+    tower = trained.tower
+    if tower is None:
+        dense = not trained.readout.normalise
+        why = "dense labels taught it" if dense else "features made elsewhere taught it"
+        what = f"has no text tower ({why}), so that it answers no query"
+        raise BadInput(network, what, "take a network that was taught with a CLIP model")
+    from pipeline.text import ENSEMBLES, ensemble, load_text_tower  # heavy, and seldom needed
+
+    model, pretrained, templates = (tower[key] for key in ("model", "pretrained", "templates"))
+    with TemporaryDirectory() as records:  # its weights are read once more, not believed
+        digest = weights_digest({"model": model, "pretrained": pretrained}, Path(records))
+    if digest != tower["weights"]:
+        what = "holds other weights than those that the network was taught with"
+        raise BadInput(model, what, "restore them, or train anew")
+    loaded = load_text_tower(model, pretrained)
+    sentences = ENSEMBLES[templates] if isinstance(templates, str) else templates
+    return ensemble(loaded, [words], sentences)[None]
+
+
+def class_colors(classes: list[str]) -> dict[str, str]:
+    """The colours that the first list of `data_manifest` with all these classes gives them."""
+    for path in sorted(CHECKOUT.glob("data_manifest/*/classes*.csv"), reverse=True):
+        known = {row["name"]: row["color"] for row in manifest.read_classes(path) if "color" in row}
+        if set(classes) <= set(known):
+            return known
+    return {}
+
+
+def table(classes: list[str], label: NDArray[np.integer], confidence: NDArray[np.floating]) -> str:
+    """The classes that occur, the most frequent first, with their shares and mean confidence."""
+    count = np.bincount(label, minlength=len(classes))
+    sure = np.bincount(label, confidence, len(classes)) / np.maximum(count, 1)
+    rows = [
+        f"{classes[k]:20} {100 * count[k] / len(label):6.1f} {sure[k]:11.2f}"
+        for k in np.argsort(-count, kind="stable")
+        if count[k]
+    ]
+    return "\n".join([f"{'class':20} {'points %':>6} {'confidence':>9}", *rows])
+
+
+def _best(trained: Trained, found: Prediction, heat: NDArray[np.floating]) -> str:
+    """The classes of the 2 % of voxels that a query fits best, the most frequent first."""
+    top = found.label[heat >= np.percentile(heat, 98)]
+    count = np.bincount(top, minlength=len(trained.classes))
+    best = [k for k in np.argsort(-count, kind="stable")[:3] if count[k]]
+    return ", ".join(f"{trained.classes[k]} ({100 * count[k] / len(top):.0f} %)" for k in best)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

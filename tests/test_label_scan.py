@@ -1,0 +1,194 @@
+"""A trained network labels any scan, and answers in words where it was taught with words."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tiny_clip
+import tiny_folders
+import tiny_s3dis
+import torch
+from plyfile import PlyData, PlyElement
+from room_frames import frames
+from tiny_entries import CLASSES, SMALL_NETWORK
+
+from model.clouds import read_comments
+from model.label_scan import class_colors, main
+from model.trained import LAST_STEP, Readout, Trained, build_network
+from pipeline.any_scan import read_any
+from pipeline.errors import BadInput
+from pipeline.manifest import read_classes
+from pipeline.rawdata import weights_digest
+from pipeline.simulate.s3dis_files import write_room
+from pipeline.text import ensemble, load_text_tower
+
+WIDTH, VOXEL = 24, 0.1
+TEMPLATES = ["a {}", "the {}"]
+
+
+def points(count: int = 3000) -> np.ndarray:
+    """A floor and a wall (N, 3), colours after them."""
+    rng = np.random.default_rng(0)
+    xyz = rng.uniform(0, 3, (count, 3))
+    xyz[: count // 2, 2], xyz[count // 2 :, 0] = 0, 0
+    return xyz
+
+
+def write_ply(path: Path, xyz: np.ndarray) -> Path:
+    names = [*((axis, "f4") for axis in "xyz"), *((c, "u1") for c in ("red", "green", "blue"))]
+    vertex = np.zeros(len(xyz), names)
+    for axis, column in zip("xyz", xyz.T, strict=True):
+        vertex[axis] = column
+        vertex[{"x": "red", "y": "green", "z": "blue"}[axis]] = np.rint(80 * column.clip(0, 3))
+    PlyData([PlyElement.describe(vertex, "vertex")]).write(str(path))
+    return path
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return tiny_clip.write(tmp_path_factory.mktemp("clip"))
+
+
+def network(folder: Path, clip: str | None, variant: str = "ess_esgs", **tower: str) -> Path:
+    """A network with its initial weights, whose classes are words of the tower."""
+    path = folder / f"{variant}.safetensors"
+    dense = variant == "dense"
+    text = torch.eye(len(CLASSES))
+    known = None
+    if clip:
+        loaded = load_text_tower(clip, None)
+        text = torch.from_numpy(np.stack([ensemble(loaded, [c], TEMPLATES) for c in CLASSES]))
+        digest = weights_digest({"model": clip, "pretrained": None}, folder)
+        known = {"model": clip, "pretrained": None, "weights": digest, "templates": TEMPLATES}
+        known |= tower
+    elif not dense:
+        text = torch.eye(len(CLASSES), WIDTH)
+    Trained(
+        variant=variant,
+        seed=0,
+        network=build_network(text.shape[1], SMALL_NETWORK, 0),
+        text=text,
+        classes=CLASSES,
+        readout=Readout(normalise=not dense, temperature=1.0 if dense else 0.05),
+        config={"network": SMALL_NETWORK},
+        voxel_size=VOXEL,
+        tower=known,
+        selection=LAST_STEP,
+    ).save(path)
+    return path
+
+
+def run(scan: Path, trained: Path, out: Path, *more: str) -> int:
+    return main([f"--scan={scan}", f"--network={trained}", f"--out={out}", *more])
+
+
+def test_points_come_back_in_place_with_class_confidence_and_segment(
+    tmp_path: Path, clip: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    xyz = points()
+    out, trained = tmp_path / "out", network(tmp_path, clip)
+    assert run(write_ply(tmp_path / "room.ply", xyz), trained, out) == 0
+    vertex = PlyData.read(str(out / "labels.ply"))["vertex"]
+    written = np.stack([vertex[axis] for axis in "xyz"], 1)
+    np.testing.assert_array_equal(written, xyz.astype(np.float32))
+    assert set(vertex["label"]) <= set(range(len(CLASSES)))
+    assert ((vertex["confidence"] > 1 / 6) & (vertex["confidence"] <= 1)).all()
+    cell = np.floor(written.astype(np.float64) / VOXEL).astype(int)
+    _, voxel = np.unique(cell, axis=0, return_inverse=True)
+    for values in (vertex["label"], vertex["segment"]):
+        assert all(len(np.unique(values[voxel == v])) == 1 for v in range(0, voxel.max(), 50))
+    counted = {line["name"]: line["points"] for line in read_comments(out / "labels.ply")}
+    assert counted == {c: int((vertex["label"] == k).sum()) for k, c in enumerate(CLASSES)}
+    assert "3,000 points" in capsys.readouterr().out
+    assert not (out / "heat.ply").exists()
+
+
+def test_the_name_of_a_class_as_a_query_is_hottest_where_that_class_is(
+    tmp_path: Path, clip: str
+) -> None:
+    out, trained = tmp_path / "out", network(tmp_path, clip)
+    scan = write_ply(tmp_path / "room.ply", points())
+    similarity = []
+    for name in CLASSES:
+        assert run(scan, trained, out, f"--query={name}") == 0
+        heat = PlyData.read(str(out / "heat.ply"))["vertex"]
+        similarity.append(np.array(heat["similarity"]))
+        assert read_comments(out / "heat.ply")[0]["query"] == name
+    label = np.array(PlyData.read(str(out / "labels.ply"))["vertex"]["label"])
+    ranked = np.sort(similarity, axis=0)
+    clear = ranked[-1] - ranked[-2] > 1e-5
+    assert clear.any()
+    np.testing.assert_array_equal(np.argmax(similarity, axis=0)[clear], label[clear])
+
+
+@pytest.mark.parametrize(
+    ("variant", "has_tower", "changed", "said"),
+    [
+        ("dense", False, {}, "dense labels taught it"),
+        ("esgs", False, {}, "features made elsewhere taught it"),
+        ("esgs", True, {"weights": "0" * 64}, "other weights than those"),
+        ("esgs", True, {"model": "local-dir:nowhere"}, "no such file"),
+    ],
+)
+def test_a_network_without_its_text_tower_refuses_queries_in_one_sentence(
+    variant: str,
+    has_tower: bool,
+    changed: dict[str, str],
+    said: str,
+    tmp_path: Path,
+    clip: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    trained = network(tmp_path, clip if has_tower else None, variant, **changed)
+    scan = write_ply(tmp_path / "room.ply", points())
+    assert run(scan, trained, tmp_path / "out", "--query=a chair") == 1
+    told = capsys.readouterr().err.splitlines()[-1]
+    assert said in told
+    assert not (tmp_path / "out").exists()
+    assert run(scan, trained, tmp_path / "out") == 0, "labels need no tower"
+
+
+@pytest.mark.parametrize("missing", ["scan", "network"])
+def test_what_is_not_named_is_told(missing: str, capsys: pytest.CaptureFixture[str]) -> None:
+    given = {"scan": "a.ply", "network": "b.safetensors"} | {missing: ""}
+    assert main([f"--{name}={value}" for name, value in given.items()]) == 1
+    assert f"no {missing} is named" in capsys.readouterr().err
+
+
+def test_scannet_s3dis_and_frames_are_known_by_their_folders(tmp_path: Path) -> None:
+    mesh = tmp_path / "scans" / "scene0000_00"
+    mesh.mkdir(parents=True)
+    write_ply(mesh / "scene0000_00_vh_clean_2.ply", points())
+    assert (len(read_any(mesh)[0].xyz), read_any(mesh)[1]) == (3000, "a scan of ScanNet")
+    room = tiny_s3dis.room()
+    write_room(tmp_path, room)
+    folder = next(tmp_path.rglob("office_1"))
+    cloud, kind = read_any(folder)
+    assert (len(cloud.xyz), kind) == (len(room.xyz), "a room of S3DIS")
+    tiny_folders.write_own(tmp_path / "walk", frames())
+    cloud, kind = read_any(tmp_path / "walk")
+    assert kind == "frames, fused"
+    assert len(cloud.xyz) > 1000
+
+
+def test_what_is_no_scan_in_metres_is_told(tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match="no such file or folder"):
+        read_any(tmp_path / "nothing.ply")
+    millimetres = write_ply(tmp_path / "millimetres.ply", 1000 * points())
+    with pytest.raises(BadInput, match="m high if its unit"):
+        read_any(millimetres)
+
+
+def test_a_scan_with_another_axis_up_is_turned(tmp_path: Path) -> None:
+    xyz = points()
+    lying = np.stack([xyz[:, 0], xyz[:, 2], -xyz[:, 1]], 1)  # y is up
+    turned = read_any(write_ply(tmp_path / "lying.ply", lying), "y")[0]
+    np.testing.assert_allclose(turned.xyz, xyz, atol=1e-6)
+
+
+@pytest.mark.parametrize("dataset", ["scannet", "s3dis"])
+def test_classes_have_the_colours_of_their_own_dataset(dataset: str) -> None:
+    classes = read_classes(Path("data_manifest", dataset, "classes.csv"))
+    wanted = {each["name"]: each["color"] for each in classes}
+    assert class_colors(list(wanted)).items() >= wanted.items()
+    assert class_colors(["a class that no list has"]) == {}
