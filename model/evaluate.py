@@ -1,4 +1,4 @@
-"""Scores of a trained network on the points of held-out scans."""
+"""Scores of a trained network on held-out scans."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,9 +9,8 @@ from tqdm import tqdm
 from model.entries import read_entry
 from model.labels import LabelledScan
 from model.loop import device
-from model.metrics import confusion
 from model.predict import predict
-from model.score import summarise
+from model.score import count, summarise
 from model.trained import load
 from pipeline.errors import BadInput
 
@@ -21,7 +20,7 @@ PACKAGES = ("numpy", "spconv-cu120", "torch")
 def evaluate_network(
     network: Path, scans: Sequence[LabelledScan], split: str, rotations: int = 1
 ) -> dict[str, Any]:
-    """Run the network over the scans and score it on points, by every protocol.
+    """Run the network over the scans and score it on points and on voxels, by every protocol.
 
     The network sees voxels only. `rotations` > 1 is test-time augmentation, and said so in the
     result. Raises `BadInput` where the network knows other classes than the labels.
@@ -31,10 +30,8 @@ def evaluate_network(
     for scan in tqdm(scans, desc="scoring", unit="scan", mininterval=2):
         if scan.classes != trained.classes:
             raise BadInput(scan.labels, "labels of other classes than the network's", "train anew")
-        voxels = read_entry(scan.voxels)
-        label = predict(trained, voxels, rotations).label_of_points(voxels)
-        truth, _ = scan.ground_truth()
-        confusions[scan.scan] = confusion(truth, label, len(trained.classes))
+        label = predict(trained, read_entry(scan.voxels), rotations).label
+        confusions[scan.scan] = count(scan, label, len(trained.classes))
     return {
         **summarise(trained.variant, split, trained.classes, confusions),
         "seed": trained.seed,

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-PROTOCOLS = ("scannet_official", "openscene", "foreground")
+PROTOCOLS = ("scannet_official", "openscene", "foreground", "s3dis")
 _STUFF = frozenset({"wall", "floor", "ceiling"})
 
 
@@ -64,6 +64,8 @@ def score(counts: NDArray[np.int64], classes: Sequence[str], protocol: str) -> S
     - `openscene`: points without prediction are dropped from the IoU but not from the accuracies;
       a class that does not occur counts as 0 in both means, as in the OpenScene release.
     - `foreground`: as the first, with means and OA over all classes but wall, floor and ceiling.
+    - `s3dis`: as the first, but a class that does not occur counts as 0 in both means, as in
+      Pointcept and other code for S3DIS: mIoU, mAcc (mean recall) and OA of pooled counts.
 
     Raises `ValueError` for another protocol.
     """
@@ -81,6 +83,8 @@ def score(counts: NDArray[np.int64], classes: Sequence[str], protocol: str) -> S
         return Scores(
             iou, accuracy, mean_iou, mean_accuracy, float(_ratio(hit.sum(), occurs.sum()))
         )
+    if protocol == "s3dis":
+        iou, accuracy = np.nan_to_num(iou), np.nan_to_num(accuracy)
     kept = np.ones(len(classes), bool)
     if protocol == "foreground":
         kept = np.array([name not in _STUFF for name in classes])

@@ -42,9 +42,11 @@ class Line:
         """What it is, in words."""
         return ROWS[self.row][1]
 
-    def values(self, protocol: str, metric: str, index: int | None = None) -> list[float]:
+    def values(
+        self, over: str, protocol: str, metric: str, index: int | None = None
+    ) -> list[float]:
         """A metric of every seed in percent (`index`: of one class), less those that have none."""
-        found = [result["scores"][protocol][metric] for result in self.results]
+        found = [result["scores"][over][protocol][metric] for result in self.results]
         if index is not None:
             found = [of_class[index] for of_class in found]
         return [100 * value for value in found if value is not None]
@@ -82,17 +84,19 @@ def text_report(
     """
     if not results:
         raise ValueError("there is no result to report")
-    table, protocols = lines(results), list(results[0]["scores"])
+    table, main = lines(results), ("points", protocol)
     means = [
-        [line.name, line.split, *(_cell(line.values(protocol, m)) for m in MEANS), line.meaning]
+        [line.name, line.split, *(_cell(line.values(*main, m)) for m in MEANS), line.meaning]
         for line in table
     ]
     by_protocol = [
-        [line.name, line.split, *(_cell(line.values(p, "mIoU")) for p in protocols)]
+        [line.name, line.split, over, p, *(_cell(line.values(over, p, m)) for m in MEANS)]
         for line in table
+        for over, scores in line.results[0]["scores"].items()
+        for p in scores
     ]
     by_class = [
-        [name, *(_cell(line.values(protocol, "IoU", index)) for line in table)]
+        [name, *(_cell(line.values(*main, "IoU", index)) for line in table)]
         for index, name in enumerate(results[0]["classes"])
     ]
     return (
@@ -100,8 +104,7 @@ def text_report(
             [
                 _heading(table, title, protocol, simulated),
                 _align([["", "scans", *MEANS, ""], *means]),
-                "mIoU by protocol\n" + _align([["", "scans", *protocols], *by_protocol]),
-                f"IoU by class, protocol {protocol}\n"
+                f"IoU by class, over points, protocol {protocol}\n"
                 + _align(
                     [
                         ["", *(line.name for line in table)],
@@ -109,6 +112,8 @@ def text_report(
                         *by_class,
                     ]
                 ),
+                "All protocols, over points and over voxels\n"
+                + _align([["", "scans", "over", "protocol", *MEANS], *by_protocol]),
             ]
         )
         + "\n"
@@ -117,17 +122,19 @@ def text_report(
 
 def csv_rows(results: Sequence[dict[str, Any]]) -> list[list[str]]:
     """Every number as one row, under a row of headings."""
-    rows = [["row", "scans", "rotations", "protocol", "metric", "class", "mean", "std", "seeds"]]
+    names = ["row", "scans", "rotations", "over", "protocol", "metric", "class"]
+    rows = [[*names, "mean", "std", "seeds"]]
     for line in lines(results):
         what = [line.row, line.split, str(line.rotations)]
-        for protocol in line.results[0]["scores"]:
-            wanted = [(metric, "", line.values(protocol, metric)) for metric in MEANS]
+        scores = line.results[0]["scores"]
+        for by in [(over, protocol) for over in scores for protocol in scores[over]]:
+            wanted = [(metric, "", line.values(*by, metric)) for metric in MEANS]
             for index, name in enumerate(line.results[0]["classes"]):
-                wanted.append(("IoU", name, line.values(protocol, "IoU", index)))
+                wanted.append(("IoU", name, line.values(*by, "IoU", index)))
             for metric, name, values in wanted:
                 found = spread(values)
                 numbers = ["", ""] if found is None else [f"{number:.4f}" for number in found]
-                rows.append([*what, protocol, metric, name, *numbers, str(len(values))])
+                rows.append([*what, *by, metric, name, *numbers, str(len(values))])
     return rows
 
 
@@ -172,7 +179,9 @@ def _heading(table: Sequence[Line], title: str, protocol: str, simulated: bool) 
         parts.append(f"Networks: mean ± standard deviation over {seeds[-1]} seeds.")
     for selection in sorted({r["selection"] for t in table for r in t.results if "selection" in r}):
         parts.append(f"Network taken: {selection}.")
-    parts.append(f"Percent of points, all points of a scan; protocol {protocol}.")
+    parts.append(
+        f"Percent, over all points of the scans, protocol {protocol}, unless others are named."
+    )
     return "\n".join(parts)
 
 

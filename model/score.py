@@ -10,26 +10,45 @@ from numpy.typing import NDArray
 from model.entries import read_array, read_entry, read_text
 from model.labels import LabelledScan
 from model.metrics import PROTOCOLS, confusion, score
+from pipeline.votes import majority
 
+OVER = ("points", "voxels")  # what is counted
 _ROWS = 1 << 16  # voxels whose embeddings are in memory at once
 
 
 def summarise(
     row: str, split: str, classes: Sequence[str], confusions: Mapping[str, NDArray[np.int64]]
 ) -> dict[str, Any]:
-    """One result as plain JSON: confusions (K, K + 1) of each scan and in total, and all scores.
+    """One result as plain JSON: counts of each scan and in total, and all scores of the total.
 
-    `row` is what was scored (a key of `model.report.ROWS`), `split` names the scans.
+    `row` is what was scored (a key of `model.report.ROWS`), `split` names the scans, and
+    `confusions` (2, K, K + 1) of each are those of `count`: one for each of `OVER`.
     """
     total = np.sum([confusions[scan] for scan in sorted(confusions)], axis=0)
     return {
         "row": row,
         "split": split,
         "classes": list(classes),
+        "over": list(OVER),
         "scans": {scan: confusions[scan].tolist() for scan in sorted(confusions)},
         "total": total.tolist(),
-        "scores": {p: score(total, classes, p).as_json() for p in PROTOCOLS},
+        "scores": {
+            over: {p: score(counts, classes, p).as_json() for p in PROTOCOLS}
+            for over, counts in zip(OVER, total, strict=True)
+        },
     }
+
+
+def count(scan: LabelledScan, label: NDArray[np.integer], classes: int) -> NDArray[np.int64]:
+    """Confusions (2, K, K + 1) of one scan over its points, and over its voxels.
+
+    A point has the label of its voxel, of which `label` (M,) are all, -1 where there is none. A
+    voxel is, in truth, what most of its labelled points are.
+    """
+    truth, voxel_of_point = scan.ground_truth()
+    of_voxel = majority(truth, voxel_of_point, len(label))
+    over_points = confusion(truth, label[voxel_of_point], classes)
+    return np.stack([over_points, confusion(of_voxel, label, classes)])
 
 
 def score_fused(
@@ -78,8 +97,7 @@ def score_pseudo_labels(
 def _count(
     scan: LabelledScan, voxel: NDArray[np.integer], label: NDArray[np.integer], classes: int
 ) -> NDArray[np.int64]:
-    """Confusion on the points of one scan, given the labels (V,) of some of its voxels (V,)."""
-    truth, voxel_of_point = scan.ground_truth()
-    of_voxel = np.full(int(voxel_of_point.max(initial=-1)) + 1, -1, np.int64)
+    """`count`, given the labels (V,) of some of the voxels (V,)."""
+    of_voxel = np.full(int(scan.ground_truth()[1].max(initial=-1)) + 1, -1, np.int64)
     of_voxel[voxel] = label
-    return confusion(truth, of_voxel[voxel_of_point], classes)
+    return count(scan, of_voxel, classes)

@@ -161,7 +161,9 @@ def report(plan: Plan, table: Path) -> str:
     from model.report import write_report
 
     results = [result for name in plan.scores for result in _scores(plan.home("evaluate", name))]
-    text = write_report(results, table.with_suffix(""), plan.dataset, simulated=plan.simulated)
+    protocol = "s3dis" if plan.section["reader"] == "s3dis" else "scannet_official"
+    prefix = table.with_suffix("")
+    text = write_report(results, prefix, plan.dataset, protocol, simulated=plan.simulated)
     store.point(plan.results.parent / "latest", plan.results)
     return text
 

@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-from tiny_entries import CLASSES, Room, write_rooms, write_text
+from tiny_entries import CLASSES, Room, write_labels, write_rooms, write_text
 
 from model.metrics import PROTOCOLS, confusion, score
 from model.report import csv_rows, text_report, write_report
-from model.score import score_fused, score_pseudo_labels, summarise
+from model.score import OVER, count, score_fused, score_pseudo_labels, summarise
 from pipeline import arrays, store
 from pipeline.errors import BadInput
 
@@ -50,6 +50,9 @@ def slow_scores(points: list[tuple[int, int]], protocol: str) -> tuple[float, fl
         if protocol == "openscene":
             union = hit + falsely + missed - unknown
             ious.append(hit / union if occurs and union else 0.0)
+            accuracies.append(hit / occurs if occurs else 0.0)
+        elif protocol == "s3dis":
+            ious.append(hit / (hit + falsely + missed) if hit + falsely + missed else 0.0)
             accuracies.append(hit / occurs if occurs else 0.0)
         elif protocol == "scannet_official" or NAMES[k] not in ("wall", "floor"):
             ious += [hit / (hit + falsely + missed)] if hit + falsely + missed else []
@@ -112,9 +115,28 @@ def test_labels_are_scored_on_points_and_unseen_points_have_none(rooms: list[Roo
         label_of = dict(zip(scene.voxel.tolist(), scene.label.tolist(), strict=True))
         expected = [label_of.get(voxel, -1) for voxel in voxel_of_point.tolist()]
         assert scan == room.scan
-        assert counts == confusion(truth, np.array(expected), len(CLASSES)).tolist()
-        assert sum(row[-1] for row in counts) > 0.1 * len(truth)
+        assert counts[0] == confusion(truth, np.array(expected), len(CLASSES)).tolist()
+        assert sum(row[-1] for row in counts[0]) > 0.1 * len(truth)
     assert result["total"] == np.sum(list(result["scans"].values()), axis=0).tolist()
+
+
+def test_a_voxel_counts_once_and_is_what_most_of_its_labelled_points_are(
+    tmp_path: Path,
+) -> None:
+    room, rng = write_rooms(tmp_path, [0])[0], np.random.default_rng(0)
+    voxel_of_point = room.labelled.ground_truth()[1]
+    truth = rng.integers(-1, len(CLASSES), len(voxel_of_point))
+    write_labels(room, truth)
+    label = rng.integers(-1, len(CLASSES), voxel_of_point.max() + 1)
+    points, voxels = count(room.labelled, label, len(CLASSES))
+    assert points.tolist() == confusion(truth, label[voxel_of_point], len(CLASSES)).tolist()
+    expected = np.zeros_like(voxels)
+    for voxel, guess in enumerate(label.tolist()):
+        inside = [t for t in truth[voxel_of_point == voxel].tolist() if t >= 0]
+        if inside:
+            most = min(set(inside), key=lambda t: (-inside.count(t), t))
+            expected[most, guess if guess >= 0 else len(CLASSES)] += 1
+    assert voxels.tolist() == expected.tolist()
 
 
 def test_the_fused_score_is_that_of_unfiltered_labels(rooms: list[Room], tmp_path: Path) -> None:
@@ -125,7 +147,7 @@ def test_the_fused_score_is_that_of_unfiltered_labels(rooms: list[Room], tmp_pat
     filtered = score_pseudo_labels(scans, targets, pseudo, "training", filtered=True)
     difference = np.abs(np.array(fused["total"]) - np.array(unfiltered["total"])).sum()
     assert difference < 0.01 * np.sum(fused["total"])  # fp16 features decide a few ties otherwise
-    mean = [r["scores"]["scannet_official"]["mIoU"] for r in (unfiltered, filtered)]
+    mean = [r["scores"]["points"]["scannet_official"]["mIoU"] for r in (unfiltered, filtered)]
     assert mean[1] > mean[0] + 0.1
 
 
@@ -143,7 +165,8 @@ def result(row: str, hits: int, seed: int | None = None, split: str = "held-out"
     counts = np.zeros((K, K + 1), np.int64)
     for k in range(3):
         counts[k, k], counts[k, K] = hits, 10 - hits
-    made = summarise(row, split, NAMES, {"a": counts, "b": counts})
+    both = np.stack([counts, counts // 2])
+    made = summarise(row, split, NAMES, {"a": both, "b": both})
     return made | ({} if seed is None else {"seed": seed, "selection": "last step"})
 
 
@@ -171,7 +194,10 @@ def test_the_table_says_what_was_measured_on_what() -> None:
     assert any(row[:2] == ["bed", "-"] for row in rows)  # a class that does not occur has no IoU
     assert "Simulated rooms" in text
     assert "Scored on 2 training scans: (b) filtered." in text
-    assert "protocol scannet_official" in text
+    assert "IoU by class, over points, protocol scannet_official" in text
+    rest = text.partition("All protocols")[2].splitlines()
+    named = [line.split()[3:5] for line in rest if "(d)" in line]
+    assert named == [[over, protocol] for over in OVER for protocol in PROTOCOLS]
     assert "2 seeds" in text
     assert "Simulated" not in text_report(RESULTS, "ScanNet")
 
@@ -179,13 +205,11 @@ def test_the_table_says_what_was_measured_on_what() -> None:
 def test_every_number_of_the_csv_can_be_read_back() -> None:
     head, *rows = csv_rows(RESULTS)
     table = [dict(zip(head, row, strict=True)) for row in rows]
-    assert len(table) == 3 * len(PROTOCOLS) * (3 + K)
+    assert len(table) == 3 * 2 * len(PROTOCOLS) * (3 + K)
     found = [r for r in table if r["row"] == "ess_esgs" and r["metric"] == "OA"]
-    assert {(r["protocol"], float(r["mean"]), r["seeds"]) for r in found} == {
-        ("scannet_official", 70.0, "2"),
-        ("openscene", 70.0, "2"),
-        ("foreground", 70.0, "2"),
-    }
+    told = {(r["protocol"], float(r["mean"]), r["seeds"]) for r in found if r["over"] == "points"}
+    assert told == {(protocol, 70.0, "2") for protocol in PROTOCOLS}
+    assert {(r["over"], r["protocol"]) for r in table} == {(o, p) for o in OVER for p in PROTOCOLS}
 
 
 def test_the_report_is_written_as_text_json_and_csv(tmp_path: Path) -> None:

@@ -108,7 +108,7 @@ def test_a_network_is_scored_on_points(room: Room, tmp_path: Path) -> None:
     result = evaluate_network(path, [room.labelled], "held-out")
     truth, voxel_of_point = room.labelled.ground_truth()
     label = predict(load(path, CPU), read_entry(room.path("voxels"))).label[voxel_of_point]
-    assert result["total"] == confusion(truth, label, len(CLASSES)).tolist()
+    assert result["total"][0] == confusion(truth, label, len(CLASSES)).tolist()
     assert (result["row"], result["seed"], result["split"]) == ("esgs", 3, "held-out")
     assert "last step" in result["selection"]
 

@@ -63,7 +63,7 @@ def test_a_network_learns_the_rooms_and_knows_new_ones(
     assert len(curve) == 50
     assert np.mean(curve[-5:]) < 0.6 * np.mean(curve[:3])
     scored = evaluate_network(path, [room.labelled for room in held_out], "held-out")
-    scores = scored["scores"]["scannet_official"]
+    scores = scored["scores"]["points"]["scannet_official"]
     assert scores["OA"] > 0.65  # always the most frequent class: 0.34
     assert scores["mIoU"] > 0.3
     assert scored["row"] == variant
