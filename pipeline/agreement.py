@@ -44,10 +44,10 @@ class Agreement:
         return max(self.distance, float(np.linalg.norm(self.shift)))
 
 
-def require(frames: RawFrames, cloud: Cloud, scan: str) -> Agreement:
-    """Raise `BadInput`, with the offset in cm, where images and points disagree."""
+def require(frames: RawFrames, cloud: Cloud, scan: str, limit: float = LIMIT) -> Agreement:
+    """Raise `BadInput`, with the offset in cm, where it is above `limit` (metres)."""
     found = measure(frames, cloud)
-    if found.offset <= LIMIT and found.turn == 0:
+    if found.offset <= limit and found.turn == 0:
         return found
     explained = f", as if one were turned by {found.turn} degrees" if found.turn else ""
     raise BadInput(

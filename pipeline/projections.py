@@ -14,7 +14,10 @@ import zarr
 from numpy.typing import NDArray
 
 from pipeline import arrays
+from pipeline.agreement import require
 from pipeline.geometry import frustum, project, transform, world_to_camera
+from pipeline.kept_frames import KeptFrames
+from pipeline.scan import Cloud
 
 PACKAGES = ("numpy",)
 
@@ -51,6 +54,7 @@ class Settings:
     relative_tolerance: float  # of the voxel's depth
     border: float  # colour pixels at each edge in which nothing counts as seen
     weight: Weighting
+    max_offset: float | None = None  # metres between images and points; None: not looked at
 
 
 @dataclass(frozen=True)
@@ -76,8 +80,12 @@ class Stage:
         `voxel` u32 (P,), increasing in a frame, `uv` f32 (P, 2) in pixels of the colour image and
         `weight` f16 (P,).
 
-        One frame and about a million pairs are in memory at a time.
+        One frame and about a million pairs are in memory at a time. Raises `BadInput` where frames
+        and points disagree by more than they may.
         """
+        if self.settings.max_offset is not None:
+            points = Cloud(*(np.asarray(voxels[n]) for n in ("xyz", "rgb", "normal", "segment")))
+            require(KeptFrames(frames), points, "the scan", self.settings.max_offset)
         xyz, normal = np.asarray(voxels["voxel_xyz"]), np.asarray(voxels["voxel_normal"])
         shapes = {
             "voxel": ((0,), np.uint32),

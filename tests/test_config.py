@@ -59,6 +59,7 @@ def test_a_section_of_any_name_is_a_dataset_with_the_defaults(tmp_path: Path) ->
     assert config.datasets(loaded) == ("mine_2",)
     assert loaded["mine_2"]["frames"] == {"every": 20}
     assert loaded["mine_2"]["simulate"]["n_cameras"] == 3, "what a room is made by follows `reader`"
+    assert loaded["mine_2"]["projections"]["max_offset"] == 0.05, "and so does what is compared"
 
 
 @pytest.mark.parametrize(

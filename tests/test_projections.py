@@ -9,7 +9,9 @@ import pytest
 import room
 
 from pipeline import frames, geometry, projections, voxels
+from pipeline.errors import BadInput
 from pipeline.projections import Camera, Settings, Weighting, see, weigh
+from pipeline.scan import Cloud
 
 K = np.array([[150.0, 0, 80.2], [0, 152, 59.1], [0, 0, 1]])
 
@@ -128,3 +130,20 @@ def test_a_frame_without_a_pose_adds_no_pair(raw: room.Recording, entries):
     expected = np.delete(whole["voxel"][:], slice(first, last))
     np.testing.assert_array_equal(out["voxel"][:], expected)
     assert np.isfinite(out["uv"][:]).all()
+
+
+def test_a_scan_whose_images_and_points_disagree_is_refused_if_asked(entries) -> None:
+    seen, points = entries
+    strict = {**room.PROJECTIONS, "max_offset": 0.05}
+    plain = room.run(projections, room.PROJECTIONS, frames=seen, voxels=points)
+    checked = room.run(projections, strict, frames=seen, voxels=points)
+    for name in ("offsets", "voxel", "uv", "weight"):
+        assert np.array_equal(plain[name], checked[name]), "the check changes nothing"
+    moved = room.run(voxels, {"voxel_size": 0.05}, raw=shifted(room.cloud(0.06), (0, 0.2, 0)))
+    with pytest.raises(BadInput, match="the scan: its images and its points disagree by 20 cm"):
+        room.run(projections, strict, frames=seen, voxels=moved)
+    room.run(projections, room.PROJECTIONS, frames=seen, voxels=moved)
+
+
+def shifted(cloud: Cloud, by: tuple[float, float, float]) -> Cloud:
+    return replace(cloud, xyz=cloud.xyz + np.array(by, np.float32))
