@@ -6,7 +6,7 @@ from snakemake.utils import min_version
 from pipeline.config import check, datasets, register, wanted
 from pipeline.errors import BadInput
 from pipeline.plan import Plan
-from pipeline.rules import gpus, pathvars, recover, settings, summary
+from pipeline.rules import gpus, pathvars, recover, settings, summary, tell
 
 min_version("9.27")
 
@@ -26,6 +26,7 @@ try:
     if workflow.is_main_process:
         recover()
         for dataset in WANTED:
+            tell(PLANS[dataset])
             # In this order, so that nothing is pruned that is about to be linked.
             register(PLANS[dataset])
             PLANS[dataset].adopt()

@@ -16,10 +16,11 @@ import numpy as np
 import zarr
 from numpy.typing import NDArray
 
-from model.clouds import palette, write_heat, write_labels
+from model.clouds import write_heat
+from model.entries import read_array
+from model.labelled import write_labelled
 from model.loop import device
-from model.predict import Prediction, predict, query
-from model.regions import connected_regions
+from model.predict import Prediction, query
 from model.trained import Trained, load
 from pipeline import manifest
 from pipeline.any_scan import read_any
@@ -60,26 +61,19 @@ def label_scan(scan: Path, network: Path, out: Path, words: str | None, up: str 
     text = embed(trained, network, words) if words else None  # first: a query may be refused
     cloud, kind = read_any(scan, up)
     voxels = voxelised(cloud, trained.voxel_size)
-    of_point = np.asarray(voxels["voxel_of_point"])
-    coords = np.asarray(voxels["coords"])
+    of_point = read_array(voxels, "voxel_of_point")
     print(
-        f"{scan}: {len(of_point):,} points in {len(coords):,} voxels of "
+        f"{scan}: {len(of_point):,} points in {len(read_array(voxels, 'coords')):,} voxels of "
         f"{100 * trained.voxel_size:g} cm, read as {kind}",
         flush=True,
     )
-    found = predict(trained, voxels)
-    segment = connected_regions(coords, found.label)
-    colors = palette(trained.classes, class_colors(trained.classes))
-    xyz, label = cloud.xyz, found.label[of_point]
-    confidence = found.confidence[of_point]
-    write_labels(
-        out / "labels.ply", xyz, label, confidence, segment[of_point], trained.classes, colors
-    )
-    print(table(trained.classes, label, confidence))
-    print(f"labels: {out / 'labels.ply'}")
+    labelled = out / "labels.ply"
+    found = write_labelled(labelled, trained, voxels, class_colors(trained.classes))
+    print(table(trained.classes, found.label[of_point], found.confidence[of_point]))
+    print(f"labels: {labelled}")
     if text is not None and words:
         heat = query(trained, voxels, text)[:, 0]
-        write_heat(out / "heat.ply", xyz, heat[of_point], words)
+        write_heat(out / "heat.ply", cloud.xyz, heat[of_point], words)
         best = _best(trained, found, heat)
         print(f"{words!r}: fits best where the classes are {best}\nheat: {out / 'heat.ply'}")
     took, peak = time.monotonic() - begin, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

@@ -20,7 +20,7 @@ ROWS = {
     "dense": ("ceiling", "the same network and budget, taught by dense labels"),
 }
 MEANS = ("mIoU", "mAcc", "OA")
-_NUMBER = re.compile(r"\d+\.\d( ± \d+\.\d)?$")
+_NUMBER = re.compile(r"\d[\d,]*(\.\d)?( ± \d+\.\d)?$")
 
 
 @dataclass(frozen=True)
@@ -103,9 +103,9 @@ def text_report(
         "\n\n".join(
             [
                 _heading(table, title, protocol, simulated),
-                _align([["", "scans", *MEANS, ""], *means]),
+                align([["", "scans", *MEANS, ""], *means]),
                 f"IoU by class, over points, protocol {protocol}\n"
-                + _align(
+                + align(
                     [
                         ["", *(line.name for line in table)],
                         ["class", *(line.split for line in table)],
@@ -113,7 +113,7 @@ def text_report(
                     ]
                 ),
                 "All protocols, over points and over voxels\n"
-                + _align([["", "scans", "over", "protocol", *MEANS], *by_protocol]),
+                + align([["", "scans", "over", "protocol", *MEANS], *by_protocol]),
             ]
         )
         + "\n"
@@ -192,7 +192,7 @@ def _cell(values: Sequence[float]) -> str:
     return f"{found[0]:.1f}" + (f" ± {found[1]:.1f}" if len(values) > 1 else "")
 
 
-def _align(rows: Sequence[Sequence[str]]) -> str:
+def align(rows: Sequence[Sequence[str]]) -> str:
     """Columns side by side: numbers to the right, words to the left."""
     columns = list(zip(*rows, strict=True))
     widths = [max(map(len, column)) for column in columns]

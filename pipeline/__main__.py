@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 from pipeline import entry, jobs, store
@@ -23,7 +24,7 @@ WAIT = 1.0  # seconds between two looks at what others are making
 def main() -> int:
     """Make what is asked for; 1 where any of it could not be made."""
     parser = argparse.ArgumentParser(prog="python -m pipeline", description=__doc__)
-    parser.add_argument("stage", help="a stage, `simulate` or `report`")
+    parser.add_argument("stage", help="a stage, `simulate`, `clouds` or `report`")
     parser.add_argument("plan", type=Path, help="plan.json in the work tree")
     parser.add_argument("links", type=Path, nargs="+", help="what to make in the work tree")
     given = parser.parse_args()
@@ -36,7 +37,8 @@ def main() -> int:
     except BadInput as error:
         print(error, file=sys.stderr)
         return 1
-    run = jobs.simulator(plan) if given.stage == "simulate" else maker(given.stage, plan)
+    runs = {"simulate": jobs.simulator, "clouds": labeller}
+    run = runs.get(given.stage, partial(maker, given.stage))(plan)
     return make_all(run, f"{plan.dataset} {given.stage}", given.links)
 
 
@@ -98,6 +100,17 @@ def maker(stage: str, plan: Plan) -> Callable[[Path], str | None]:
             loaded[0](name, path)
 
     return run
+
+
+def labeller(plan: Plan) -> Callable[[Path], str]:
+    """What writes the clouds of a scan into a folder; an entry found damaged is moved away."""
+    run = jobs.labeller(plan)
+
+    def guarded(folder: Path) -> str:
+        with setting_aside():
+            return run(folder)
+
+    return guarded
 
 
 @contextmanager

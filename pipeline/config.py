@@ -64,7 +64,7 @@ def check(config: dict[str, Any], where: Path | str = "the config") -> None:
 
 def datasets(config: Mapping[str, Any]) -> tuple[str, ...]:
     """The names of the datasets that a config describes."""
-    return tuple(k for k, v in config.items() if isinstance(v, Mapping) and "scans" in v)
+    return tuple(k for k, v in config.items() if isinstance(v, Mapping) and "embeddings" in v)
 
 
 def wanted(names: Iterable[str], arguments: Iterable[str]) -> list[str]:

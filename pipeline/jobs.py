@@ -156,14 +156,66 @@ def evaluator(plan: Plan) -> Job:
     return make
 
 
+def labeller(plan: Plan) -> Callable[[Path], str]:
+    """What writes the labelled clouds of a scan into its folder of results, one for each network.
+
+    The networks are loaded once for all the scans.
+    """
+    from model.labelled import write_labelled
+    from model.loop import device
+    from model.trained import Trained, load
+
+    networks: dict[str, Trained] = {}
+
+    def run(folder: Path) -> str:
+        scan = folder.name
+        with named_damage(plan, "clouds", scan):
+            voxels = store.read(plan.home("voxels", scan))
+            for name, source in plan.clouds.items():
+                if name not in networks:
+                    networks[name] = load(plan.home(*source), device())
+                colors = plan.params("clouds")["colors"]
+                write_labelled(folder / f"{name}.ply", networks[name], voxels, colors)
+        return "labelled"
+
+    return run
+
+
 def report(plan: Plan, table: Path) -> str:
     """Write the tables beside `table` and return the one in text."""
+    if not plan.scored:
+        return _summary(plan, table)
     from model.report import write_report
 
     results = [result for name in plan.scores for result in _scores(plan.home("evaluate", name))]
     protocol = "s3dis" if plan.section["reader"] == "s3dis" else "scannet_official"
     prefix = table.with_suffix("")
     text = write_report(results, prefix, plan.dataset, protocol, simulated=plan.simulated)
+    store.point(plan.results.parent / "latest", plan.results)
+    return text
+
+
+def _summary(plan: Plan, table: Path) -> str:
+    """Write what became of scans without labels beside `table` and return it in text."""
+    from model.summary import summarise, write_summary
+
+    scans = []
+    for split, names in plan.splits.items():
+        for scan in names:
+            ply = {run: table.parent / scan / f"{n}.ply" for n, (_, run) in plan.clouds.items()}
+            with named_damage(plan, "clouds", scan):
+                voxels, projections = (
+                    store.read(plan.home(stage, scan)) for stage in ("voxels", "projections")
+                )
+                scans.append(summarise(scan, split, voxels, projections, ply))
+    train, classes = plan.splits["train"], len(plan.facts["classes"])
+    tagged = [s for s in train if len((plan.facts["tags"] or {}).get(s, ())) not in (0, classes)]
+    notes = [
+        f"Trained on {len(train)} scan{'s' * (len(train) != 1)}; the classes in it are known of "
+        f"{len(tagged) or 'none'}."
+    ]
+    notes += [f"Left out: {sentence}" for sentence in plan.facts["left_out"]]
+    text = write_summary(scans, table.with_suffix(""), plan.dataset, notes)
     store.point(plan.results.parent / "latest", plan.results)
     return text
 

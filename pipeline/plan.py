@@ -36,6 +36,7 @@ UPSTREAM = {
     **PER_SCAN,
     **PER_RUN,
     "evaluate": (*PER_RUN, "targets", "pseudo_labels", "labels"),
+    "clouds": (*PER_RUN, "projections"),
 }
 FEATURES = "features"  # the group of files that `embeddings` reads where no image tower does
 # What does the work of a stage, where it is not the module of its name in `pipeline`.
@@ -43,6 +44,7 @@ MODULES = {
     "train": ["model.train"],
     "ceiling": ["model.ceiling"],
     "evaluate": ["model.evaluate", "model.score"],
+    "clouds": ["model.labelled"],
 }
 SIMULATORS = {"scannet": "pipeline.simulate.scan", "s3dis": "pipeline.simulate.s3dis_scan"}
 SUFFIX = {"train": "safetensors", "ceiling": "safetensors", "evaluate": "json"}
@@ -70,7 +72,8 @@ class Plan:
         Raises `BadInput` where they are needed and missing.
         """
         section = config[dataset]
-        scans = [r for r in manifest.read_scans(Path(section["scans"])) if r["split"] != "test"]
+        rows, left_out = rawdata.scans(section)
+        scans = [row for row in rows if row["split"] != "test"]
         facts: dict[str, Any] = {
             "dataset": dataset,
             "store": os.environ.get("SCAN_STORE", config["store"]),
@@ -81,14 +84,17 @@ class Plan:
             "seeds": {row["scan"]: int(row.get("seed") or 0) for row in scans},
             "classes": manifest.read_classes(Path(section["classes"])),
             "blessed": manifest.read_blessed(manifest.BLESSED),
+            "left_out": left_out,
             "tags": None,
             "weights": None,
         }
-        if section["tags"]["source"] == "file":
-            facts["tags"] = manifest.read_tags(Path(section["tags"]["file"]), facts["classes"])
+        names = [row["scan"] for row in scans]
+        facts["tags"] = rawdata.scene_tags(section, names, facts["classes"])
         if wanted:
             facts["weights"] = rawdata.weights_digest(section["embeddings"], Path(facts["store"]))
         plan = cls(facts)
+        if wanted:
+            rawdata.require_scans(plan)
         facts["raw_digests"] = plan._raw_digests(wanted)
         facts["keys"] = plan.keys
         if wanted and not plan.simulated:
@@ -132,7 +138,7 @@ class Plan:
         """The root of the raw files: the user's download, or what `simulate` writes."""
         if self.simulated:
             return self.work / "raw" / self.keys["simulate"]
-        return Path(self.section.get("raw") or "data", "")
+        return rawdata.root(self.section)
 
     @property
     def features(self) -> Path | None:
@@ -158,6 +164,11 @@ class Plan:
     def dense_tags(self) -> bool:
         """Whether scene-level labels come from dense labels: not from a file, nor from nothing."""
         return self.facts["tags"] is None and self.section["tags"]["source"] != "none"
+
+    @property
+    def scored(self) -> bool:
+        """Whether there are scans to score on: those of folders have no labels."""
+        return bool(self.splits["val"]) and self.section["reader"] != "folder"
 
     def group(self, stage: str) -> str | None:
         """The group of files outside the store that a stage reads, of each scan."""
@@ -185,7 +196,8 @@ class Plan:
     def stages(self) -> list[str]:
         """All stages, upstream before downstream."""
         simulate = ["simulate"] if self.simulated else []
-        return [*simulate, "text", *PER_SCAN, *PER_RUN, "evaluate"]
+        clouds = [] if self.scored else ["clouds"]
+        return [*simulate, "text", *PER_SCAN, *PER_RUN, "evaluate", *clouds]
 
     @cached_property
     def keys(self) -> dict[str, str]:
@@ -222,6 +234,9 @@ class Plan:
             params["classes"] = [{key: c[key] for key in known if key in c} for c in classes]
         elif stage == "tags":
             params |= {"classes": [c["name"] for c in classes], "file": self.facts["tags"]}
+            params |= {} if self.facts["tags"] is None else {"source": "file"}
+        elif stage == "clouds":
+            params["colors"] = {c["name"]: c["color"] for c in classes if "color" in c}
         elif stage == "text" and self.features:
             params = {"classes": [c["name"] for c in classes]}
         elif stage == "embeddings" and self.features:
@@ -261,21 +276,43 @@ class Plan:
 
     @property
     def scores(self) -> list[str]:
-        """What is evaluated: fused 2D embeddings, pseudo-labels and every network."""
+        """What is evaluated: fused 2D embeddings, pseudo-labels and every network, if anything."""
+        if not self.scored:
+            return []
         raw = self.facts["raw_digests"]
         labelled = all("labels" in raw.get(scan, ()) for scan in self.splits["train"])
         own = ["fused", *(["pseudo_labels"] if labelled else [])]
         return [*own, *self.runs["train"], *self.runs["ceiling"]]
 
     @property
+    def last(self) -> str:
+        """The stage that the results are of: scores, or else labelled clouds."""
+        return "evaluate" if self.scored else "clouds"
+
+    @property
+    def outcomes(self) -> list[str]:
+        """What the last stage makes: scores by name, or the clouds of each scan."""
+        return self.scores if self.scored else self.scans
+
+    @property
+    def clouds(self) -> dict[str, Entry]:
+        """The labelled clouds of each scan, by the names of their files, and their networks."""
+        if self.scored:
+            return {}
+        found = [(stage, run) for stage, runs in self.runs.items() for run in runs]
+        names = [f"labels_{run}" for _, run in found] if len(found) > 1 else ["labels"]
+        return dict(zip(names, found, strict=True))
+
+    @property
     def entries(self) -> list[Entry]:
-        """All entries that the scores go back to, upstream before downstream."""
+        """All entries that the results go back to, upstream before downstream."""
         needed: dict[str, dict[str, None]] = {stage: {} for stage in self.stages}
-        needed["evaluate"] = dict.fromkeys(self.scores)
+        needed[self.last] = dict.fromkeys(self.outcomes)
         for stage in reversed(self.stages):
             for name in needed[stage]:
                 for above, source in self.inputs(stage, name):
                     needed[above][source] = None
+        needed.pop("clouds", None)  # which are no entries
         return [(stage, name) for stage, names in needed.items() for name in sorted(names)]
 
     def inputs(self, stage: str, name: str) -> list[Entry]:
@@ -292,6 +329,8 @@ class Plan:
         if stage == "evaluate":
             trainer = "ceiling" if name in self.runs["ceiling"] else "train"
             return [(trainer, name), *_entries(("voxels", "labels"), val)]
+        if stage == "clouds":
+            return [*self.clouds.values(), *_entries(("voxels", "projections"), [name])]
         return []
 
     def digest(self, stage: str, name: str) -> str:
@@ -320,7 +359,7 @@ class Plan:
     @property
     def results(self) -> Path:
         """The folder of the tables, named by all that they come from: never out of date."""
-        parts = (self.keys["evaluate"], *(self.digest("evaluate", name) for name in self.scores))
+        parts = (self.keys[self.last], *(self.digest(self.last, name) for name in self.outcomes))
         return Path(self.facts["results"], self.dataset, provenance.digest(*parts))
 
     def adopt(self) -> None:

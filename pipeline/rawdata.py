@@ -1,6 +1,6 @@
 """What lies outside the store and has to be there: raw scans, weights, features made elsewhere."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -8,16 +8,67 @@ from typing import TYPE_CHECKING, Any
 from pipeline import manifest, provenance, weights
 from pipeline.errors import BadInput
 from pipeline.features import reader as features
+from pipeline.folder import scans as folder_scans
 
 if TYPE_CHECKING:
     from pipeline.plan import Plan
+
+
+def root(section: Mapping[str, Any]) -> Path:
+    """The root of a dataset's raw files, as its section of the config says."""
+    return Path(section.get("raw") or "data", "")
+
+
+def scans(section: Mapping[str, Any]) -> tuple[list[dict[str, str]], list[str]]:
+    """The scans of a dataset with their splits, and a sentence about each that is left out.
+
+    Where no csv file names them each folder of frames is one, to train on. Raises `BadInput`.
+    """
+    if "scans" in section:
+        return manifest.read_scans(Path(section["scans"])), []
+    found, faults = folder_scans.find_scans(root(section))
+    return [{"scan": scan, "split": "train"} for scan in found], faults
+
+
+def scene_tags(
+    section: Mapping[str, Any], names: Sequence[str], classes: Sequence[Mapping[str, Any]]
+) -> dict[str, list[str]] | None:
+    """Scan -> the names of the classes in it, as somebody wrote them; None where nobody did.
+
+    What the file of `tags:` says of a scan counts before the file in the scan's own folder. With
+    `source: none` a scan of which neither says anything may hold every class. Raises `BadInput`.
+    """
+    source, known = section["tags"]["source"], [c["name"] for c in classes]
+    tags = {}
+    if section["reader"] == "folder":
+        tags = folder_scans.read_own_tags(root(section), names, known)
+    if source == "file":
+        return tags | manifest.read_tags(Path(section["tags"]["file"]), classes)
+    if tags and source == "none":
+        return dict.fromkeys(names, known) | tags
+    return tags or None
+
+
+def require_scans(plan: "Plan") -> None:
+    """Stop before any job where there is no scan to train on, or no label for the ceiling."""
+    section = plan.section
+    if not plan.splits["train"]:
+        if "scans" in section:
+            raise BadInput(section["scans"], "names no scan to train on", "give some split train")
+        what = "is no folder" if not plan.raw.is_dir() else "holds no scan"
+        what += f" ({plan.facts['left_out'][0]})" if plan.facts["left_out"] else ""
+        remedy = "put each scan into a folder in it, as data_manifest/folder/README.md says"
+        raise BadInput(plan.raw, what, remedy)
+    if plan.runs["ceiling"] and section["reader"] == "folder":
+        what = "asks for the ceiling, but folders of frames have no dense labels to teach it"
+        raise BadInput(f"`train:` of {plan.dataset}", what, "take `dense` out of `variants:`")
 
 
 def scan_files(plan: "Plan", scan: str) -> manifest.Files:
     """The raw files of one scan by group. Raises `BadInput` where some are missing."""
     reader = import_module(f"pipeline.{plan.section['reader']}.files")
     split = "train" if scan in plan.splits["train"] else "val"
-    labels = split == "val" or plan.dense_tags
+    labels = (split == "val" and plan.scored) or plan.dense_tags
     reader.check(plan.raw, scan, split, labels=labels)
     return {g: files for g, files in reader.scan_files(plan.raw, scan).items() if files}
 

@@ -2,6 +2,7 @@
 
 import glob
 import os
+import sys
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
@@ -32,6 +33,7 @@ def settings(plan: Plan) -> dict[str, Any]:
         return [str(path) for path in paths if not path.is_symlink()]
 
     scans, batch = plan.scans, plan.section["scans_per_job"]
+    results = plan.results
     tagged = plan.splits["train"]
     return {
         "plan": str(plan.path),
@@ -39,6 +41,8 @@ def settings(plan: Plan) -> dict[str, Any]:
         "tagged": tagged,
         "batches": [scans[i : i + batch] for i in range(0, len(scans), batch)],
         "scores": links(("evaluate", name) for name in plan.scores),
+        "clouds": [*plan.clouds],
+        "labelled": [f"{results}/{s}/{c}.ply" for s in scans for c in plan.clouds],
         "sources_of_tags": links(source for scan in tagged for source in plan.inputs("tags", scan)),
         "raw": "<raw>/{scan}.done" if plan.simulated else [],
         "threads": plan.section["threads"],
@@ -72,9 +76,17 @@ def recover(state: Path = Path(".snakemake")) -> None:
                     path.unlink()
 
 
+def tell(plan: Plan) -> None:
+    """Say at the start which scans are left out, and why."""
+    for sentence in plan.facts["left_out"]:
+        print(f"{plan.dataset}: left out: {sentence}", file=sys.stderr, flush=True)
+
+
 def summary(plan: Plan) -> str:
     """Where everything is, for the end of a run."""
-    lines = [f"tables (txt, json, csv): {plan.results.parent / 'latest'}"]
+    latest = plan.results.parent / "latest"
+    lines = [f"tables (txt, json, csv): {latest}"]
+    lines += [f"labelled clouds: {latest}/<scan>/{name}.ply" for name in plan.clouds]
     for stage, runs in plan.runs.items():
         lines += [f"network {run}: {plan.link(stage, run)}" for run in runs]
     lines += [f"entries: {plan.facts['store']}; links to them: {plan.work}; logs: logs/"]

@@ -8,7 +8,7 @@ from pipeline import config, manifest
 from pipeline.errors import BadInput
 
 ROOT = Path(__file__).parent.parent
-DATASETS = ("demo", "simulated", "demo_s3dis", "scannet", "s3dis")
+DATASETS = ("demo", "simulated", "demo_s3dis", "scannet", "folder", "s3dis")
 
 
 @pytest.fixture(autouse=True)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from pipeline import plan, provenance
 
 ROOT = Path(__file__).parent.parent
-READERS = ("scannet", "s3dis")
+READERS = ("scannet", "s3dis", "folder")
 STATEMENTS = ["x = 1", "y = x + 2", "def f(a):\n    return a * 3", "class C:\n    z = 4"]
 programs = st.lists(st.sampled_from(STATEMENTS), min_size=1, max_size=5)
 

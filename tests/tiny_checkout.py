@@ -22,6 +22,8 @@ SCANS = {"scene0000_00": "train", "scene0001_00": "train", "scene0002_00": "val"
 class Checkout:
     """A checkout whose ScanNet is `SCANS`; `snakemake` runs in it as a user would."""
 
+    dataset = "scannet"
+
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         for part in PARTS:
@@ -58,8 +60,9 @@ class Checkout:
         self.config.write_text(yaml.safe_dump(config))
 
     def snakemake(self, *arguments: str, cores: int = 2) -> subprocess.CompletedProcess[str]:
-        """Run `snakemake train_scannet` with more arguments."""
-        command = [sys.executable, "-m", "snakemake", "train_scannet", "--cores", str(cores)]
+        """Run `snakemake train_<dataset>` with more arguments."""
+        target = f"train_{self.dataset}"
+        command = [sys.executable, "-m", "snakemake", target, "--cores", str(cores)]
         return subprocess.run(
             [*command, *arguments], cwd=self.folder, capture_output=True, text=True
         )
@@ -75,7 +78,8 @@ class Checkout:
         said = done.stdout + done.stderr
         assert done.returncode == 0, said
         table = said.partition("Job stats:")[2].partition("Reasons:")[0].partition("\n\n")[0]
-        jobs = re.findall(r"^(?:scannet_)?([a-z_]+?)(?:_scannet|_\d+)?\s+\d+$", table, re.M)
+        name = self.dataset
+        jobs = re.findall(rf"^(?:{name}_)?([a-z_]+?)(?:_{name}|_\d+)?\s+\d+$", table, re.M)
         return set(jobs) - {"total"}
 
     def entries(self) -> dict[str, bytes]:

@@ -59,8 +59,8 @@ def check(raw: Path, scan: str, split: str, labels: bool = True) -> None:
     """
     scan_files(raw, scan)
     if labels and split != "test":
-        what = "has no dense labels"
-        raise BadInput(raw / scan, what, "name its classes in a file (`tags:`), and score others")
+        remedy = "set `tags: {source: none}`, or name its classes in a file"
+        raise BadInput(raw / scan, "has no dense labels", remedy)
 
 
 def scan_folder(raw: Path, scan: str) -> Path:

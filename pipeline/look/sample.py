@@ -109,7 +109,7 @@ def _open(plan: Plan, scan: str) -> Any:
     """The raw frames of a scan, which need no labels. Raises `BadInput` where they are missing."""
     if scan not in plan.scans:
         remedy = f"name one like {plan.scans[0]}" if plan.scans else "let `scans:` name some"
-        raise BadInput(plan.section["scans"], f"names no scan {scan!r}", remedy)
+        raise BadInput(plan.section.get("scans", plan.raw), f"names no scan {scan!r}", remedy)
     if plan.simulated and not (plan.raw / f"{scan}.done").is_file():
         what = f"the room {scan} is not simulated yet"
         remedy = f"type: snakemake --cores all train_{plan.dataset} --until {plan.dataset}_simulate"

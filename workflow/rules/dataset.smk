@@ -2,6 +2,7 @@
 rule train:
     input:
         config["scores"],
+        config["labelled"],
     output:
         text="<results>/table.txt",
         json="<results>/table.json",
@@ -17,6 +18,29 @@ rule train:
         plan=config["plan"],
     shell:
         "python -m pipeline report {params.plan} {output.text} 2>&1 | tee {log}"
+
+
+# Where there is nothing to score by, the networks label the scans.
+rule clouds:
+    input:
+        lambda wildcards: config["inputs"]("clouds", wildcards.scan),
+    output:
+        expand("<results>/{{scan}}/{cloud}.ply", cloud=config["clouds"] or ["labels"]),
+    log:
+        "<logs>/clouds/{scan}.log",
+    benchmark:
+        "<benchmarks>/clouds/{scan}.tsv"
+    conda:
+        "../../envs/pipeline.yaml"
+    resources:
+        gpu=1,
+        mem_mb=16000,
+        runtime=60,
+    params:
+        plan=config["plan"],
+        folder=subpath(output[0], parent=True),
+    shell:
+        "python -m pipeline clouds {params.plan} {params.folder} 2>&1 | tee {log}"
 
 
 rule evaluate:
