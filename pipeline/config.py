@@ -71,11 +71,12 @@ def wanted(names: Iterable[str], arguments: Iterable[str]) -> list[str]:
     """The datasets that a command asks for, told by the names in its targets.
 
     A name counts as a whole (`train_demo_s3dis` asks for `demo_s3dis`, not for `demo` or `s3dis`),
-    and not in the value of an option (`store=demo`).
+    and not in the value of an option (`store=demo`), nor in where something lies (`/home/demo`).
     """
     known = sorted(names, key=len, reverse=True)  # of two that fit, the longer is meant
     pattern = re.compile(rf"(?<![a-z0-9])({'|'.join(known)})(?![a-z0-9])")
-    found = {name for each in arguments for name in pattern.findall(each.partition("=")[0])}
+    parts = [each.partition("=")[0] for each in arguments if not each.startswith("/")]
+    found = {name for part in parts for name in pattern.findall(part)}
     return [name for name in names if name in found]
 
 

@@ -42,6 +42,7 @@ def test_the_config_has_the_defaults_of_the_schema_and_its_datasets_are_known() 
         ("--until scannet_train_network", "scannet"),
         ("results/simulated/latest/table.txt", "simulated"),
         ("help --config store=scannet", ""),
+        ("--snakefile /home/s3dis/folder/Snakefile train_demo", "demo"),
         ("train_demos3dis train_demo2 xs3dis", ""),
     ],
 )

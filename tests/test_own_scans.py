@@ -20,9 +20,11 @@ from model.summary import ScanSummary, text_summary, write_summary
 from pipeline import config, store
 from pipeline.errors import BadInput
 from pipeline.folder.scans import find_scans, read_own_tags
+from pipeline.look import sample
 from pipeline.manifest import read_classes
 from pipeline.plan import Plan
 from pipeline.rawdata import require_scans, scene_tags
+from pipeline.upkeep import status
 
 ROOT = Path(__file__).parent.parent
 CLASSES = read_classes(ROOT / "data_manifest/scannet/classes.csv")
@@ -228,9 +230,13 @@ def test_what_needs_labels_is_refused_in_one_sentence(
 
 def test_a_folder_without_scans_is_told_with_what_to_do(raw: Path) -> None:
     (raw.parent / "empty").mkdir()
+    path = raw.parent / "config.yaml"
     with pytest.raises(BadInput, match=r"holds no scan; put each scan .*folder/README\.md"):
         plan_of(raw.parent / "empty")
-    assert plan_of(raw.parent / "absent").scans == [], "which can be looked at, if not run"
+    plan = plan_of(raw.parent / "absent")
+    for look in (lambda: status.planned("folder", path), lambda: sample.take(plan, None, 1)):
+        with pytest.raises(BadInput, match="absent: is no folder; put each scan"):
+            look()
 
 
 def test_an_empty_split_is_told_or_labelled(tmp_path: Path) -> None:

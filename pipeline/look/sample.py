@@ -11,7 +11,7 @@ import numpy as np
 import zarr
 from numpy.typing import NDArray
 
-from pipeline import arrays, config
+from pipeline import arrays, config, rawdata
 from pipeline.errors import BadInput
 from pipeline.features import reader as features
 from pipeline.frames import check_image, is_rigid
@@ -75,6 +75,7 @@ def take(plan: Plan, scans: Iterable[str] | None, frames: int) -> list[Sample]:
         except BadInput as error:
             faults.append(error)
     if not found:
+        rawdata.require_scans(plan)  # which says so where there is none at all
         raise faults[0]
     return sorted(found, key=lambda sample: plan.scans.index(sample.scan))
 

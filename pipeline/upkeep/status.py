@@ -63,7 +63,7 @@ class Stage:
 def planned(dataset: str, path: Path) -> tuple[Plan, str | None]:
     """The plan of a run, without a look at raw files, and what is wrong with the weights, if so.
 
-    Raises `BadInput` for a bad config or an unknown dataset.
+    Raises `BadInput` for a bad config, an unknown dataset or one without a scan.
     """
     facts = dict(config.plan(dataset, path, wanted=False).facts)
     del facts["keys"]  # of weights that were not looked at
@@ -73,7 +73,10 @@ def planned(dataset: str, path: Path) -> tuple[Plan, str | None]:
         facts["weights"] = rawdata.weights_digest(tower, root)
     except (BadInput, OSError) as error:
         fault = str(error)
-    return Plan(facts), fault
+    plan = Plan(facts)
+    if not plan.scans:
+        rawdata.require_scans(plan)
+    return plan, fault
 
 
 def survey(plan: Plan) -> list[Stage]:
