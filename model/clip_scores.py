@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from pipeline.clip import load_text_tower
+from pipeline.clip.models import load_text_tower
 from pipeline.embeddings import Stage
 from pipeline.simulate.captions import HELD_OUT, WORDS
 from pipeline.simulate.catalogue import Catalogue

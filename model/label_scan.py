@@ -24,11 +24,11 @@ from model.predict import Prediction, query
 from model.trained import Trained, load
 from pipeline import manifest
 from pipeline.any_scan import read_any
+from pipeline.clip.weights import CHECKOUT
 from pipeline.errors import BadInput
 from pipeline.rawdata import weights_digest
 from pipeline.scan import Cloud
 from pipeline.voxels import Stage
-from pipeline.weights import CHECKOUT
 
 UPS = ("z", "y", "-y", "x", "-x")
 

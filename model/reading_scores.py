@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from model.clip_scores import class_iou
-from pipeline.recipes import RECIPES
+from pipeline.clip.recipes import RECIPES
 from pipeline.simulate.catalogue import Catalogue
 from pipeline.simulate.pairs import FURNITURE, render_views
 

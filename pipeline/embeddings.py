@@ -14,12 +14,13 @@ import torch
 import zarr
 from numpy.typing import NDArray
 
-from pipeline import crew, forms, windows
-from pipeline.affine import pixel_to_grid
+from pipeline.clip import crew, windows
+from pipeline.clip.reader import Images, Pooling, Reader, Settings, Turns, embed, prepare
+from pipeline.clip.recipes import RECIPES, obstacle
+from pipeline.clip.towers.load import load_image_tower, skeleton
 from pipeline.errors import BadInput
-from pipeline.reader import Images, Pooling, Reader, Settings, Turns, embed, prepare
-from pipeline.recipes import RECIPES, obstacle
-from pipeline.towers.load import load_image_tower, skeleton
+from pipeline.grids import forms
+from pipeline.grids.affine import pixel_to_grid
 
 PACKAGES = ("numpy", "open_clip_torch", "pillow", "timm", "torch")
 

@@ -181,7 +181,7 @@ class Plan:
         if self.features and stage in ("embeddings", "text"):
             return [f"pipeline.features.{stage}"]
         if stage == "embeddings" and self.section[stage].get("regions"):
-            return ["pipeline.regions", "pipeline.embeddings"]  # for the packages of both
+            return ["pipeline.clip.regions", "pipeline.embeddings"]  # for the packages of both
         return MODULES.get(stage, [f"pipeline.{stage}"])
 
     def upstream(self, stage: str) -> tuple[str, ...]:

@@ -5,7 +5,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline import manifest, provenance, weights
+from pipeline import manifest, provenance
+from pipeline.clip import weights
 from pipeline.errors import BadInput
 from pipeline.features import reader as features
 from pipeline.folder import scans as folder_scans

@@ -18,7 +18,7 @@ from scipy import sparse
 
 from pipeline import arrays
 from pipeline.fusion import Samples, accumulate
-from pipeline.grids import Grids
+from pipeline.grids.reading import Grids
 
 PACKAGES = ("numpy", "scipy")
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from open_clip import OPENAI_IMAGENET_TEMPLATES, SIMPLE_IMAGENET_TEMPLATES
 
 from pipeline import arrays
-from pipeline.clip import TextTower, load_text_tower
+from pipeline.clip.models import TextTower, load_text_tower
 from pipeline.errors import BadInput
 
 PACKAGES = ("open_clip_torch", "tokenizers", "torch", "transformers")

@@ -14,9 +14,9 @@ import tiny_towers
 import torch
 from safetensors.torch import save_file
 
-from pipeline import clip, fetch, recipes, weights
+from pipeline.clip import fetch, models, recipes, weights
+from pipeline.clip.towers.load import load_image_tower
 from pipeline.errors import BadInput
-from pipeline.towers.load import load_image_tower
 
 
 def images(*shape, seed=0):
@@ -47,7 +47,7 @@ def test_the_local_files_of_a_model_are_all_that_determine_it(tmp_path):
 def test_relative_paths_start_at_the_checkout(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     folder = weights.local_folder("local-dir:data_manifest/demo/clip")
-    assert folder == Path(weights.__file__).parents[1] / "data_manifest" / "demo" / "clip"
+    assert folder == Path(weights.__file__).parents[2] / "data_manifest" / "demo" / "clip"
 
 
 REFUSED = [
@@ -79,9 +79,9 @@ def test_every_tag_with_quickgelu_weights_is_refused_on_the_plain_model_and_take
     assert len(tags) > 20
     for model, name in tags:
         cfg = open_clip.get_pretrained_cfg(model, name)
-        clip._refuse_other_activation(model, name, cfg)
+        models._refuse_other_activation(model, name, cfg)
         with pytest.raises(BadInput, match=f"write `model: {model}`"):
-            clip._refuse_other_activation(model.removesuffix("-quickgelu"), name, cfg)
+            models._refuse_other_activation(model.removesuffix("-quickgelu"), name, cfg)
 
 
 def test_quickgelu_is_what_the_model_computes_with(tmp_path):
@@ -190,7 +190,7 @@ def write_siglip(folder):
 def test_a_tokenizer_of_the_hub_is_read_from_the_models_folder(tmp_path):
     pytest.importorskip("transformers")
     name = write_siglip(tmp_path)
-    tower = clip.load_text_tower(name, None)
+    tower = models.load_text_tower(name, None)
     assert tower._tokenizer(["Chair, table!"])[0].tolist() == [3, 4, 1, *[0] * 9]
     own = tiny_clip.build(embed_dim=32, **tiny_towers.FAMILIES["SigLIP"])
     text = own.encode_text(torch.tensor([[3, 1, *[0] * 10]]), normalize=True)
@@ -204,7 +204,7 @@ def test_a_missing_tokenizer_is_told_with_where_to_put_it(tmp_path, monkeypatch)
     name = write_siglip(tmp_path)
     (tmp_path / "tokenizer.json").unlink()
     with pytest.raises(BadInput, match=r"tokenizer.json: no such file; save .*timm/some-siglip"):
-        clip.load_text_tower(name, None)
+        models.load_text_tower(name, None)
 
     def no_network(url):
         raise OSError("no network")
@@ -226,5 +226,5 @@ def test_without_the_package_transformers_texts_are_refused_and_images_are_read(
     name = write_siglip(tmp_path)
     monkeypatch.setitem(sys.modules, "transformers", None)
     with pytest.raises(BadInput, match="needs the package transformers, which is not installed"):
-        clip.load_text_tower(name, None)
+        models.load_text_tower(name, None)
     assert load_image_tower(name, None).view.patch == (8, 8)

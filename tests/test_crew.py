@@ -18,8 +18,10 @@ import zarr
 from distributed import Client, LocalCluster
 from PIL import Image
 
-from pipeline import arrays, crew, embeddings, forms, reader
+from pipeline import arrays, embeddings
+from pipeline.clip import crew, reader
 from pipeline.errors import BadInput
+from pipeline.grids import forms
 
 BATCH, FRAMES = 2, 15
 

@@ -45,7 +45,7 @@ EDITS = {
     "comment": ("pipeline/geometry.py", '"""', '# why\n"""', set()),
     "docstring": ("pipeline/geometry.py", "Pinhole cameras", "Cameras", set()),
     "layout": ("pipeline/geometry.py", "def transform(", "def transform(\n    ", set()),
-    "the dense CLIP": ("pipeline/windows.py", "import", "import math\nimport",
+    "the dense CLIP": ("pipeline/clip/windows.py", "import", "import math\nimport",
                        {"embeddings"} | FUSED),
     "augmentation": ("model/augment.py", "tilt: float = 3.0", "tilt: float = 4.0",
                      TRAINED),

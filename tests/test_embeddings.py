@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
-from pipeline import arrays, crew, embeddings, reader, recipes, towers
+from pipeline import arrays, embeddings
+from pipeline.clip import crew, reader, recipes, towers
 from pipeline.errors import BadInput
 
 

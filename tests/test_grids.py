@@ -17,10 +17,21 @@ import zarr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline import arrays, crew, embeddings, fusion, grids, targets
+from pipeline import arrays, embeddings, fusion, targets
+from pipeline.clip import crew
 from pipeline.errors import BadInput
-from pipeline.forms import FORMS, Writer, bands_of, fit, to_int8, to_low_rank, use_one_thread, write
-from pipeline.grids import Grids
+from pipeline.grids import reading
+from pipeline.grids.forms import (
+    FORMS,
+    Writer,
+    bands_of,
+    fit,
+    to_int8,
+    to_low_rank,
+    use_one_thread,
+    write,
+)
+from pipeline.grids.reading import Grids
 
 TO_GRID = [[0.1, -0.45], [0.1, -0.45]]
 
@@ -97,9 +108,9 @@ def test_tensors_are_decoded_as_arrays_are():
     along = fit(cells, bands)
     basis = along.basis * along.basis_scale.astype(np.float32)[:, None]
     parts = (to_low_rank(cells, bands, along), along.low, along.step, basis)
-    one = grids.decode(parts[0], bands, *parts[1:], np.empty((50, sum(bands)), np.float32))
+    one = reading.decode(parts[0], bands, *parts[1:], np.empty((50, sum(bands)), np.float32))
     code, low, step, matrix = map(torch.from_numpy, parts)
-    other = grids.decode(code, bands, low, step, matrix, torch.empty(50, sum(bands)))
+    other = reading.decode(code, bands, low, step, matrix, torch.empty(50, sum(bands)))
     np.testing.assert_allclose(one, other.numpy(), atol=1e-6)
 
 

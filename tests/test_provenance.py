@@ -51,7 +51,7 @@ def test_a_key_covers_parameters_upstream_and_packages(monkeypatch: pytest.Monke
 def stages() -> list[str]:
     special = [module for modules in plan.MODULES.values() for module in modules]
     special += [*plan.SIMULATORS.values(), "pipeline.features.embeddings", "pipeline.features.text"]
-    special += ["pipeline.regions"]
+    special += ["pipeline.clip.regions"]
     return ["pipeline.text", *(f"pipeline.{s}" for s in plan.PER_SCAN), *special]
 
 
@@ -62,7 +62,7 @@ def covered() -> dict[str, list[str]]:
 
 
 def test_what_stands_behind_each_key_is_as_reviewed() -> None:
-    """After a change that is meant: `python tests/test_provenance.py`, and review the diff."""
+    """After a change that is meant: `python -m tests.test_provenance`, and review the diff."""
     golden = {}
     for line in GOLDEN.read_text().splitlines():
         name, _, modules = line.partition(": ")

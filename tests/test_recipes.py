@@ -6,7 +6,7 @@ import tiny_clip
 import tiny_towers
 import torch
 
-from pipeline import recipes, scclip, towers
+from pipeline.clip import recipes, scclip, towers
 
 GRID = (3, 5)
 PATCHES = 15

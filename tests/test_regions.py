@@ -10,7 +10,8 @@ import tiny_store
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline import config, embeddings, regions
+from pipeline import config, embeddings
+from pipeline.clip import regions
 from pipeline.plan import Plan
 
 TOWER: dict[str, Any] = {

@@ -8,7 +8,8 @@ import torch
 import zarr
 from safetensors.torch import save_file
 
-from pipeline import clip, text
+from pipeline import text
+from pipeline.clip import models
 from pipeline.errors import BadInput
 
 CLASSES = [
@@ -39,7 +40,7 @@ def test_a_class_is_the_normalised_mean_of_its_words_in_all_templates(model):
     out = run(params(model))
     embedding = out["embedding"][:]
     assert (embedding.shape, embedding.dtype) == ((3, 24), np.float32)
-    tower = clip.load_text_tower(model, None)
+    tower = models.load_text_tower(model, None)
     for row, entry in zip(embedding, CLASSES, strict=True):
         prompts = [t.format(word) for word in entry["prompts"] for t in TEMPLATES]
         singles = np.concatenate([tower.embed([prompt]) for prompt in prompts])
@@ -69,13 +70,13 @@ def test_an_ensemble_that_goes_by_a_name_is_that_many_different_sentences(model,
 def test_a_single_word_without_a_sentence_is_that_word_embedded(model):
     one = params(model, classes=CLASSES[1:2], templates=["{}"])
     np.testing.assert_allclose(
-        run(one)["embedding"][:], clip.load_text_tower(model, None).embed(["table"]), atol=1e-6
+        run(one)["embedding"][:], models.load_text_tower(model, None).embed(["table"]), atol=1e-6
     )
 
 
 def test_the_tokenizer_is_the_model_s_own_wherever_one_stands(model, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)  # bpe_path of the configuration is relative to its own folder
-    tower = clip.load_text_tower(model, None)
+    tower = models.load_text_tower(model, None)
     chair = 512 + tiny_clip.MERGES.index("chai r</w>")
     end = tiny_clip.VOCABULARY - 1
     tokens = torch.zeros(1, 12, dtype=torch.long)
@@ -85,7 +86,7 @@ def test_the_tokenizer_is_the_model_s_own_wherever_one_stands(model, monkeypatch
 
 
 def test_many_texts_are_embedded_as_each_alone(model):
-    tower = clip.load_text_tower(model, None)
+    tower = models.load_text_tower(model, None)
     texts = [f"table {i}" for i in range(300)]
     together = tower.embed(texts)
     assert together.shape == (300, 24)
@@ -94,7 +95,7 @@ def test_many_texts_are_embedded_as_each_alone(model):
 
 
 def test_a_text_beyond_the_context_is_cut_off(model):
-    tower = clip.load_text_tower(model, None)
+    tower = models.load_text_tower(model, None)
     long = "table " * 50
     assert np.isfinite(tower.embed([long])).all()
     np.testing.assert_allclose(tower.embed([long]), tower.embed([long + "chair"]), atol=1e-6)
@@ -104,7 +105,7 @@ def test_open_clip_s_own_tokenizer_serves_a_model_of_its_own(tmp_path):
     whole = open_clip.create_model("ViT-S-32-alt")
     file = tmp_path / "weights.safetensors"
     save_file(whole.eval().state_dict(), file)
-    tower = clip.load_text_tower("ViT-S-32-alt", str(file))
+    tower = models.load_text_tower("ViT-S-32-alt", str(file))
     tokens = open_clip.get_tokenizer("ViT-S-32-alt")(["a photo of a sofa"])
     expected = whole.encode_text(tokens, normalize=True).detach().numpy()
     np.testing.assert_allclose(tower.embed(["a photo of a sofa"]), expected, atol=1e-5)

@@ -10,11 +10,11 @@ import torch
 from timm.layers import AttentionPoolLatent
 from torch.nn import functional as F
 
-from pipeline import clip, recipes, towers
+from pipeline.clip import models, recipes, towers
+from pipeline.clip.towers.load import load_image_tower
+from pipeline.clip.towers.native import position_embedding
+from pipeline.clip.towers.trunk import Trunk
 from pipeline.errors import BadInput
-from pipeline.towers.load import load_image_tower
-from pipeline.towers.native import position_embedding
-from pipeline.towers.trunk import Trunk
 
 VITS, MAPS = list(tiny_towers.VITS), list(tiny_towers.MAPS)
 
@@ -228,7 +228,7 @@ def test_a_model_in_a_folder_needs_no_text_tower(tmp_path):
     (tmp_path / "open_clip_config.json").write_text(json.dumps(config))
     assert load_image_tower(name, None).view.patch == (8, 8)
     with pytest.raises(BadInput, match="text tower is one of the package transformers"):
-        clip.load_text_tower(name, None)
+        models.load_text_tower(name, None)
 
 
 # Precision

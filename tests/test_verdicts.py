@@ -9,10 +9,10 @@ import open_clip
 import pytest
 import torch
 
-from pipeline import clip, fetch, recipes
+from pipeline.clip import fetch, models, recipes
+from pipeline.clip.towers.load import skeleton
 from pipeline.embeddings import Stage
 from pipeline.errors import BadInput
-from pipeline.towers.load import skeleton
 
 
 @cache
@@ -20,7 +20,7 @@ def skeletons():
     """The verdict on every model that open_clip names, without weights: a view or a sentence."""
     found, built = {}, {}
     for model in open_clip.list_models():
-        vision = clip.configuration(model)["vision_cfg"] | {"image_size": 0}
+        vision = models.configuration(model)["vision_cfg"] | {"image_size": 0}
         name = vision.get("timm_model_name") or ""
         alike = json.dumps(vision | {"timm_model_name": re.sub(r"_\d+$", "", name)})  # of any size
         if alike not in built:
@@ -92,10 +92,10 @@ def test_every_tag_is_found_or_told_where_to_find_for_images_and_for_texts(tmp_p
     for model, tag in open_clip.list_pretrained():
         usual = "write `model:" if tag_differs(model, tag) else "weights .* cannot be fetched"
         with pytest.raises(BadInput, match=usual):
-            clip.weights_file(model, tag)
-        foreign = clip.configuration(model)["text_cfg"].get("hf_model_name")
+            models.weights_file(model, tag)
+        foreign = models.configuration(model)["text_cfg"].get("hf_model_name")
         with pytest.raises(BadInput, match="one of the package transformers" if foreign else usual):
-            clip.load_text_tower(model, tag)
+            models.load_text_tower(model, tag)
         without_text |= {model} if foreign else set()
     assert {"xlm-roberta-base-ViT-B-32", "nllb-clip-base-siglip"} < without_text
     assert not [
@@ -106,13 +106,13 @@ def test_every_tag_is_found_or_told_where_to_find_for_images_and_for_texts(tmp_p
 def tag_differs(model, tag):
     """QuickGELU weights are listed for the plain model too."""
     quick = open_clip.get_pretrained_cfg(model, tag).get("quick_gelu", False)
-    return quick != clip.configuration(model)["quick_gelu"]
+    return quick != models.configuration(model)["quick_gelu"]
 
 
 def test_statistics_are_those_of_the_tag_and_of_all_tags_for_a_file():
     siglip = ([0.5] * 3, [0.5] * 3)
-    assert clip.statistics("ViT-B-16-SigLIP2", "webli") == siglip
-    assert clip.statistics("ViT-B-16-SigLIP2", "mine.safetensors") == siglip
+    assert models.statistics("ViT-B-16-SigLIP2", "webli") == siglip
+    assert models.statistics("ViT-B-16-SigLIP2", "mine.safetensors") == siglip
     mean = list(open_clip.OPENAI_DATASET_MEAN)
-    assert clip.statistics("ViT-B-16-quickgelu", "openai")[0] == mean
-    assert clip.statistics("ViT-L-14", "mine.safetensors")[0] == mean  # its tags differ
+    assert models.statistics("ViT-B-16-quickgelu", "openai")[0] == mean
+    assert models.statistics("ViT-L-14", "mine.safetensors")[0] == mean  # its tags differ

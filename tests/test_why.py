@@ -74,8 +74,8 @@ def test_a_parameter_is_told_with_both_values(plan: Plan) -> None:
 
 
 def test_changed_code_is_told_by_its_module(plan: Plan, monkeypatch: pytest.MonkeyPatch) -> None:
-    with_code(monkeypatch, clip="new")
-    assert reasons(edited(plan, lambda _: None), "embeddings") == ["pipeline.clip (code changed)"]
+    with_code(monkeypatch, fusion="new")
+    assert reasons(edited(plan, lambda _: None), "targets") == ["pipeline.fusion (code changed)"]
 
 
 def test_a_package_and_the_format_are_told(plan: Plan, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn import functional as F
 
-from pipeline import recipes, towers, windows
+from pipeline.clip import recipes, towers, windows
 
 PATCH = (8, 8)
 

@@ -7,10 +7,10 @@ import numpy as np
 import zarr
 from numpy.typing import NDArray
 
-from pipeline import forms
-from pipeline.affine import pixel_to_grid
 from pipeline.errors import BadInput
 from pipeline.features.reader import Features
+from pipeline.grids import forms
+from pipeline.grids.affine import pixel_to_grid
 
 PACKAGES = ("numpy", "torch")
 

@@ -16,7 +16,7 @@ from PIL import Image
 
 from pipeline import config, store
 from pipeline.errors import BadInput
-from pipeline.grids import Grids
+from pipeline.grids.reading import Grids
 from pipeline.look import sample
 from pipeline.look.drawing import Row, draw
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from pipeline.towers.blocks import Block
+from pipeline.clip.towers.blocks import Block
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ import zarr
 from numpy.typing import NDArray
 
 from pipeline.errors import BadInput
-from pipeline.packing import packed, unpack
+from pipeline.grids.packing import packed, unpack
 
 
 class Grids:

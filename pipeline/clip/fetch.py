@@ -13,8 +13,8 @@ import huggingface_hub
 import open_clip
 from open_clip.tokenizer import HFTokenizer
 
+from pipeline.clip.weights import CHECKOUT, TOKENIZER, WEIGHTS, local_folder
 from pipeline.errors import BadInput
-from pipeline.weights import CHECKOUT, TOKENIZER, WEIGHTS, local_folder
 
 _SECONDS_TO_ANSWER = 10
 

@@ -7,10 +7,10 @@ from open_clip.model import _build_vision_tower
 from safetensors import safe_open
 from torch import nn
 
-from pipeline import towers
-from pipeline.clip import configuration, other_weights, statistics, weights_file
+from pipeline.clip import towers
+from pipeline.clip.models import configuration, other_weights, statistics, weights_file
+from pipeline.clip.towers import Tower
 from pipeline.errors import BadInput
-from pipeline.towers import Tower
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from pipeline.towers.trunk import Trunk
+from pipeline.clip.towers.trunk import Trunk
 
 _LIKE_BEFORE, _LIKE_AFTER, _SUMMED = 9, 4, (4, 10)  # of 12 blocks
 _ALIKE = 0.4  # cosine from which patches are averaged

@@ -6,7 +6,7 @@ from open_clip.timm_model import TimmModel
 from timm.layers.format import Format
 from torch import Tensor
 
-from pipeline.towers.blocks import TimmBlock, comes_apart
+from pipeline.clip.towers.blocks import TimmBlock, comes_apart
 
 
 class TimmVit:

@@ -1,4 +1,4 @@
-"""The forms in which grids of embeddings are cached, and how they are made: see grids.py.
+"""The forms in which grids of embeddings are cached, and how they are made: see reading.py.
 
 `low_rank` is what transform coding gives: principal components, of which the strong ones get more
 bits (Huang and Schultheiss, "Block quantization of correlated Gaussian random variables", 1963).
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from pipeline import arrays
 from pipeline.errors import BadInput
-from pipeline.packing import BITS, pack, packed
+from pipeline.grids.packing import BITS, pack, packed
 
 FORMS = ("fp16", "int8", "low_rank")
 

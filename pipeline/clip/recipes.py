@@ -12,9 +12,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from pipeline.scclip import scclip
-from pipeline.towers import Tower, Vit
-from pipeline.towers.trunk import Trunk
+from pipeline.clip.scclip import scclip
+from pipeline.clip.towers import Tower, Vit
+from pipeline.clip.towers.trunk import Trunk
 
 Recipe = Callable[[Trunk], Tensor]
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from pipeline.errors import BadInput
 
-CHECKOUT = Path(__file__).resolve().parent.parent
+CHECKOUT = Path(__file__).resolve().parents[2]
 WEIGHTS = "open_clip_model.safetensors"
 TOKENIZER = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json")  # of the hub
 _LOCAL = "local-dir:"

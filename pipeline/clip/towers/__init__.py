@@ -13,9 +13,9 @@ from timm.models.fastvit import FastVit
 from timm.models.vision_transformer import VisionTransformer as TimmVisionTransformer
 from torch import nn
 
-from pipeline.towers.maps import ConvTower, ResNetTower
-from pipeline.towers.native import NativeVit
-from pipeline.towers.timm_vit import TimmVit
+from pipeline.clip.towers.maps import ConvTower, ResNetTower
+from pipeline.clip.towers.native import NativeVit
+from pipeline.clip.towers.timm_vit import TimmVit
 
 Vit = NativeVit | TimmVit
 Tower = Vit | ConvTower | ResNetTower

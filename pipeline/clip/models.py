@@ -13,9 +13,9 @@ import open_clip
 import torch
 from numpy.typing import NDArray
 
+from pipeline.clip.fetch import first_line, hub_tokenizer, tagged_file
+from pipeline.clip.weights import config_file, local_file, local_folder, merges_file
 from pipeline.errors import BadInput
-from pipeline.fetch import first_line, hub_tokenizer, tagged_file
-from pipeline.weights import config_file, local_file, local_folder, merges_file
 
 
 class TextTower:

@@ -84,7 +84,7 @@ def code() -> str:
 
     A worker may run for weeks, and an entry's key promises the code that made it.
     """
-    home = Path(__file__).parent
+    home = Path(__file__).parents[1]
     parts = [f"{name} {version(name)}" for name in _PACKAGES]
     for path in sorted(home.rglob("*.py")):
         parts.append(f"{path.relative_to(home)} {hashlib.sha256(path.read_bytes()).hexdigest()}")

@@ -12,10 +12,10 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from pipeline import windows
+from pipeline.clip import windows
+from pipeline.clip.recipes import Recipe, dense
+from pipeline.clip.towers.load import ImageTower
 from pipeline.errors import BadInput
-from pipeline.recipes import Recipe, dense
-from pipeline.towers.load import ImageTower
 
 Images = NDArray[np.uint8]  # RGB (B, y, x, 3)
 Regions = list[NDArray[np.integer]]  # of the pixels (y, x) of each image

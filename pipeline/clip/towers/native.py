@@ -5,7 +5,7 @@ from open_clip.transformer import AttentionalPooler, VisionTransformer
 from torch import Tensor
 from torch.nn import functional as F
 
-from pipeline.towers.blocks import NativeBlock, comes_apart
+from pipeline.clip.towers.blocks import NativeBlock, comes_apart
 
 
 class NativeVit:
