@@ -211,8 +211,8 @@ def _summary(plan: Plan, table: Path) -> str:
     train, classes = plan.splits["train"], len(plan.facts["classes"])
     tagged = [s for s in train if len((plan.facts["tags"] or {}).get(s, ())) not in (0, classes)]
     notes = [
-        f"Trained on {len(train)} scan{'s' * (len(train) != 1)}; the classes in it are known of "
-        f"{len(tagged) or 'none'}."
+        f"Trained on {len(train)} scan{'s' * (len(train) != 1)}; somebody had named the classes "
+        f"in {len(tagged) or 'none'} of them."
     ]
     notes += [f"Left out: {sentence}" for sentence in plan.facts["left_out"]]
     text = write_summary(scans, table.with_suffix(""), plan.dataset, notes)

@@ -359,7 +359,8 @@ class Plan:
     @property
     def results(self) -> Path:
         """The folder of the tables, named by all that they come from: never out of date."""
-        parts = (self.keys[self.last], *(self.digest(self.last, name) for name in self.outcomes))
+        parts = [self.keys[self.last], *(self.digest(self.last, name) for name in self.outcomes)]
+        parts += self.facts.get("left_out", [])  # which the tables tell
         return Path(self.facts["results"], self.dataset, provenance.digest(*parts))
 
     def adopt(self) -> None:
