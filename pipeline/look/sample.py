@@ -67,7 +67,7 @@ def take(plan: Plan, scans: Iterable[str] | None, frames: int) -> list[Sample]:
         return [_sample(plan, scan, frames) for scan in dict.fromkeys(scans)]
     found: list[Sample] = []
     faults: list[BadInput] = []
-    for scan in _spread(plan.scans, len(plan.scans)):
+    for scan in spread(plan.scans):
         if len(found) == SCANS:
             break
         try:
@@ -80,9 +80,10 @@ def take(plan: Plan, scans: Iterable[str] | None, frames: int) -> list[Sample]:
     return sorted(found, key=lambda sample: plan.scans.index(sample.scan))
 
 
-def _spread(scans: Sequence[str], count: int) -> list[str]:
+def spread(scans: Sequence[str]) -> list[str]:
     """All scans, each of the first few far from the others: a fraction in steps of the golden
     ratio."""
+    count = len(scans)
     order = np.argsort((np.arange(count) * 0.6180339887) % 1, kind="stable")
     return [scans[np.flatnonzero(order == i)[0]] for i in range(count)]
 
@@ -106,8 +107,8 @@ def _sample(plan: Plan, scan: str, count: int) -> Sample:
     return Sample(scan, len(taken), group)
 
 
-def _open(plan: Plan, scan: str) -> Any:
-    """The raw frames of a scan, which need no labels. Raises `BadInput` where they are missing."""
+def require(plan: Plan, scan: str) -> None:
+    """Raise `BadInput` where a scan is none of the dataset's, or is not simulated yet."""
     if scan not in plan.scans:
         remedy = f"name one like {plan.scans[0]}" if plan.scans else "let `scans:` name some"
         raise BadInput(plan.section.get("scans", plan.raw), f"names no scan {scan!r}", remedy)
@@ -115,6 +116,11 @@ def _open(plan: Plan, scan: str) -> Any:
         what = f"the room {scan} is not simulated yet"
         remedy = f"type: snakemake --cores all train_{plan.dataset} --until {plan.dataset}_simulate"
         raise BadInput(plan.raw, what, remedy)
+
+
+def _open(plan: Plan, scan: str) -> Any:
+    """The raw frames of a scan, which need no labels. Raises `BadInput` where they are missing."""
+    require(plan, scan)
     package = f"pipeline.{plan.section['reader']}"
     files = import_module(f"{package}.files").scan_files(plan.raw, scan)["frames"]
     if not files:

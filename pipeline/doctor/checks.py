@@ -1,0 +1,131 @@
+"""What is wrong with a scan, in sentences: what is odd by itself, and what the images tell."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from pipeline import agreement
+from pipeline.doctor import readings
+from pipeline.doctor.readings import Reference
+from pipeline.doctor.views import Array, Sample
+from pipeline.scan import Cloud, RawFrames
+
+DEPTH = 0.1, 30.0  # metres between which half of the pixels of a room are
+WALK = 500.0  # metres that a camera's positions span at most
+_MIDDLE = 0.2  # of half a size, by which a principal point may be off the middle
+_MEASURED = 0.1  # of the pixels of depth; with fewer there is little to go by
+_LOST = 0.5  # of the frames
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something wrong, and what to do about it."""
+
+    what: str
+    remedy: str
+
+    def __str__(self) -> str:
+        return f"{self.what}; {self.remedy}."
+
+
+def examine(
+    raw: RawFrames, sample: Sample, cloud: Cloud | None
+) -> tuple[list[Finding], float | None]:
+    """All findings of a scan, and the metres by which its images disagree, if units are right.
+
+    `cloud` holds points that do not come from the images, if there are any.
+    """
+    found = [*_oddities(sample), *_cameras(raw), *_units(sample)]
+    if found or (cloud is None and len(sample.places) < 2):
+        return found, None  # with another camera or unit nothing agrees, and more would be guessed
+    reference = Reference(cloud) if cloud else None
+    disagree, reading = readings.misread(sample, reference)
+    if reading:
+        found.append(Finding(reading.looks, reading.remedy))
+    elif shift := readings.late_colour(sample, reference):
+        word = "before" if shift > 0 else "after"
+        what = (
+            f"colour looks out of step with depth and poses: it fits those of the frame {word} it"
+        )
+        remedy = "export the recording again with matched times, or rename the colour images"
+        found.append(Finding(what, remedy))
+    elif cloud:
+        found += _apart(raw, cloud)
+    return found, disagree
+
+
+def _oddities(sample: Sample) -> list[Finding]:
+    """What is odd about frames whatever they show."""
+    found = []
+    if sample.lost > _LOST * sample.count:
+        what = f"{sample.lost} of {sample.count} poses are no poses (not finite, or no rotation)"
+        found.append(Finding(what, "check how they were exported"))
+    measured = np.mean([(view.depth > 0).mean() for view in sample.at()])
+    if measured < _MEASURED:
+        what = f"only {100 * measured:.0f} % of the depth pixels are measured"
+        found.append(Finding(what, "check that 0, and nothing else, stands for no measurement"))
+    if len(sample.path) > 1 and np.ptp(sample.path, axis=0).max() == 0:
+        found.append(Finding("the camera never moves", "check that poses belong to the frames"))
+    return found
+
+
+def _cameras(raw: RawFrames) -> list[Finding]:
+    """Intrinsics whose principal point is far from the middle of their image."""
+    found = []
+    each = (
+        ("colour", raw.color_intrinsics, raw.color_size),
+        (
+            "depth",
+            raw.depth_intrinsics,
+            raw.depth_size,
+        ),
+    )
+    for name, matrices, size in each:
+        center = np.median(np.reshape(matrices, (-1, 3, 3))[:, :2, 2], axis=0)
+        ratio = (center + 0.5) * 2 / size
+        if (abs(ratio - 1) > _MIDDLE).any():
+            meant = "{:.0f} x {:.0f}".format(*(2 * center + 1))
+            what = (
+                f"the intrinsics of {name} look like those of images of about {meant} pixels, but "
+                "they are of {} x {}".format(*size)
+            )
+            found.append(Finding(what, "scale them to the images that are here"))
+    return found
+
+
+def _units(sample: Sample) -> list[Finding]:
+    """Depth and positions that no room has in metres."""
+    found = []
+    low, high = DEPTH
+    depth = np.concatenate([view.depth[view.depth > 0] for view in sample.at()])
+    far = float(np.median(depth)) if len(depth) else 1.0
+    if not low <= far <= high:
+        unit, factor = ("millimetres", 1000) if far > high else ("kilometres", 0.001)
+        guess = ""
+        if low <= far / factor <= high:
+            guess = f": it looks like {unit} read as metres"
+        what = f"half of the depth is beyond {far:.3g} m{guess}"
+        remedy = f"set the depth scale to {factor:g} times what it is"
+        found.append(Finding(what, remedy))
+    span = _span(sample.path)
+    if span > WALK:
+        what = (
+            f"the camera's positions span {span:.3g} m: they look like millimetres read as metres"
+        )
+        found.append(Finding(what, "divide the translations of the poses by 1,000"))
+    return found
+
+
+def _span(path: Array) -> float:
+    """Metres across which camera centres (F, 3) lie, but for a few."""
+    return float(np.linalg.norm(np.subtract(*np.percentile(path, (95, 5), axis=0))))
+
+
+def _apart(raw: RawFrames, cloud: Cloud) -> list[Finding]:
+    """Images and points that are of other rooms or releases."""
+    found = agreement.measure(raw, cloud)
+    if found.offset <= agreement.LIMIT and not found.turn:
+        return []
+    turned = f", as if one were turned by {found.turn} degrees" if found.turn else ""
+    what = f"its images and its points disagree by {100 * found.offset:.0f} cm{turned}"
+    return [Finding(what, "check that both are of the same room and release")]

@@ -1,0 +1,123 @@
+"""A few frames of a scan in memory, and where in the world their pixels lie."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from io import BytesIO
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from pipeline.errors import BadInput
+from pipeline.frames import check_image, is_rigid
+from pipeline.geometry import project, scale_intrinsics, transform, unproject
+from pipeline.scan import RawFrames
+
+Array = NDArray[np.float64]
+
+WIDTH = 320  # pixels that a colour image is kept with, at most
+_STRETCHES = 3  # of the recording, spread over it
+_GAPS = 60  # into so many the recording is divided for the frames of a stretch
+
+
+@dataclass(frozen=True)
+class View:
+    """One frame; `color` was shrunk, and `color_intrinsics` with it."""
+
+    frame_id: int
+    color: NDArray[np.uint8]  # (H, W, 3)
+    depth: Array  # (h, w) metres as the files say, 0 = not measured
+    color_intrinsics: Array  # (3, 3)
+    depth_intrinsics: Array  # (3, 3)
+    camera_to_world: Array  # (4, 4)
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Some frames of a recording, each with its neighbours in time at `place` -1 and +1."""
+
+    places: list[int]  # of the frames looked at, in the recording
+    views: dict[int, View]  # by place, the neighbours too
+    count: int  # frames in the recording
+    lost: int  # of them without a valid pose
+    path: Array  # (F, 3) camera centres of all that have one
+
+    @property
+    def whole(self) -> bool:
+        """Whether all frames looked at have both neighbours."""
+        return {place + shift for place in self.places for shift in (-1, 1)} <= self.views.keys()
+
+    def at(self, shift: int = 0) -> list[View]:
+        """The frames looked at, or those `shift` later in the recording."""
+        return [self.views[place + shift] for place in self.places]
+
+
+def take(raw: RawFrames, count: int) -> Sample:
+    """Read about `count` frames in a few stretches, with their neighbours.
+
+    Raises `BadInput` where no frame has a valid pose, or an image is damaged.
+    """
+    ids = list(raw.frame_ids)
+    poses = [raw.pose(frame_id) for frame_id in ids]
+    valid = [i for i, pose in enumerate(poses) if is_rigid(pose)]
+    if not valid:
+        what = f"none of the {len(ids)} frames has a valid pose (finite, and a rotation)"
+        raise BadInput("poses", what, "export the scan again, or leave it out")
+    fit = [i for i in valid if {i - 1, i + 1} <= set(valid)] or valid
+    gap = max(1, round(len(ids) / _GAPS))
+    half = (np.arange(-(-count // _STRETCHES)) - (count // _STRETCHES - 1) / 2) * gap
+    middles = np.linspace(0, len(ids) - 1, 2 * _STRETCHES + 1)[1::2]
+    wanted = (middles[:, None] + half).ravel()
+    nearest = {min(fit, key=lambda i: abs(i - place)) for place in wanted}
+    sizes = len(ids), 3, 3
+    k_color = np.broadcast_to(raw.color_intrinsics, sizes)
+    k_depth = np.broadcast_to(raw.depth_intrinsics, sizes)
+    views = {}
+    read = {place + shift for place in nearest for shift in (-1, 0, 1)} & set(valid)
+    for i in sorted(read):
+        frame, where = raw.read(ids[i]), f"frame {ids[i]}"
+        check_image(frame.color, raw.color_size, where)
+        image = Image.open(BytesIO(frame.color)).convert("RGB")
+        image.thumbnail((WIDTH, 4 * WIDTH))
+        views[i] = View(
+            ids[i],
+            np.asarray(image),
+            frame.depth / raw.depth_scale,
+            scale_intrinsics(k_color[i], raw.color_size, image.size),
+            k_depth[i].astype(float),
+            frame.camera_to_world,
+        )
+    path = np.array([poses[i][:3, 3] for i in valid])
+    return Sample(sorted(nearest), views, len(ids), len(ids) - len(valid), path)
+
+
+def pixels(view: View, count: int) -> tuple[Array, Array]:
+    """About `count` measured pixels of a frame, evenly spread.
+
+    Their positions (P, 3) in the camera's coordinates, in metres, and the pixels (P, 2) of its
+    colour image that see the same.
+    """
+    height, width = view.depth.shape
+    step = max(1, int(np.sqrt(height * width / count)))
+    grid = np.mgrid[step // 2 : height : step, step // 2 : width : step]
+    v, u = grid.reshape(2, -1)
+    there = view.depth[v, u] > 0
+    uv = np.column_stack([u, v])[there].astype(float)
+    xyz = unproject(view.depth_intrinsics, uv, view.depth[v, u][there])
+    return xyz, project(view.color_intrinsics, xyz)
+
+
+def in_world(view: View, xyz: Array, pose: Callable[[Array], Array]) -> Array:
+    """Positions (P, 3) of a camera in the world, if poses are to be read as `pose` says."""
+    return transform(pose(view.camera_to_world), xyz)
+
+
+def luminance(view: View, uv: Array) -> tuple[NDArray[np.bool_], Array]:
+    """Which pixels (P, 2) are in the image, and how bright (P,) it is there, 0 elsewhere."""
+    height, width = view.color.shape[:2]
+    column, row = np.rint(uv).astype(int).T
+    inside = (column >= 0) & (row >= 0) & (column < width) & (row < height)
+    grey = view.color.astype(float) @ [0.299, 0.587, 0.114]
+    value = np.zeros(len(uv))
+    value[inside] = grey[row[inside], column[inside]]
+    return inside, value

@@ -1,0 +1,60 @@
+"""Recordings whose files were written or read in a wrong way, each in one that users meet."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from pipeline.scan import Frame, RawFrames
+
+OPENGL = np.diag([1.0, -1.0, -1.0, 1.0])
+
+
+class Misread:
+    """The frames (a `RawFrames`) of another recording, with one thing wrong about them."""
+
+    def __init__(
+        self,
+        raw: RawFrames,
+        pose: Callable[[Any], Any] = lambda pose: pose,
+        depth_scale: float = 1,
+        intrinsics: float = 1,
+        late: str = "",
+    ) -> None:
+        self._raw, self._pose, self._late = raw, pose, late
+        self.frame_ids = raw.frame_ids
+        self.color_size, self.depth_size = raw.color_size, raw.depth_size
+        self.depth_scale = raw.depth_scale * depth_scale
+        scale = np.array([[intrinsics], [intrinsics], [1.0]])
+        self.color_intrinsics = raw.color_intrinsics * scale
+        self.depth_intrinsics = raw.depth_intrinsics * scale
+
+    def pose(self, frame_id: int) -> Any:
+        pose = self._raw.pose(frame_id)
+        return self._pose(pose) if np.isfinite(pose).all() else pose
+
+    def read(self, frame_id: int) -> Frame:
+        frame = self._raw.read(frame_id)
+        if self._late:  # that image is of the frame before
+            ids = list(self._raw.frame_ids)
+            before = self._raw.read(ids[max(0, ids.index(frame_id) - 1)])
+            frame = replace(frame, **{self._late: getattr(before, self._late)})
+        return replace(frame, camera_to_world=self.pose(frame_id))
+
+
+def _in_millimetres(pose: Any) -> Any:
+    return np.block([[pose[:3, :3], 1000 * pose[:3, 3:]], [pose[3:]]])
+
+
+# The fault -> how it is made, and a few words by which a sentence names it.
+FAULTS: Mapping[str, tuple[dict[str, Any], str]] = {
+    "poses are world-to-camera": ({"pose": np.linalg.inv}, "look like world-to-camera matrices:"),
+    "axes are OpenGL's": ({"pose": lambda p: p @ OPENGL}, "of cameras with OpenGL's axes (y up"),
+    "depth is in millimetres": ({"depth_scale": 0.001}, "of the depth is beyond"),
+    "positions are in millimetres": ({"pose": _in_millimetres}, "the camera's positions span"),
+    "intrinsics are of an image of twice the size": ({"intrinsics": 2}, "the intrinsics of colour"),
+    "intrinsics are of an image of half the size": ({"intrinsics": 0.5}, "the intrinsics of depth"),
+    "depth is one frame late": ({"late": "depth"}, "depth looks out of step"),
+    "colour is one frame late": ({"late": "color"}, "colour looks out of step"),
+}

@@ -1,0 +1,129 @@
+"""What is wrong with raw scans is said in words before a long run, and nothing if nothing is."""
+
+import re
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import planes
+import pytest
+import room_frames
+from misread_frames import FAULTS, Misread
+from tiny_folders import write_own
+
+from pipeline.doctor import checks, views
+from pipeline.doctor.__main__ import main
+from pipeline.folder.files import scan_files
+from pipeline.folder.frames import open_frames
+from pipeline.scan import Cloud, RawFrames
+
+FRAMES = 30
+SIZE = 64, 48
+MESH = planes.surface(planes.box_room(), 0.05)
+RGB = np.array([thing.rgb for thing in planes.box_room().things], np.uint8)[MESH.thing]
+CLOUD = Cloud(
+    MESH.vertices.astype(np.float32),
+    RGB,
+    np.zeros((len(RGB), 3), np.float32),
+    np.full(len(RGB), -1, np.int32),
+)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a scan in the project's own layout, with nothing wrong about it."""
+    k, home = planes.color_intrinsics(SIZE), tmp_path_factory.mktemp("doctor") / "room"
+    write_own(home, room_frames.frames(FRAMES, SIZE, SIZE, k, whole=True))
+    np.savetxt(home / "intrinsics.txt", k)
+    return home
+
+
+@pytest.fixture(scope="module")
+def raw(folder: Path) -> RawFrames:
+    return open_frames(scan_files(folder.parent, folder.name)["frames"])
+
+
+def told(raw: RawFrames, cloud: Cloud | None) -> list[str]:
+    """The sentences about a recording."""
+    found, _ = checks.examine(raw, views.take(raw, 12), cloud)
+    return [str(finding) for finding in found]
+
+
+@pytest.mark.parametrize("cloud", [None, CLOUD], ids=["by its frames", "by its cloud"])
+def test_of_a_sound_scan_nothing_is_said(raw: RawFrames, cloud: Cloud | None) -> None:
+    assert told(raw, cloud) == []
+
+
+@pytest.mark.parametrize("cloud", [None, CLOUD], ids=["by its frames", "by its cloud"])
+@pytest.mark.parametrize("fault", FAULTS)
+def test_each_fault_is_named_and_no_other(raw: RawFrames, fault: str, cloud: Cloud | None) -> None:
+    how, words = FAULTS[fault]
+    sentences = told(Misread(raw, **how), cloud)
+    assert any(words in sentence for sentence in sentences)
+    assert len(sentences) == (2 if "intrinsics" in fault else 1)  # of colour and of depth
+
+
+def test_images_and_points_of_different_rooms_are_told_from_one_another(raw: RawFrames) -> None:
+    moved = replace(CLOUD, xyz=CLOUD.xyz + np.float32([0.4, 0.3, 0.2]))
+    (sentence,) = told(raw, moved)
+    assert "its images and its points disagree by" in sentence
+
+
+def test_poses_that_are_none_are_counted(raw: RawFrames) -> None:
+    def lost(pose: Any) -> Any:
+        return pose if pose[0, 3] > 3.2 else np.full((4, 4), np.nan)
+
+    poses = [raw.pose(frame_id) for frame_id in raw.frame_ids]
+    count = sum(pose[0, 3] <= 3.2 for pose in poses)
+    assert FRAMES / 2 < count < FRAMES
+    assert any(
+        f"{count} of {FRAMES} poses are no poses" in s for s in told(Misread(raw, lost), None)
+    )
+
+
+def test_the_page_says_and_shows_it_without_any_other_file(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    page = tmp_path / "page" / "index.html"
+    assert main(["--path", str(folder), "--out", str(page)]) == 0
+    assert "room: nothing wrong found" in capsys.readouterr().out
+    text = page.read_text()
+    assert text.count('src="data:image/png;base64,') == 3
+    assert not re.search(r'(src|href)="(?!data:)', text)
+    assert "Nothing wrong was found" in text
+
+
+def test_what_is_wrong_in_the_files_is_printed_and_on_the_page(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    home, page = tmp_path / "inverted", tmp_path / "index.html"
+    frames = room_frames.frames(FRAMES, SIZE, SIZE, planes.color_intrinsics(SIZE), whole=True)
+    write_own(home, [replace(f, camera_to_world=np.linalg.inv(f.camera_to_world)) for f in frames])
+    np.savetxt(home / "intrinsics.txt", planes.color_intrinsics(SIZE))
+    assert main(["--path", str(home), "--out", str(page)]) == 1
+    words = "the poses look like world-to-camera matrices"
+    assert words in capsys.readouterr().out
+    assert words in page.read_text()
+
+
+def test_a_damaged_image_is_a_sentence_too(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    home, page = tmp_path / "damaged", tmp_path / "index.html"
+    write_own(home, room_frames.frames(FRAMES, SIZE, SIZE, whole=True))
+    for path in (home / "color").iterdir():
+        path.write_bytes(path.read_bytes()[:200])
+    assert main(["--path", str(home), "--out", str(page)]) == 1
+    said = capsys.readouterr().out
+    assert said.startswith("damaged: ")
+    assert "Traceback" not in said
+
+
+def test_without_raw_files_one_sentence_says_how_to_get_them(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["scannet"]) == 1
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1
+    assert "data_manifest/scannet/README.md" in said
