@@ -9,14 +9,17 @@ import numpy as np
 import planes
 import pytest
 import room_frames
+import tiny_s3dis
 from misread_frames import FAULTS, Misread
 from tiny_folders import write_own
 
 from pipeline.doctor import checks, views
 from pipeline.doctor.__main__ import main
+from pipeline.doctor.scans import Scan, of_folder
 from pipeline.folder.files import scan_files
 from pipeline.folder.frames import open_frames
 from pipeline.scan import Cloud, RawFrames
+from pipeline.simulate.s3dis_files import write_room
 
 FRAMES = 30
 SIZE = 64, 48
@@ -127,3 +130,15 @@ def test_without_raw_files_one_sentence_says_how_to_get_them(
     said = capsys.readouterr().err
     assert said.count("\n") == 1
     assert "data_manifest/scannet/README.md" in said
+
+
+@pytest.mark.parametrize("beside", [False, True], ids=["a level above", "beside its area"])
+def test_a_room_of_s3dis_is_found_with_its_images_by_its_folder(
+    tmp_path: Path, beside: bool
+) -> None:
+    write_room(tmp_path, tiny_s3dis.room())
+    (area,) = tmp_path.glob("*/Area_1")
+    area = area.rename(tmp_path / "Area_1") if beside else area
+    scan = of_folder(area / "office_1")
+    assert scan == Scan("Area_1_office_1", "s3dis", tmp_path)
+    assert scan.open()[1] is not None

@@ -10,7 +10,7 @@ from pipeline.errors import BadInput
 from pipeline.folder.files import CLOUD
 from pipeline.look import sample
 from pipeline.plan import Plan
-from pipeline.s3dis.files import SCAN_NAME
+from pipeline.s3dis.files import SCAN_NAME, scan_files
 from pipeline.scan import Cloud, RawFrames
 
 
@@ -65,6 +65,8 @@ def of_folder(path: Path) -> Scan:
     room = f"{path.parent.name}_{path.name}"
     if (path / f"{path.name}_vh_clean_2.ply").is_file():
         return Scan(path.name, "scannet", path.parent.parent)
-    if SCAN_NAME.fullmatch(room):
-        return Scan(room, "s3dis", path.parent.parent)
+    if SCAN_NAME.fullmatch(room):  # its images may lie beside its area, or beside what holds areas
+        above = path.parents[1:3]
+        raw = next((root for root in above if scan_files(root, room)["frames"]), above[0])
+        return Scan(room, "s3dis", raw)
     return Scan(path.name, "folder", path.parent)
