@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pipeline.columns import aligned
+
 # What can be scored: its short name and what it is.
 ROWS = {
     "fused": ("(a) fused 2D", "fused 2D embeddings, best text of all classes"),
@@ -194,13 +196,6 @@ def _cell(values: Sequence[float]) -> str:
 
 def align(rows: Sequence[Sequence[str]]) -> str:
     """Columns side by side: numbers to the right, words to the left."""
-    columns = list(zip(*rows, strict=True))
-    widths = [max(map(len, column)) for column in columns]
-    right = [any(_NUMBER.match(cell) for cell in column) for column in columns]
-    return "\n".join(
-        "  ".join(
-            cell.rjust(width) if flush else cell.ljust(width)
-            for cell, width, flush in zip(row, widths, right, strict=True)
-        ).rstrip()
-        for row in rows
-    )
+    columns = enumerate(zip(*rows, strict=True))
+    words = {i for i, column in columns if not any(_NUMBER.match(cell) for cell in column)}
+    return aligned(rows, left=words)

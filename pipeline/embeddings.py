@@ -58,17 +58,13 @@ class Stage:
         however many there are. With one, the crew decodes, and the tower is the job's own.
         """
         color_size = cast(list[int], frames.attrs["color_size"])
-        offsets, blobs = np.asarray(frames["color_offsets"]), cast(zarr.Array, frames["color"])
-        grid = grid_of(self.settings.image_size or color_size, self._patch)
-        high, wide = windows.size_at(max(self.settings.scales), grid, self._patch)
-        size, count = (wide, high), len(offsets) - 1
-        writer = forms.Writer(out, self.settings.form, (count, *grid, self._width))
+        size, grid = self._sizes(color_size)
+        images = _Encoded(frames, self.settings.images_at_once(size))
+        writer = forms.Writer(out, self.settings.form, (images.count, *grid, self._width))
         out.attrs["pixel_to_grid"] = pixel_to_grid(color_size, grid[::-1])
-        at_once = self.settings.images_at_once(size)
 
         def make(first: int) -> None:
-            borders = pairwise(offsets[first : first + at_once + 1])
-            encoded = [np.asarray(blobs[begin:end]).tobytes() for begin, end in borders]
+            encoded = images.batch(first)
             if self._reader.turns is None:
                 cells = self.crew.call(embed, self._held, encoded, size, grid)
             else:
@@ -77,9 +73,17 @@ class Stage:
             writer.put(first, cells)
 
         with ThreadPoolExecutor(self.crew.threads, initializer=forms.use_one_thread) as pool:
-            for _ in pool.map(make, range(0, count, at_once)):
+            for _ in pool.map(make, images.starts):
                 pass
             writer.finish(pool)
+
+    def exact(self, frames: zarr.Group) -> NDArray[np.float32]:
+        """The grids (F, h, w, d) of all frames before they are rounded, to compare forms with."""
+        size, grid = self._sizes(cast(list[int], frames.attrs["color_size"]))
+        images = _Encoded(frames, self.settings.images_at_once(size))
+        pooling = self._reader.pooling
+        batches = (prepare(images.batch(first), size, pooling) for first in images.starts)
+        return np.concatenate([self._reader.exact(*batch, grid) for batch in batches])
 
     def read(self, images: Images) -> NDArray[np.float16]:
         """L2-normalised embeddings (B, h, w, d) of RGB images (B, y, x, 3) of whole patches."""
@@ -87,6 +91,28 @@ class Stage:
         pooling = self._reader.pooling
         regions = [pooling.of(image) for image in images] if pooling else []
         return self._reader.read(images, regions, grid)
+
+    def _sizes(self, color_size: Sequence[int]) -> tuple[tuple[int, int], tuple[int, int]]:
+        """What images are resized to (width, height), and the grid (h, w) that is read."""
+        grid = grid_of(self.settings.image_size or color_size, self._patch)
+        high, wide = windows.size_at(max(self.settings.scales), grid, self._patch)
+        return (wide, high), grid
+
+
+class _Encoded:
+    """The colour images of a scan as they were found, a batch at a time."""
+
+    def __init__(self, frames: zarr.Group, at_once: int) -> None:
+        self._offsets = np.asarray(frames["color_offsets"])
+        self._blobs = cast(zarr.Array, frames["color"])
+        self._at_once = at_once
+        self.count = len(self._offsets) - 1
+        self.starts = range(0, self.count, at_once)  # the first image of each batch
+
+    def batch(self, first: int) -> list[bytes]:
+        """The images of the batch that begins with image `first`."""
+        borders = pairwise(self._offsets[first : first + self._at_once + 1])
+        return [np.asarray(self._blobs[begin:end]).tobytes() for begin, end in borders]
 
 
 def grid_of(size: Sequence[int], patch: tuple[int, int]) -> tuple[int, int]:

@@ -271,3 +271,15 @@ def test_images_are_decoded_at_the_largest_scale(model, monkeypatch):
     monkeypatch.setattr(reader, "decode", noting)
     run(embeddings.Stage(params(model, scales=[1, 2])), frames_of(noise(2, 48, 64)))
     assert sizes == {(128, 96)}
+
+
+@pytest.mark.parametrize("windows", [(None, None), (32, 12)])
+@pytest.mark.parametrize("changes", [{}, {"scales": (1.0, 1.5), "flip": True}])
+def test_what_is_exact_is_what_an_entry_holds_but_for_the_rounding(model, windows, changes):
+    window, stride = windows
+    stage = embeddings.Stage(params(model, window=window, stride=stride, **changes))
+    frames = frames_of(noise(5, 45, 67))
+    exact = stage.exact(frames)
+    assert exact.dtype == np.float32
+    np.testing.assert_array_equal(exact.astype(np.float16), run(stage, frames)["grid"][:])
+    np.testing.assert_allclose(np.linalg.norm(exact, axis=-1), 1, atol=1e-5)

@@ -78,6 +78,9 @@ def test_the_frames_that_are_asked_for_become_grids_of_unit_vectors_in_their_ord
         expected = given / np.linalg.norm(given, axis=-1, keepdims=True)
         np.testing.assert_allclose(grid, expected, atol=1e-3)
     assert out.attrs["pixel_to_grid"] == embeddings.pixel_to_grid((30, 20), (3, 2))
+    exact = taken.Stage({}).exact(framed([40, 0]), opened(folder))
+    np.testing.assert_allclose(np.linalg.norm(exact, axis=-1), 1, atol=1e-6)
+    np.testing.assert_array_equal(exact.astype(np.float16), out["grid"][:])
 
 
 def test_an_array_of_zarr_is_read_as_the_same_array_of_numpy_is(folder: Path) -> None:

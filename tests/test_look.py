@@ -18,8 +18,7 @@ FIRST = "scene0000_00"
 @pytest.fixture(scope="module")
 def checkout(tmp_path_factory: pytest.TempPathFactory) -> tiny_checkout.Checkout:
     made = tiny_checkout.Checkout(tmp_path_factory.mktemp("look") / "checkout")
-    tower = f"local-dir:{made.folder / 'clip'}"  # its code runs from here, not from there
-    made.config.write_text(made.config.read_text().replace("local-dir:clip", tower))
+    made.read_by_this_code()
     return made
 
 

@@ -5,7 +5,7 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from io import BytesIO
 from queue import SimpleQueue
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -108,18 +108,27 @@ class Reader:
     pooling: Pooling | None = None
     turns: Turns | None = None  # on a GPU
 
-    @torch.inference_mode()
     def read(self, images: Images, regions: Regions, grid: tuple[int, int]) -> NDArray[np.float16]:
         """L2-normalised embeddings (B, h, w, d) of images on a `grid` (h, w).
 
         Raises `BadInput` where the tower gives infinite numbers or none.
         """
+        return self._grids(images, regions, grid, torch.float16)
+
+    def exact(self, images: Images, regions: Regions, grid: tuple[int, int]) -> NDArray[np.float32]:
+        """The same before they are rounded."""
+        return self._grids(images, regions, grid, torch.float32)
+
+    @torch.inference_mode()
+    def _grids(
+        self, images: Images, regions: Regions, grid: tuple[int, int], kind: torch.dtype
+    ) -> NDArray[Any]:
         with self.turns.take() if self.turns else nullcontext():
             cells = self._read(torch.from_numpy(images).to(self.tower.device), grid)
             if not cells.isfinite().all():
                 what = "its weights give embeddings that are not numbers"
                 raise BadInput(self.settings.model, what, "fetch them again or take another tower")
-            grids = cells.half().cpu().numpy()
+            grids = cells.to(kind).cpu().numpy()
         if self.pooling is None:
             return grids
         pairs = zip(grids, regions, strict=True)

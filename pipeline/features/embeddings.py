@@ -35,6 +35,11 @@ class Stage:
         size = cast(list[int], frames.attrs["color_size"])
         out.attrs["pixel_to_grid"] = pixel_to_grid(size, (wide, high))
 
+    def exact(self, frames: zarr.Group, raw: Features) -> NDArray[np.float32]:
+        """The grids (F, h, w, d) of all frames before they are rounded, to compare forms with."""
+        ids: list[int] = np.asarray(frames["frame_id"]).tolist()
+        return np.stack([raw.exact(frame_id) for frame_id in ids])
+
 
 def _grids(raw: Features, ids: list[int], size: tuple[int, int]) -> Iterator[NDArray[np.float16]]:
     for frame_id in ids:

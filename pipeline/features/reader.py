@@ -48,8 +48,15 @@ class Features:
 
         Raises `BadInput` for a frame without a file, and for one that is not as the contract says.
         """
+        return self._read(frame_id, np.float16)
+
+    def exact(self, frame_id: int) -> NDArray[np.float32]:
+        """The same before it is rounded."""
+        return self._read(frame_id, np.float32)
+
+    def _read(self, frame_id: int, kind: type) -> NDArray[Any]:
         stored, path = self._open(frame_id), self.frames[frame_id]
-        grid = np.empty(stored.shape, np.float16)
+        grid = np.empty(stored.shape, kind)
         try:
             whole = stored if isinstance(stored, np.ndarray) else np.asarray(stored[...])
         except _MALFORMED as error:

@@ -72,11 +72,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         samples = sample.take(plan, given.scan, given.frames)
         classes = plan.facts["classes"]
         made = rows(sample.Reader(plan), samples, given.query)
-        title = f"{plan.dataset}{' (simulated rooms)' * plan.simulated}: {sample.made_by(plan)}"
         path = given.out or Path(plan.facts["results"], plan.dataset, "look", "picture.png")
         with store.writing(path):
             path.parent.mkdir(parents=True, exist_ok=True)
-            draw(made, classes, given.query, title).savefig(path)
+            draw(made, classes, given.query, sample.title(plan)).savefig(path)
     except BadInput as error:
         print(error, file=sys.stderr)
         return 1

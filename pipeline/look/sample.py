@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import zarr
@@ -32,6 +32,11 @@ class Sample:
     def ids(self) -> list[int]:
         """The ids of the frames looked at."""
         return np.asarray(self.frames["frame_id"]).tolist()
+
+    @property
+    def color_size(self) -> list[int]:
+        """Width and height of the colour images."""
+        return cast(list[int], self.frames.attrs["color_size"])
 
     @property
     def blobs(self) -> list[bytes]:
@@ -131,15 +136,22 @@ def _open(plan: Plan, scan: str) -> Any:
 class Reader:
     """What reads frames densely as the config says: an image tower, or features made elsewhere."""
 
-    def __init__(self, plan: Plan) -> None:
-        """Load it; raises `BadInput` as the stage does, for missing weights among others."""
+    def __init__(self, plan: Plan, form: str | None = None) -> None:
+        """Load it; raises `BadInput` as the stage does, for missing weights among others.
+
+        Grids are written in `form` in the place of the config's if one is given.
+        """
         self._plan = plan
         self._texts = features.read_texts(plan.features) if plan.features else None
-        self.stage = self._load("embeddings")
+        self.stage = self._load("embeddings", **({"form": form} if form else {}))
 
     def embed(self, sample: Sample, out: zarr.Group) -> None:
         """Write the entry of the stage for the frames of a sample."""
         self.stage(out, frames=sample.frames, **self._raw(sample))
+
+    def exact(self, sample: Sample) -> NDArray[np.float32]:
+        """The grids (F, h, w, d) of the frames of a sample before they are rounded."""
+        return self.stage.exact(frames=sample.frames, **self._raw(sample))
 
     def classes(self) -> NDArray[np.float32]:
         """The embeddings (K, d) of the classes' texts, of unit length."""
@@ -158,14 +170,19 @@ class Reader:
         tower = self._plan.section["embeddings"]
         return load_text_tower(tower["model"], tower["pretrained"]).embed(list(texts))
 
-    def _load(self, stage: str) -> Any:
+    def _load(self, stage: str, **changes: str) -> Any:
         module = import_module(self._plan.modules(stage)[0])
-        return module.Stage(self._plan.params(stage))
+        return module.Stage(self._plan.params(stage) | changes)
 
     def _raw(self, sample: Sample) -> dict[str, Any]:
         if self._texts is None or self._plan.features is None:
             return {}
         return {"raw": features.open_features(self._plan.features, sample.scan, self._texts)}
+
+
+def title(plan: Plan) -> str:
+    """What is looked at, and what reads it."""
+    return f"{plan.dataset}{' (simulated rooms)' * plan.simulated}: {made_by(plan)}"
 
 
 def made_by(plan: Plan) -> str:

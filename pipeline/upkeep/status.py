@@ -14,6 +14,7 @@ from pathlib import Path
 from statistics import fmean
 
 from pipeline import config, rawdata, store
+from pipeline.columns import aligned
 from pipeline.errors import BadInput
 from pipeline.plan import Plan
 from pipeline.upkeep import census
@@ -151,15 +152,7 @@ def table(stages: Sequence[Stage]) -> str:
                 known.source if known else "",
             )
         )
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    last = len(widths) - 1  # texts are flush left, figures right
-    return "\n".join(
-        "  ".join(
-            cell.ljust(width) if column in (0, last) else cell.rjust(width)
-            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ).rstrip()
-        for row in rows
-    )
+    return aligned(rows, left=(0, len(rows[0]) - 1))
 
 
 def _sum(parts: Sequence[float | None], shown: Callable[[float], str]) -> str:
