@@ -12,16 +12,18 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from pipeline import embeddings
+from pipeline.clip import regions
 from pipeline.clip.models import load_text_tower
-from pipeline.embeddings import Stage
 from pipeline.simulate.captions import HELD_OUT, WORDS
 from pipeline.simulate.catalogue import Catalogue
 from pipeline.simulate.pairs import FURNITURE, NOTHING, Views, render_views
 from pipeline.text import ensemble
 
-# How the demo reads the model: the size that views are brought to, windows, and prompts.
+# How the demo reads the model: the size that views are brought to, windows, regions, and prompts.
 IMAGE_SIZE = (192, 144)
-READING: dict[str, Any] = {"recipe": "plain", "window": 64, "stride": 20}
+REGIONS = {"scale": 100, "smallest": 50}  # as the config has it for `regions: {}`
+READING: dict[str, Any] = {"recipe": "plain", "window": 64, "stride": 20, "regions": REGIONS}
 VALIDATION = range(10_000, 10_032)  # seeds of rooms that training never sees
 TEMPLATES = ("{}", "a photo of a {}", "a {} in a room")
 
@@ -35,14 +37,16 @@ def labels(views: Views) -> NDArray[np.int16]:
     return table[views.name]
 
 
-def reader(folder: Path, reading: Mapping[str, Any] = READING) -> Stage:
+def reader(folder: Path, reading: Mapping[str, Any] = READING) -> embeddings.Stage:
     """What reads views densely: as the demo does, unless another `reading` is given."""
     model = f"local-dir:{folder.resolve()}"
     own = {"model": model, "pretrained": None, "image_size": IMAGE_SIZE, "batch": 64}
-    return Stage(own | dict(reading))
+    if reading.get("regions"):
+        return regions.Stage(own | dict(reading))
+    return embeddings.Stage(own | {key: reading[key] for key in reading if key != "regions"})
 
 
-def embed(stage: Stage, color: NDArray[np.uint8]) -> NDArray[np.float16]:
+def embed(stage: embeddings.Stage, color: NDArray[np.uint8]) -> NDArray[np.float16]:
     """Dense embeddings (F, y, x, d) of views (F, h, w, 3)."""
     small = [Image.fromarray(c).resize(IMAGE_SIZE, Image.Resampling.BICUBIC) for c in color]
     return stage.read(np.stack([np.asarray(image) for image in small]))

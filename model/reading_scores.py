@@ -9,12 +9,13 @@ difference means.
 
 import argparse
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
-from model.clip_scores import class_iou
+from model.clip_scores import REGIONS, class_iou
 from pipeline.clip.recipes import RECIPES
 from pipeline.simulate.catalogue import Catalogue
 from pipeline.simulate.pairs import FURNITURE, render_views
@@ -32,10 +33,12 @@ class Reading:
     stride: int | None = 32
     scales: tuple[float, ...] = (1.0,)
     flip: bool = False
+    regions: Mapping[str, float] | None = None
 
     def __str__(self) -> str:
         windows = f"{self.window} / {self.stride}" if self.window else "whole image"
         more = [*[f"scales {self.scales}"] * (len(self.scales) > 1), *["flip"] * self.flip]
+        more += ["regions"] if self.regions else []
         return " | ".join([self.recipe, windows, ", ".join(more) or "-"])
 
 
@@ -49,6 +52,10 @@ READINGS = [
     replace(WINDOWED, flip=True),
     replace(WINDOWED, scales=(1.0, 1.5)),
     replace(WINDOWED, stride=20, flip=True),
+    replace(WINDOWED, regions=REGIONS),
+    replace(WINDOWED, stride=20, regions=REGIONS),
+    replace(WINDOWED, stride=12, regions=REGIONS),
+    replace(WINDOWED, stride=20, flip=True, regions=REGIONS),
 ]
 
 
