@@ -3,10 +3,11 @@ import sys
 from snakemake.exceptions import WorkflowError
 from snakemake.utils import min_version
 
-from pipeline.config import check, datasets, register, wanted
+from pipeline.config import check, datasets, register, transfers, wanted
 from pipeline.errors import BadInput
 from pipeline.plan import Plan
 from pipeline.rules import gpus, pathvars, recover, settings, summary, tell
+from pipeline.transfer import Transfer
 
 min_version("9.27")
 
@@ -21,8 +22,9 @@ workflow.resource_settings.resources.setdefault("gpu", gpus())
 # it reads this file, so they are taken from the command.
 try:
     check(config)
-    WANTED = wanted(datasets(config), sys.argv[1:])
+    WANTED = wanted(datasets(config), sys.argv[1:], config["transfer"])
     PLANS = {d: Plan.make(d, config, wanted=d in WANTED) for d in datasets(config)}
+    TRANSFERS = {a: Transfer(PLANS[a], PLANS[b]) for a, b in config["transfer"].items()}
     if workflow.is_main_process:
         recover()
         for dataset in WANTED:
@@ -30,6 +32,9 @@ try:
             # In this order, so that nothing is pruned that is about to be linked.
             register(PLANS[dataset])
             PLANS[dataset].adopt()
+        for name in transfers(TRANSFERS, sys.argv[1:]):
+            TRANSFERS[name].require()
+            TRANSFERS[name].adopt()
 except BadInput as error:
     raise WorkflowError(str(error)) from None
 
@@ -51,7 +56,9 @@ rule help:
     conda:
         "envs/pipeline.yaml"
     params:
-        targets=" ".join(f"train_{dataset}" for dataset in PLANS),
+        targets=" ".join(
+            [f"train_{d}" for d in PLANS] + [f"transfer_{t}" for t in TRANSFERS]
+        ),
     shell:
         "echo 'Say what to make, one of: {params.targets}' | tee {log}"
 
@@ -89,3 +96,19 @@ for dataset, plan in PLANS.items():
                 settings(plan)
 
         use rule * from simulation_of as named*
+
+
+# And for each two that the config has under `transfer` one rule, which is named after the first.
+for name, transfer in TRANSFERS.items():
+    rule_of, target = f"{name}_transfer", f"transfer_{name}"
+
+    module:
+        name: rule_of
+        pathvars:
+            **transfer.pathvars,
+        snakefile:
+            "workflow/rules/transfer.smk"
+        config:
+            transfer.settings
+
+    use rule transfer from rule_of as target

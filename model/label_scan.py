@@ -10,10 +10,8 @@ import resource
 import sys
 import time
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import numpy as np
-import zarr
 from numpy.typing import NDArray
 
 from model.clouds import write_heat
@@ -22,13 +20,11 @@ from model.labelled import write_labelled
 from model.loop import device
 from model.predict import Prediction, query
 from model.trained import Trained, load
+from model.unseen import embed, voxelised
 from pipeline import manifest
 from pipeline.any_scan import read_any
 from pipeline.clip.weights import CHECKOUT
 from pipeline.errors import BadInput
-from pipeline.rawdata import weights_digest
-from pipeline.scan import Cloud
-from pipeline.voxels import Stage
 
 UPS = ("z", "y", "-y", "x", "-x")
 
@@ -58,7 +54,7 @@ def label_scan(scan: Path, network: Path, out: Path, words: str | None, up: str 
     """Write the labelled cloud of `scan` into `out`, and the heat of the query `words`, if any."""
     begin = time.monotonic()
     trained = load(network, device())
-    text = embed(trained, network, words) if words else None  # first: a query may be refused
+    text = embed(trained, network, [[words]]) if words else None  # first: a query may be refused
     cloud, kind = read_any(scan, up)
     voxels = voxelised(cloud, trained.voxel_size)
     of_point = read_array(voxels, "voxel_of_point")
@@ -78,37 +74,6 @@ def label_scan(scan: Path, network: Path, out: Path, words: str | None, up: str 
         print(f"{words!r}: fits best where the classes are {best}\nheat: {out / 'heat.ply'}")
     took, peak = time.monotonic() - begin, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     print(f"took {took:.1f} s and at most {peak / 2**20:.1f} GiB of memory")
-
-
-def voxelised(cloud: Cloud, voxel_size: float) -> zarr.Group:
-    """What the stage `voxels` makes of a cloud, in memory."""
-    group = zarr.group(zarr.storage.MemoryStore())
-    Stage({"voxel_size": voxel_size})(group, cloud)
-    return group
-
-
-def embed(trained: Trained, network: Path, words: str) -> NDArray[np.float32]:
-    """The embedding (1, d) of a query, by the text tower that the network was taught with.
-
-    Raises `BadInput` where it has none, or its weights are no longer those.
-    """
-    tower = trained.tower
-    if tower is None:
-        dense = not trained.readout.normalise
-        why = "dense labels taught it" if dense else "features made elsewhere taught it"
-        what = f"has no text tower ({why}), so that it answers no query"
-        raise BadInput(network, what, "take a network that was taught with a CLIP model")
-    from pipeline.text import ENSEMBLES, ensemble, load_text_tower  # heavy, and seldom needed
-
-    model, pretrained, templates = (tower[key] for key in ("model", "pretrained", "templates"))
-    with TemporaryDirectory() as records:  # its weights are read once more, not believed
-        digest = weights_digest({"model": model, "pretrained": pretrained}, Path(records))
-    if digest != tower["weights"]:
-        what = "holds other weights than those that the network was taught with"
-        raise BadInput(model, what, "restore them, or train anew")
-    loaded = load_text_tower(model, pretrained)
-    sentences = ENSEMBLES[templates] if isinstance(templates, str) else templates
-    return ensemble(loaded, [words], sentences)[None]
 
 
 def class_colors(classes: list[str]) -> dict[str, str]:

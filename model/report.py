@@ -88,17 +88,17 @@ def text_report(
         raise ValueError("there is no result to report")
     table, main = lines(results), ("points", protocol)
     means = [
-        [line.name, line.split, *(_cell(line.values(*main, m)) for m in MEANS), line.meaning]
+        [line.name, line.split, *(cell(line.values(*main, m)) for m in MEANS), line.meaning]
         for line in table
     ]
     by_protocol = [
-        [line.name, line.split, over, p, *(_cell(line.values(over, p, m)) for m in MEANS)]
+        [line.name, line.split, over, p, *(cell(line.values(over, p, m)) for m in MEANS)]
         for line in table
         for over, scores in line.results[0]["scores"].items()
         for p in scores
     ]
     by_class = [
-        [name, *(_cell(line.values(*main, "IoU", index)) for line in table)]
+        [name, *(cell(line.values(*main, "IoU", index)) for line in table)]
         for index, name in enumerate(results[0]["classes"])
     ]
     return (
@@ -187,7 +187,8 @@ def _heading(table: Sequence[Line], title: str, protocol: str, simulated: bool) 
     return "\n".join(parts)
 
 
-def _cell(values: Sequence[float]) -> str:
+def cell(values: Sequence[float]) -> str:
+    """Percent of one seed, "mean ± standard deviation" of more, `-` of none."""
     found = spread(values)
     if found is None:
         return "-"

@@ -9,7 +9,7 @@ import os
 import re
 import socket
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -60,6 +60,11 @@ def check(config: dict[str, Any], where: Path | str = "the config") -> None:
         key = getattr(fault, "json_path", "$").removeprefix("$").removeprefix(".")
         what = f"{key}: {getattr(fault, 'message', error)}".removeprefix(": ")
         raise BadInput(where, what, f"see {SCHEMA.name} for what is allowed") from error
+    known = datasets(config)
+    for name in (each for pair in config["transfer"].items() for each in pair):
+        if name not in known:
+            what = f"transfer: {name!r} is no dataset of it"
+            raise BadInput(where, what, f"name one of {', '.join(known)}")
 
 
 def datasets(config: Mapping[str, Any]) -> tuple[str, ...]:
@@ -67,17 +72,28 @@ def datasets(config: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(k for k, v in config.items() if isinstance(v, Mapping) and "embeddings" in v)
 
 
-def wanted(names: Iterable[str], arguments: Iterable[str]) -> list[str]:
+def wanted(names: Iterable[str], arguments: Sequence[str], pairs: Mapping[str, str]) -> list[str]:
     """The datasets that a command asks for, told by the names in its targets.
 
     A name counts as a whole (`train_demo_s3dis` asks for `demo_s3dis`, not for `demo` or `s3dis`),
     and not in the value of an option (`store=demo`), nor in where something lies (`/home/demo`).
+    `pairs` are the config's `transfer`: `transfer_demo` asks for what stands with `demo`, too.
     """
     known = sorted(names, key=len, reverse=True)  # of two that fit, the longer is meant
     pattern = re.compile(rf"(?<![a-z0-9])({'|'.join(known)})(?![a-z0-9])")
     parts = [each.partition("=")[0] for each in arguments if not each.startswith("/")]
     found = {name for part in parts for name in pattern.findall(part)}
+    found |= {pairs[name] for name in transfers(pairs, arguments)}
     return [name for name in names if name in found]
+
+
+def transfers(pairs: Mapping[str, str], arguments: Iterable[str]) -> list[str]:
+    """Those of the config's `transfer` that a command asks for, by their first datasets.
+
+    On a cluster a job's target is `transfer_demo:`, after which its wildcards would stand.
+    """
+    targets = {each.partition(":")[0] for each in arguments}
+    return [name for name in pairs if f"transfer_{name}" in targets]
 
 
 def plan(dataset: str, path: Path = CONFIG, wanted: bool = True) -> Plan:

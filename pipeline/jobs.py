@@ -187,11 +187,12 @@ def report(plan: Plan, table: Path) -> str:
         return _summary(plan, table)
     from model.report import write_report
 
-    results = [result for name in plan.scores for result in _scores(plan.home("evaluate", name))]
-    protocol = "s3dis" if plan.section["reader"] == "s3dis" else "scannet_official"
+    results = [
+        result for name in plan.scores for result in read_scores(plan.home("evaluate", name))
+    ]
     prefix = table.with_suffix("")
-    text = write_report(results, prefix, plan.dataset, protocol, simulated=plan.simulated)
-    store.point(plan.results.parent / "latest", plan.results)
+    text = write_report(results, prefix, plan.dataset, plan.protocol, simulated=plan.simulated)
+    store.show_latest(plan.results)
     return text
 
 
@@ -216,11 +217,12 @@ def _summary(plan: Plan, table: Path) -> str:
     ]
     notes += [f"Left out: {sentence}" for sentence in plan.facts["left_out"]]
     text = write_summary(scans, table.with_suffix(""), plan.dataset, notes)
-    store.point(plan.results.parent / "latest", plan.results)
+    store.show_latest(plan.results)
     return text
 
 
-def _scores(home: Path) -> list[dict[str, Any]]:
+def read_scores(home: Path) -> list[dict[str, Any]]:
+    """The results in an entry of `evaluate`; raises `BadInput` where it is damaged."""
     entry.check(home)
     store.check_recorded(home)
     return json.loads(home.read_text(encoding="utf-8"))["results"]

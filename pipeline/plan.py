@@ -170,6 +170,11 @@ class Plan:
         """Whether there are scans to score on: those of folders have no labels."""
         return bool(self.splits["val"]) and self.section["reader"] != "folder"
 
+    @property
+    def protocol(self) -> str:
+        """How scores on the dataset's scans are reckoned, of those that `model.metrics` knows."""
+        return "s3dis" if self.section["reader"] == "s3dis" else "scannet_official"
+
     def group(self, stage: str) -> str | None:
         """The group of files outside the store that a stage reads, of each scan."""
         return FEATURES if self.features and stage == "embeddings" else RAW.get(stage)
@@ -369,11 +374,7 @@ class Plan:
         if self.simulated:  # Snakemake sets the times of what it has made
             for done in self.raw.glob("*.done"):
                 store.forget_time(done)
-        latest = self.results.parent / "latest"
-        if self.results.is_dir():
-            store.point(latest, self.results)
-        elif latest.is_symlink():
-            latest.unlink()
+        store.show_latest(self.results)
 
     def _raw_digests(self, wanted: bool) -> dict[str, dict[str, str]]:
         known = self._scan_digests(wanted)

@@ -229,6 +229,15 @@ def point(link: Path, home: Path) -> None:
         forget_time(link)
 
 
+def show_latest(results: Path) -> None:
+    """Let `latest` beside a folder of results lead to it, or to nothing until it is there."""
+    latest = results.parent / "latest"
+    if results.is_dir():
+        point(latest, results)
+    elif latest.is_symlink():
+        latest.unlink()
+
+
 def forget_time(path: Path) -> None:
     """Give a file or link the time that all of them have, so that time makes nothing stale."""
     os.utime(path, NO_TIME, follow_symlinks=False)

@@ -44,12 +44,16 @@ def test_the_config_has_the_defaults_of_the_schema_and_its_datasets_are_known() 
         ("help --config store=scannet", ""),
         ("--snakefile /home/s3dis/folder/Snakefile train_demo", "demo"),
         ("train_demos3dis train_demo2 xs3dis", ""),
+        ("transfer_demo", "demo demo_s3dis"),
+        ("--target-jobs transfer_scannet:", "scannet s3dis"),
+        ("transfer_demo_s3dis", "demo_s3dis"),
     ],
 )
 def test_a_command_asks_for_the_datasets_that_its_targets_name_as_a_whole(
     arguments: str, found: str
 ) -> None:
-    assert config.wanted(DATASETS, arguments.split()) == found.split()
+    pairs = {"demo": "demo_s3dis", "scannet": "s3dis"}
+    assert config.wanted(DATASETS, arguments.split(), pairs) == found.split()
 
 
 def test_a_section_of_any_name_is_a_dataset_with_the_defaults(tmp_path: Path) -> None:
@@ -72,6 +76,7 @@ def test_a_section_of_any_name_is_a_dataset_with_the_defaults(tmp_path: Path) ->
         ("reader: s3dis", "reader: s3dsi", r"reader: 's3dsi' is not one of"),
         ("n_views: 6", "n_frames: 6", r"simulate: .*'n_frames' was unexpected"),
         ("every: 1", "every: 0", r"frames\.every: 0 is less than"),
+        ("demo: demo_s3dis", "demo: demo_s3", r"transfer: 'demo_s3' is no dataset"),
         ("store: store", "store: [", "not valid JSON or YAML"),
     ],
 )

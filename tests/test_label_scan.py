@@ -7,23 +7,19 @@ import pytest
 import tiny_clip
 import tiny_folders
 import tiny_s3dis
-import torch
 from plyfile import PlyData, PlyElement
 from room_frames import frames
-from tiny_entries import CLASSES, SMALL_NETWORK
+from tiny_entries import CLASSES, VOXEL_SIZE
+from tiny_network import network
 
 from model.clouds import read_comments
 from model.label_scan import class_colors, main
-from model.trained import LAST_STEP, Readout, Trained, build_network
 from pipeline.any_scan import read_any
 from pipeline.errors import BadInput
 from pipeline.manifest import read_classes
-from pipeline.rawdata import weights_digest
 from pipeline.simulate.s3dis_files import write_room
-from pipeline.text import ensemble, load_text_tower
 
-WIDTH, VOXEL = 24, 0.1
-TEMPLATES = ["a {}", "the {}"]
+VOXEL = VOXEL_SIZE
 
 
 def points(count: int = 3000) -> np.ndarray:
@@ -47,35 +43,6 @@ def write_ply(path: Path, xyz: np.ndarray) -> Path:
 @pytest.fixture(scope="module")
 def clip(tmp_path_factory: pytest.TempPathFactory) -> str:
     return tiny_clip.write(tmp_path_factory.mktemp("clip"))
-
-
-def network(folder: Path, clip: str | None, variant: str = "ess_esgs", **tower: str) -> Path:
-    """A network with its initial weights, whose classes are words of the tower."""
-    path = folder / f"{variant}.safetensors"
-    dense = variant == "dense"
-    text = torch.eye(len(CLASSES))
-    known = None
-    if clip:
-        loaded = load_text_tower(clip, None)
-        text = torch.from_numpy(np.stack([ensemble(loaded, [c], TEMPLATES) for c in CLASSES]))
-        digest = weights_digest({"model": clip, "pretrained": None}, folder)
-        known = {"model": clip, "pretrained": None, "weights": digest, "templates": TEMPLATES}
-        known |= tower
-    elif not dense:
-        text = torch.eye(len(CLASSES), WIDTH)
-    Trained(
-        variant=variant,
-        seed=0,
-        network=build_network(text.shape[1], SMALL_NETWORK, 0),
-        text=text,
-        classes=CLASSES,
-        readout=Readout(normalise=not dense, temperature=1.0 if dense else 0.05),
-        config={"network": SMALL_NETWORK},
-        voxel_size=VOXEL,
-        tower=known,
-        selection=LAST_STEP,
-    ).save(path)
-    return path
 
 
 def run(scan: Path, trained: Path, out: Path, *more: str) -> int:

@@ -64,10 +64,14 @@ class Checkout:
         tower = f"local-dir:{self.folder / 'clip'}"
         self.config.write_text(self.config.read_text().replace("local-dir:clip", tower))
 
+    @property
+    def target(self) -> str:
+        """What is asked for."""
+        return f"train_{self.dataset}"
+
     def snakemake(self, *arguments: str, cores: int = 2) -> subprocess.CompletedProcess[str]:
-        """Run `snakemake train_<dataset>` with more arguments."""
-        target = f"train_{self.dataset}"
-        command = [sys.executable, "-m", "snakemake", target, "--cores", str(cores)]
+        """Run `snakemake <target>` with more arguments."""
+        command = [sys.executable, "-m", "snakemake", self.target, "--cores", str(cores)]
         return subprocess.run(
             [*command, *arguments], cwd=self.folder, capture_output=True, text=True
         )

@@ -1,0 +1,203 @@
+"""A network of one dataset is scored on the scans of another, whose classes it is told in words."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tiny_clip
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+from tiny_checkout import SCANS, Checkout
+from tiny_entries import CLASSES, VOXEL_SIZE
+from tiny_network import network
+
+from model.evaluate import evaluate_network
+from model.labels import LabelledScan
+from model.loop import device
+from model.metrics import confusion
+from model.score import summarise
+from model.trained import load
+from model.transfer import label_points, restricted, score_transferred
+from model.transfer_report import Group, class_rows, write_report
+from model.unseen import voxelised
+from pipeline import arrays, config, store
+from pipeline.errors import BadInput
+from pipeline.plan import Plan
+from pipeline.scan import Cloud
+from pipeline.transfer import Transfer
+from pipeline.voxels import Stage
+
+ROOT = Path(__file__).parent.parent
+ASKED = [{"name": name, "prompts": [name]} for name in CLASSES]
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("network")
+    return network(folder, tiny_clip.write(folder / "clip"))
+
+
+def cloud(seed: int) -> Cloud:
+    rng = np.random.default_rng(seed)
+    xyz = rng.uniform(0, 1.5, (1500, 3)).astype(np.float32)
+    rgb = rng.integers(0, 256, (len(xyz), 3)).astype(np.uint8)
+    return Cloud(xyz, rgb, np.zeros_like(xyz), np.full(len(xyz), -1, np.int32))
+
+
+def scans(folder: Path, classes: list[str], turned: bool = False) -> list[LabelledScan]:
+    """Two scans with random labels; if `turned`, the last class is where the first was."""
+    folder.mkdir(exist_ok=True)
+    found = []
+    for seed in range(2):
+        scan = LabelledScan(f"room{seed}", folder / f"{seed}.v.zip", folder / f"{seed}.l.zip")
+        with store.group(scan.voxels) as out:
+            Stage({"voxel_size": VOXEL_SIZE})(out, cloud(seed))
+        label = np.random.default_rng(seed).integers(-1, len(classes), 1500)
+        if turned:
+            label = np.where(label >= 0, len(classes) - 1 - label, -1)
+        with store.group(scan.labels, {"classes": classes}) as out:
+            arrays.write(out, "label", label.astype(np.int16))
+        found.append(scan)
+    return found
+
+
+def test_asked_for_its_own_classes_a_network_has_its_own_scores(
+    trained: Path, tmp_path: Path
+) -> None:
+    rooms = scans(tmp_path, CLASSES)
+    own = evaluate_network(trained, rooms, "val")
+    assert score_transferred(trained, ASKED, rooms, "val") == own
+    assert len(np.flatnonzero(np.sum(own["total"][0], axis=0))) > 1, "all is of one class"
+
+
+def test_classes_in_another_order_have_the_same_counts_in_that_order(
+    trained: Path, tmp_path: Path
+) -> None:
+    before = score_transferred(trained, ASKED, scans(tmp_path / "a", CLASSES), "val")
+    turned = scans(tmp_path / "b", CLASSES[::-1], turned=True)
+    after = score_transferred(trained, ASKED[::-1], turned, "val")
+    counts, of_turned = (np.array(each["total"])[0, :, :-1] for each in (before, after))
+    np.testing.assert_array_equal(of_turned[::-1, ::-1], counts)
+
+
+def test_points_are_shown_in_the_networks_voxels_whatever_those_of_the_dataset(
+    trained: Path,
+) -> None:
+    known = load(trained, device())
+    labels = [label_points(known, voxelised(cloud(0), size)) for size in (0.03, VOXEL_SIZE, 0.4)]
+    np.testing.assert_array_equal(labels[0], labels[1])
+    np.testing.assert_array_equal(labels[2], labels[1])
+
+
+def test_a_network_without_a_text_tower_or_labels_of_other_classes_are_refused(
+    trained: Path, tmp_path: Path
+) -> None:
+    rooms = scans(tmp_path, CLASSES)
+    with pytest.raises(BadInput, match="features made elsewhere taught it"):
+        score_transferred(network(tmp_path, None, "esgs"), ASKED, rooms, "val")
+    with pytest.raises(BadInput, match="labels of other classes"):
+        score_transferred(trained, ASKED[1:], rooms, "val")
+
+
+@given(st.integers(0, 2**32 - 1), st.sets(st.sampled_from(CLASSES), min_size=1))
+def test_on_some_classes_the_points_of_others_do_not_count_and_labels_of_others_are_misses(
+    seed: int, kept: set[str]
+) -> None:
+    truth, label = np.random.default_rng(seed).integers(-1, len(CLASSES), (2, 60))
+    counts = confusion(truth, label, len(CLASSES))
+    result = {**summarise("esgs", "val", CLASSES, {"a": np.stack([counts, counts])}), "seed": 3}
+    names = sorted(kept)
+    number = {CLASSES.index(name): new for new, name in enumerate(names)}
+    renamed = [np.array([number.get(k, -1) for k in each]) for each in (truth, label)]
+    obvious = confusion(renamed[0], renamed[1], len(names)).tolist()
+    found = restricted(result, names)
+    assert found["total"] == [obvious, obvious]
+    assert found["classes"] == names
+    assert found["seed"] == 3
+
+
+SETS = {
+    "homes": [{"name": "wall", "prompts": ["wall"]}, {"name": "bed", "prompts": ["bed", "cot"]}],
+    "offices": [{"name": "board", "prompts": ["board"]}, {"name": "wall", "prompts": ["a wall"]}],
+}
+
+
+def test_classes_are_mapped_by_name_and_the_others_are_named_too() -> None:
+    assert class_rows(SETS) == [
+        ["wall", "wall", "mapped", "wall", "a wall"],
+        ["bed", "-", "only in homes", "bed|cot", "-"],
+        ["-", "board", "only in offices", "-", "board"],
+    ]
+
+
+def test_the_tables_have_the_networks_of_either_dataset_side_by_side(tmp_path: Path) -> None:
+    names = [c["name"] for c in SETS["offices"]]
+    groups = []
+    for dataset, hits in (("homes", 1), ("offices", 3)):
+        counts = np.array([[[hits, 4 - hits, 0], [0, 4, 0]]] * 2)
+        whole = {**summarise("esgs", "val", names, {"a": counts}), "seed": 0, "selection": "s"}
+        groups.append(Group(dataset, "offices", "all", [whole]))
+        groups.append(Group(dataset, "offices", "common", [restricted(whole, ["wall"])]))
+    text = write_report(tmp_path / "table", SETS, groups, {"offices": "s3dis"}, ["homes"])
+    rows = [line.split() for line in text.splitlines() if line.startswith("(c)")]
+    assert [row[2:6] for row in rows] == [
+        ["homes", "all", "2", "41.1"],
+        ["offices", "all", "2", "77.5"],
+        ["homes", "common", "1", "100.0"],
+        ["offices", "common", "1", "100.0"],
+    ]
+    assert "Simulated rooms (homes)" in text
+    assert (tmp_path / "table.txt").read_text() == text
+    table = (tmp_path / "table.csv").read_text()
+    assert "homes,offices,all,esgs,val,1,points,s3dis,mIoU,,41.07" in table
+
+
+def planned(monkeypatch: pytest.MonkeyPatch, store_: Path, **changed: Any) -> Transfer:
+    monkeypatch.chdir(ROOT)
+    monkeypatch.setenv("SCAN_STORE", str(store_))
+    loaded = config.load()
+    loaded["demo_s3dis"] = loaded["demo_s3dis"] | changed
+    return Transfer(*(Plan.make(name, loaded) for name in ("demo", "demo_s3dis")))
+
+
+def test_tables_have_another_name_once_anything_they_come_from_has(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    plain = planned(monkeypatch, tmp_path)
+    assert planned(monkeypatch, tmp_path).results == plain.results
+    train = plain.plans[1].section["train"]
+    for changed in (
+        {"voxels": {"voxel_size": 0.09}},
+        {"train": train | {"seeds": [1]}},
+        {"classes": "data_manifest/scannet/classes.csv"},
+    ):
+        assert planned(monkeypatch, tmp_path, **changed).results != plain.results
+
+
+def test_no_label_of_a_training_scan_is_read(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    transfer = planned(monkeypatch, tmp_path)
+    read = {name for _, (stage, name) in transfer.entries if stage == "labels"}
+    assert read == {scan for plan in transfer.plans for scan in plan.splits["val"]}
+
+
+class Pair(Checkout):
+    target = "transfer_scannet"
+
+
+def test_one_target_plans_both_datasets_and_a_table(tmp_path: Path) -> None:
+    checkout = Pair(tmp_path / "tree")
+    loaded = yaml.safe_load(checkout.config.read_text())
+    loaded["offices"] = loaded["scannet"] | {"classes": "data_manifest/s3dis/classes.csv"}
+    loaded["transfer"] = {"scannet": "offices"}
+    checkout.config.write_text(yaml.safe_dump(loaded))
+    done = checkout.snakemake("-n")
+    words = [line.split() for line in (done.stdout + done.stderr).splitlines()]
+    jobs = dict(line for line in words if len(line) == 2)
+    for dataset in ("scannet", "offices"):
+        assert jobs[f"{dataset}_train_network"] == "2"
+        assert jobs[f"{dataset}_frames"] == str(len(SCANS))
+    assert jobs["transfer_scannet"] == "1"
