@@ -3,10 +3,11 @@ import sys
 from snakemake.exceptions import WorkflowError
 from snakemake.utils import min_version
 
-from pipeline.config import check, datasets, register, transfers, wanted
+from pipeline import folds
+from pipeline.config import check, datasets, folded, register, transfers, wanted
 from pipeline.errors import BadInput
 from pipeline.plan import Plan
-from pipeline.rules import gpus, pathvars, recover, settings, summary, tell
+from pipeline.rules import gpus, pathvars, recover, settings, summary, targets, tell
 from pipeline.transfer import Transfer
 
 min_version("9.27")
@@ -25,6 +26,7 @@ try:
     WANTED = wanted(datasets(config), sys.argv[1:], config["transfer"])
     PLANS = {d: Plan.make(d, config, wanted=d in WANTED) for d in datasets(config)}
     TRANSFERS = {a: Transfer(PLANS[a], PLANS[b]) for a, b in config["transfer"].items()}
+    FOLDS = {d: folds.folds(PLANS[d]) for d in folded(datasets(config), sys.argv[1:])}
     if workflow.is_main_process:
         recover()
         for dataset in WANTED:
@@ -35,18 +37,23 @@ try:
         for name in transfers(TRANSFERS, sys.argv[1:]):
             TRANSFERS[name].require()
             TRANSFERS[name].adopt()
+        for dataset, found in FOLDS.items():
+            for fold in found.values():
+                register(fold)
+            folds.adopt(PLANS[dataset], found)
 except BadInput as error:
     raise WorkflowError(str(error)) from None
 
 
 onstart:
     for dataset in WANTED:
-        PLANS[dataset].write()
+        for plan in [PLANS[dataset], *FOLDS.get(dataset, {}).values()]:
+            plan.write()
 
 
 onsuccess:
     for dataset in WANTED:
-        print(summary(PLANS[dataset]))
+        print(summary(PLANS[dataset], FOLDS.get(dataset)))
 
 
 rule help:
@@ -56,9 +63,7 @@ rule help:
     conda:
         "envs/pipeline.yaml"
     params:
-        targets=" ".join(
-            [f"train_{d}" for d in PLANS] + [f"transfer_{t}" for t in TRANSFERS]
-        ),
+        targets=" ".join(targets(PLANS) + [f"transfer_{t}" for t in TRANSFERS]),
     shell:
         "echo 'Say what to make, one of: {params.targets}' | tee {log}"
 
@@ -66,8 +71,9 @@ rule help:
 include: "workflow/rules/predict.smk"
 
 
-# For each dataset of the config its rules, all named <dataset>_<rule> but the target.
+# For each dataset of the config its rules, all named <dataset>_<rule> but the targets.
 for dataset, plan in PLANS.items():
+    found = FOLDS.get(dataset, {})
     rules_of, simulation_of = f"{dataset}_rules", f"{dataset}_simulation"
     named, target = f"{dataset}_", f"train_{dataset}"
 
@@ -78,7 +84,7 @@ for dataset, plan in PLANS.items():
         snakefile:
             "workflow/rules/dataset.smk"
         config:
-            settings(plan)
+            settings(plan, found)
 
     use rule * from rules_of exclude train as named*
 
@@ -96,6 +102,38 @@ for dataset, plan in PLANS.items():
                 settings(plan)
 
         use rule * from simulation_of as named*
+
+    # Networks and scores: the dataset's own, and those of each fold, which may be the same.
+    for fold in [plan, *(fold for fold in found.values() if fold is not plan)]:
+        networks_of = f"{dataset}_{fold.facts.get('fold', '')}_networks"
+        fold_named = (
+            f"{dataset}_{fold.facts['fold']}_" if fold is not plan else named
+        )
+
+        module:
+            name: networks_of
+            pathvars:
+                **pathvars(fold),
+            snakefile:
+                "workflow/rules/networks.smk"
+            config:
+                settings(fold)
+
+        use rule * from networks_of as fold_named*
+
+    if found:
+        table_of, sixfold = f"{dataset}_sixfold_rules", f"sixfold_{dataset}"
+
+        module:
+            name: table_of
+            pathvars:
+                **pathvars(plan, found),
+            snakefile:
+                "workflow/rules/folds.smk"
+            config:
+                settings(plan, found)
+
+        use rule sixfold from table_of as sixfold
 
 
 # And for each two that the config has under `transfer` one rule, which is named after the first.

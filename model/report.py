@@ -79,18 +79,23 @@ def text_report(
     title: str,
     protocol: str = "scannet_official",
     simulated: bool = False,
+    parts: Sequence[dict[str, Any]] = (),
 ) -> str:
     """The table as plain text, in percent; "mean ± standard deviation" where there are seeds.
 
-    Raises `ValueError` where there is no result.
+    Of `parts`, the results whose sum the others are, the means alone are told. Raises `ValueError`
+    where there is no result.
     """
     if not results:
         raise ValueError("there is no result to report")
     table, main = lines(results), ("points", protocol)
-    means = [
-        [line.name, line.split, *(cell(line.values(*main, m)) for m in MEANS), line.meaning]
-        for line in table
-    ]
+    means, of_parts = (
+        [
+            [line.name, line.split, *(cell(line.values(*main, m)) for m in MEANS), line.meaning]
+            for line in some
+        ]
+        for some in (table, lines(parts))
+    )
     by_protocol = [
         [line.name, line.split, over, p, *(cell(line.values(over, p, m)) for m in MEANS)]
         for line in table
@@ -106,6 +111,7 @@ def text_report(
             [
                 _heading(table, title, protocol, simulated),
                 align([["", "scans", *MEANS, ""], *means]),
+                *([align([["", "scans", *MEANS, ""], *of_parts])] if parts else []),
                 f"IoU by class, over points, protocol {protocol}\n"
                 + align(
                     [
@@ -146,23 +152,27 @@ def write_report(
     title: str,
     protocol: str = "scannet_official",
     simulated: bool = False,
+    parts: Sequence[dict[str, Any]] = (),
 ) -> str:
-    """Write `out_prefix`.txt, .json (the results themselves) and .csv; return the text."""
-    text = text_report(results, title, protocol, simulated)
+    """Write `out_prefix`.txt, .json (the results themselves) and .csv; return the text.
+
+    `parts` are as in `text_report`, and as good as results in the other two.
+    """
+    text = text_report(results, title, protocol, simulated, parts)
     out_prefix.parent.mkdir(parents=True, exist_ok=True)
     out_prefix.with_name(out_prefix.name + ".txt").write_text(text, encoding="utf-8")
     report = {
         "title": title,
         "simulated": simulated,
         "protocol": protocol,
-        "results": list(results),
+        "results": [*results, *parts],
     }
     with out_prefix.with_name(out_prefix.name + ".json").open("w", encoding="utf-8") as file:
         json.dump(report, file, indent=1, sort_keys=True)
     with out_prefix.with_name(out_prefix.name + ".csv").open(
         "w", encoding="utf-8", newline=""
     ) as file:
-        csv.writer(file).writerows(csv_rows(results))
+        csv.writer(file).writerows(csv_rows([*results, *parts]))
     return text
 
 

@@ -24,15 +24,16 @@ WAIT = 1.0  # seconds between two looks at what others are making
 def main() -> int:
     """Make what is asked for; 1 where any of it could not be made."""
     parser = argparse.ArgumentParser(prog="python -m pipeline", description=__doc__)
-    parser.add_argument("stage", help="a stage, `simulate`, `clouds` or `report`")
+    parser.add_argument("stage", help="a stage, `simulate`, `clouds`, `report` or `sixfold`")
     parser.add_argument("plan", type=Path, help="plan.json in the work tree")
     parser.add_argument("links", type=Path, nargs="+", help="what to make in the work tree")
     given = parser.parse_args()
     try:
-        plan = Plan.load(given.plan, None if given.stage == "report" else given.stage)
-        if given.stage == "report":
+        tables = {"report": jobs.report, "sixfold": jobs.sixfold}
+        plan = Plan.load(given.plan, None if given.stage in tables else given.stage)
+        if given.stage in tables:
             with setting_aside():
-                print(jobs.report(plan, given.links[0]))
+                print(tables[given.stage](plan, given.links[0]))
             return 0
     except BadInput as error:
         print(error, file=sys.stderr)

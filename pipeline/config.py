@@ -79,11 +79,14 @@ def wanted(names: Iterable[str], arguments: Sequence[str], pairs: Mapping[str, s
     and not in the value of an option (`store=demo`), nor in where something lies (`/home/demo`).
     `pairs` are the config's `transfer`: `transfer_demo` asks for what stands with `demo`, too.
     """
-    known = sorted(names, key=len, reverse=True)  # of two that fit, the longer is meant
-    pattern = re.compile(rf"(?<![a-z0-9])({'|'.join(known)})(?![a-z0-9])")
-    parts = [each.partition("=")[0] for each in arguments if not each.startswith("/")]
-    found = {name for part in parts for name in pattern.findall(part)}
+    found = {match["name"] for match in _mentions(names, arguments)}
     found |= {pairs[name] for name in transfers(pairs, arguments)}
+    return [name for name in names if name in found]
+
+
+def folded(names: Iterable[str], arguments: Iterable[str]) -> list[str]:
+    """Of the datasets that a command asks for, those of which it asks for all folds, or for one."""
+    found = {m["name"] for m in _mentions(names, arguments) if m["before"] or m["after"]}
     return [name for name in names if name in found]
 
 
@@ -121,7 +124,8 @@ def register(plan: Plan) -> None:
     """Write down in the store that this work tree uses it, and for what; if it can be written."""
     work = os.path.abspath(plan.facts["work"])
     who = {"user": _user(), "host": socket.gethostname(), "work": work}
-    name = provenance.digest(*who.values(), plan.dataset)
+    of_fold = [plan.facts["fold"]] if plan.facts.get("fold") else []
+    name = provenance.digest(*who.values(), plan.dataset, *of_fold)
     path = Path(plan.facts["store"], PLANS, f"{name}.json")
     partial = path.with_suffix(f".{uuid.uuid4().hex}")
     with suppress(OSError):
@@ -152,6 +156,15 @@ def registered(store_: Path) -> list[Registered]:
             what = f"is no plan that a run has written ({error!r})"
             raise BadInput(path, what, "find out whose it is, and remove it") from error
     return found
+
+
+def _mentions(names: Iterable[str], arguments: Iterable[str]) -> list[re.Match[str]]:
+    """Where arguments name datasets: <name>, sixfold_<name>, <name>_fold_<area>."""
+    known = sorted(names, key=len, reverse=True)  # of two that fit, the longer is meant
+    name = rf"(?P<before>sixfold_)?(?P<name>{'|'.join(known)})(?P<after>[_/]fold_[A-Za-z0-9]+)?"
+    pattern = re.compile(rf"(?<![a-z0-9]){name}(?![a-z0-9])")
+    parts = [each.partition("=")[0] for each in arguments if not each.startswith("/")]
+    return [match for part in parts for match in pattern.finditer(part)]
 
 
 def _user() -> str:

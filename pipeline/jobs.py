@@ -9,7 +9,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from pipeline import entry, provenance, rawdata, store
+from pipeline import entry, folds, provenance, rawdata, store
 from pipeline.plan import PER_RUN, RAW, Plan
 from pipeline.simulate.settle import settle
 
@@ -193,6 +193,24 @@ def report(plan: Plan, table: Path) -> str:
     prefix = table.with_suffix("")
     text = write_report(results, prefix, plan.dataset, plan.protocol, simulated=plan.simulated)
     store.show_latest(plan.results)
+    return text
+
+
+def sixfold(plan: Plan, table: Path) -> str:
+    """Write the tables of all folds beside `table` and return the one in text."""
+    from model.folds import write_folds
+
+    found = {
+        area: [
+            result
+            for name in folds.scores(fold)
+            for result in read_scores(fold.home("evaluate", name))
+        ]
+        for area, fold in folds.folds(plan).items()
+    }
+    prefix = table.with_suffix("")
+    text = write_folds(found, prefix, plan.dataset, plan.protocol, simulated=plan.simulated)
+    store.point(table.parent.parent / "latest", table.parent)
     return text
 
 

@@ -62,7 +62,9 @@ class Plan:
         self.section: Mapping[str, Any] = facts["section"]
         self.splits: Mapping[str, list[str]] = facts["splits"]
         self.work = Path(facts["work"], self.dataset)
-        self.path = self.work / "plan.json"  # where the jobs of a run find it
+        # What is of one fold of several, each with splits of its own, has a folder of its own.
+        self.own = self.work / facts["fold"] if facts.get("fold") else self.work
+        self.path = self.own / "plan.json"  # where the jobs of a run find it
         self._digests: dict[Entry, str] = {}
 
     @classmethod
@@ -82,6 +84,7 @@ class Plan:
             "section": section,
             "splits": {s: [r["scan"] for r in scans if r["split"] == s] for s in ("train", "val")},
             "seeds": {row["scan"]: int(row.get("seed") or 0) for row in scans},
+            "areas": {row["scan"]: row["area"] for row in scans if row.get("area")},
             "classes": manifest.read_classes(Path(section["classes"])),
             "blessed": manifest.read_blessed(manifest.BLESSED),
             "left_out": left_out,
@@ -354,7 +357,8 @@ class Plan:
 
     def link(self, stage: str, name: str) -> Path:
         """Where the work tree has the entry."""
-        return self.work / stage / self.keys[stage] / f"{name}.{SUFFIX.get(stage, 'zarr.zip')}"
+        folder = self.work if stage == "text" or stage in PER_SCAN else self.own
+        return folder / stage / self.keys[stage] / f"{name}.{SUFFIX.get(stage, 'zarr.zip')}"
 
     def home(self, stage: str, name: str) -> Path:
         """Where the store has the entry."""
