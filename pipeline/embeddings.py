@@ -59,7 +59,7 @@ class Stage:
         """
         color_size = cast(list[int], frames.attrs["color_size"])
         size, grid = self._sizes(color_size)
-        images = _Encoded(frames, self.settings.images_at_once(size))
+        images = _Encoded(frames, self._reader.images_at_once(size))
         writer = forms.Writer(out, self.settings.form, (images.count, *grid, self._width))
         out.attrs["pixel_to_grid"] = pixel_to_grid(color_size, grid[::-1])
 
@@ -80,7 +80,7 @@ class Stage:
     def exact(self, frames: zarr.Group) -> NDArray[np.float32]:
         """The grids (F, h, w, d) of all frames before they are rounded, to compare forms with."""
         size, grid = self._sizes(cast(list[int], frames.attrs["color_size"]))
-        images = _Encoded(frames, self.settings.images_at_once(size))
+        images = _Encoded(frames, self._reader.images_at_once(size))
         pooling = self._reader.pooling
         batches = (prepare(images.batch(first), size, pooling) for first in images.starts)
         return np.concatenate([self._reader.exact(*batch, grid) for batch in batches])

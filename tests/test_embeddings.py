@@ -146,6 +146,24 @@ def test_the_batch_does_not_matter(model, windows):
     np.testing.assert_allclose(read[0], read[2], atol=1e-3)
 
 
+@pytest.mark.parametrize("windows", [(None, None), (16, 8)])
+@pytest.mark.parametrize(("pixels", "at_once"), [(1, {1}), (640, {2}), (10**6, {9})])
+def test_a_cpu_is_given_few_pixels_at_a_time(model, monkeypatch, windows, pixels, at_once):
+    given = []
+    dense = reader.dense
+
+    def counting(view, crops, recipe):
+        given.append(len(crops))
+        return dense(view, crops, recipe)
+
+    monkeypatch.setattr(reader, "dense", counting)
+    monkeypatch.setattr(reader, "_PIXELS_ON_A_CPU", pixels)
+    stage = embeddings.Stage(params(model, batch=9, window=windows[0], stride=windows[1]))
+    run(stage, frames_of(noise(18, 16, 16)))
+    assert set(given) <= at_once
+    assert sum(given) == 18
+
+
 @pytest.mark.parametrize("windows", [(None, None), (32, 16), (32, 12)])
 def test_the_same_scan_gives_the_same_bytes_on_any_number_of_cores(model, windows):
     frames = frames_of(noise(11, 48, 64))

@@ -20,6 +20,8 @@ from pipeline.errors import BadInput
 Images = NDArray[np.uint8]  # RGB (B, y, x, 3)
 Regions = list[NDArray[np.integer]]  # of the pixels (y, x) of each image
 
+_PIXELS_ON_A_CPU = 2**18  # at a time: what a tower makes of more does not stay in the caches
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -31,17 +33,10 @@ class Settings:
     image_size: Sequence[int] | None  # (width, height) to resize to; None: as recorded
     window: int | None  # side in pixels, multiple of the patch; None: the whole image at once
     stride: int | None  # in pixels, any; only with a window
-    batch: int  # images or windows that the tower is given at a time
+    batch: int  # images or windows that the tower is given at a time, at most
     scales: Sequence[float] = (1.0,)  # of `image_size`, at which images are read and averaged
     flip: bool = False  # read mirror images too
     form: str = "fp16"  # see forms.py
-
-    def images_at_once(self, size: tuple[int, int]) -> int:
-        """How many images of `size` (width, height) fill the tower's batch."""
-        if not (self.window and self.stride):
-            return self.batch
-        across, down = (len(windows.starts(side, self.window, self.stride)) for side in size)
-        return max(1, round(self.batch / (across * down)))
 
 
 class Pooling(Protocol):
@@ -134,6 +129,21 @@ class Reader:
         pairs = zip(grids, regions, strict=True)
         return np.stack([self.pooling.average(*pair) for pair in pairs])
 
+    def images_at_once(self, size: tuple[int, int]) -> int:
+        """How many images of `size` (width, height) fill the tower's batch."""
+        window, stride = self.settings.window, self.settings.stride
+        if not (window and stride):
+            return self._batch(size)
+        across, down = (len(windows.starts(side, window, stride)) for side in size)
+        crop = (min(window, size[0]), min(window, size[1]))
+        return max(1, round(self._batch(crop) / (across * down)))
+
+    def _batch(self, size: tuple[int, int]) -> int:
+        """How many images or windows of `size` (width, height) the tower is given at a time."""
+        if self.tower.device.type == "cuda":
+            return self.settings.batch
+        return max(1, min(self.settings.batch, _PIXELS_ON_A_CPU // (size[0] * size[1])))
+
     def _read(self, images: torch.Tensor, grid: tuple[int, int]) -> torch.Tensor:
         pixels = images.permute(0, 3, 1, 2).float() / 255
         mean, std = (
@@ -146,8 +156,10 @@ class Reader:
         return windows.read_often(pixels, patch, grid, scales, flip, self._read_once)
 
     def _read_once(self, pixels: torch.Tensor) -> torch.Tensor:
-        window, stride, batch = self.settings.window, self.settings.stride, self.settings.batch
+        window, stride = self.settings.window, self.settings.stride
         if window and stride:
+            high, wide = pixels.shape[2:]
+            batch = self._batch((min(window, wide), min(window, high)))
             return windows.read(pixels, self.tower.view.patch, window, stride, batch, self._embed)
         return self._embed(pixels)
 

@@ -1,0 +1,143 @@
+"""Embed frames of real size by the stage, and by a plain loop over the same images.
+
+    python tests/benchmarks/embeddings.py [--model ViT-B-16] [--frames 64]
+
+The tower has random weights, which take as long as any others. Each way is a process of its own,
+with all cores (or the GPU) for itself; loading the tower is not timed. Both ways read an image of
+1296 x 968 pixels at 640 x 480, whole, by the recipe `naclip`, and keep fp16:
+
+stage   decodes and reads on all cores; on a GPU it decodes on them while the tower works
+plain   one image after the other: decode, resize, tower (which may use all cores), keep
+
+Ends with the ratio, and with the largest difference between the two ways' embeddings.
+"""
+
+import argparse
+import io
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import open_clip
+import torch
+import zarr
+from PIL import Image
+from safetensors.torch import save_file
+
+sys.path.insert(0, str(Path(__file__).parents[2]))
+
+from pipeline import arrays
+from pipeline.embeddings import Stage
+from pipeline.grids.reading import Grids
+
+BATCH = 16  # of the stage, as the config has it
+COLOR_SIZE, READ_SIZE = (1296, 968), (640, 480)
+# Multiply-adds count as two: 2 x parameters x tokens of the blocks, and the attention's products.
+PEAK = {"H100": 989e12, "H200": 989e12, "A100": 312e12}  # dense bf16, as NVIDIA states them
+
+
+def write_tower(folder: Path, model: str) -> None:
+    """A model of open_clip with random weights, as a folder that `local-dir:` names."""
+    torch.manual_seed(0)
+    folder.mkdir()
+    preprocess = {"mean": open_clip.OPENAI_DATASET_MEAN, "std": open_clip.OPENAI_DATASET_STD}
+    config = {"model_cfg": open_clip.get_model_config(model), "preprocess_cfg": preprocess}
+    (folder / "open_clip_config.json").write_text(json.dumps(config))
+    state = open_clip.create_model(model).state_dict()
+    weights = {name: value.contiguous() for name, value in state.items()}
+    save_file(weights, folder / "open_clip_model.safetensors")
+
+
+def frames(count: int) -> tuple[zarr.Group, list[bytes]]:
+    """The entry of `count` images, a few different ones over and over, and their files."""
+    rng, blobs = np.random.default_rng(0), []
+    for _ in range(4):
+        coarse = Image.fromarray(rng.integers(0, 256, (60, 80, 3), np.uint8))
+        file = io.BytesIO()
+        coarse.resize(COLOR_SIZE, Image.Resampling.BICUBIC).save(file, "JPEG", quality=90)
+        blobs.append(file.getvalue())
+    blobs = (blobs * count)[:count]
+    group = zarr.create_group(zarr.storage.MemoryStore())
+    group.attrs["color_size"] = list(COLOR_SIZE)
+    arrays.write(group, "color", np.frombuffer(b"".join(blobs), np.uint8), compress=False)
+    arrays.write(group, "color_offsets", np.cumsum([0, *map(len, blobs)]))
+    return group, blobs
+
+
+def by_stage(stage: Stage, group: zarr.Group, blobs: list[bytes]) -> np.ndarray:
+    out = zarr.create_group(zarr.storage.MemoryStore())
+    stage(out, frames=group)
+    grids = Grids(out)
+    return np.stack([grids.frame(i) for i in range(len(blobs))])
+
+
+def plain(stage: Stage, group: zarr.Group, blobs: list[bytes]) -> np.ndarray:
+    kept = []
+    for blob in blobs:
+        image = Image.open(io.BytesIO(blob)).convert("RGB")
+        image = image.resize(READ_SIZE, Image.Resampling.BICUBIC)
+        kept.append(stage.read(np.asarray(image)[None])[0])
+    return np.stack(kept)
+
+
+def flops(model: str) -> float:
+    """Of the image tower for one image, without its projection."""
+    vision = open_clip.get_model_config(model)["vision_cfg"]
+    width, depth, patch = vision["width"], vision["layers"], vision["patch_size"]
+    tokens = 1 + round(READ_SIZE[0] / patch) * round(READ_SIZE[1] / patch)
+    return depth * (24 * tokens * width**2 + 4 * tokens**2 * width)
+
+
+def measure(way: str, model: Path, count: int, out: Path) -> None:
+    """Time one way in this process, and tell frames per second and the peak of memory."""
+    settings = {"model": f"local-dir:{model}", "pretrained": None, "recipe": "naclip"}
+    sizes = {"image_size": READ_SIZE, "window": None, "stride": None, "batch": BATCH}
+    stage, (group, blobs) = Stage(settings | sizes), frames(count)
+    WAYS[way](stage, *frames(2))  # what is done once is not counted
+    begin = time.perf_counter()
+    found = WAYS[way](stage, group, blobs)
+    print(len(blobs) / (time.perf_counter() - begin))
+    status = Path("/proc/self/status").read_text()
+    print(int(status.split("VmHWM:")[1].split()[0]) / 1024)
+    np.save(out, found)
+
+
+WAYS = {"stage": by_stage, "plain": plain}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--model", default="ViT-B-16")
+    parser.add_argument("--frames", type=int, default=64)
+    given = parser.parse_args()
+    rates, found = {}, {}
+    with tempfile.TemporaryDirectory() as folder:
+        tower = Path(folder, "tower")
+        write_tower(tower, given.model)
+        print(f"{given.model}, {given.frames} frames, {torch.get_num_threads()} threads")
+        for way in WAYS:
+            out = Path(folder, f"{way}.npy")
+            command = [sys.executable, __file__, way, str(tower), str(given.frames), str(out)]
+            done = subprocess.run(command, check=True, capture_output=True, text=True)
+            rates[way], peak = map(float, done.stdout.split())
+            found[way] = np.load(out).astype(np.float32)
+            print(f"{way:6} {rates[way]:7.2f} frames/s, peak {peak:6.0f} MB", flush=True)
+    print(f"stage/plain: {rates['stage'] / rates['plain']:.2f}")
+    print(f"largest difference: {abs(found['stage'] - found['plain']).max():.1e}")
+    if torch.cuda.is_available():
+        name = torch.cuda.get_device_name()
+        for known, peak in PEAK.items():
+            if known in name:
+                share = rates["stage"] * flops(given.model) / peak
+                print(f"{name}: {100 * share:.0f} % of {peak / 1e12:.0f} TFLOP/s in bf16")
+
+
+if __name__ == "__main__":
+    if len(sys.argv) == 5 and sys.argv[1] in WAYS:
+        measure(sys.argv[1], Path(sys.argv[2]), int(sys.argv[3]), Path(sys.argv[4]))
+    else:
+        main()
