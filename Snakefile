@@ -27,19 +27,22 @@ try:
     PLANS = {d: Plan.make(d, config, wanted=d in WANTED) for d in datasets(config)}
     TRANSFERS = {a: Transfer(PLANS[a], PLANS[b]) for a, b in config["transfer"].items()}
     FOLDS = {d: folds.folds(PLANS[d]) for d in folded(datasets(config), sys.argv[1:])}
+    # The folds of a dataset beside its own split, which may be one of them.
+    SPLITS = {
+        d: [*dict.fromkeys([p, *FOLDS.get(d, {}).values()])] for d, p in PLANS.items()
+    }
     if workflow.is_main_process:
         recover()
         for dataset in WANTED:
             tell(PLANS[dataset])
             # In this order, so that nothing is pruned that is about to be linked.
-            register(PLANS[dataset])
+            for plan in SPLITS[dataset]:
+                register(plan)
             PLANS[dataset].adopt()
         for name in transfers(TRANSFERS, sys.argv[1:]):
             TRANSFERS[name].require()
             TRANSFERS[name].adopt()
         for dataset, found in FOLDS.items():
-            for fold in found.values():
-                register(fold)
             folds.adopt(PLANS[dataset], found)
 except BadInput as error:
     raise WorkflowError(str(error)) from None
@@ -47,7 +50,7 @@ except BadInput as error:
 
 onstart:
     for dataset in WANTED:
-        for plan in [PLANS[dataset], *FOLDS.get(dataset, {}).values()]:
+        for plan in SPLITS[dataset]:
             plan.write()
 
 
@@ -103,23 +106,21 @@ for dataset, plan in PLANS.items():
 
         use rule * from simulation_of as named*
 
-    # Networks and scores: the dataset's own, and those of each fold, which may be the same.
-    for fold in [plan, *(fold for fold in found.values() if fold is not plan)]:
-        networks_of = f"{dataset}_{fold.facts.get('fold', '')}_networks"
-        fold_named = (
-            f"{dataset}_{fold.facts['fold']}_" if fold is not plan else named
-        )
+    # Networks and scores, which are of a split.
+    for split in SPLITS[dataset]:
+        split_named = "_".join(split.parts) + "_"
+        networks_of = f"{split_named}networks"
 
         module:
             name: networks_of
             pathvars:
-                **pathvars(fold),
+                **pathvars(split),
             snakefile:
                 "workflow/rules/networks.smk"
             config:
-                settings(fold)
+                settings(split)
 
-        use rule * from networks_of as fold_named*
+        use rule * from networks_of as split_named*
 
     if found:
         table_of, sixfold = f"{dataset}_sixfold_rules", f"sixfold_{dataset}"

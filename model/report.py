@@ -89,13 +89,6 @@ def text_report(
     if not results:
         raise ValueError("there is no result to report")
     table, main = lines(results), ("points", protocol)
-    means, of_parts = (
-        [
-            [line.name, line.split, *(cell(line.values(*main, m)) for m in MEANS), line.meaning]
-            for line in some
-        ]
-        for some in (table, lines(parts))
-    )
     by_protocol = [
         [line.name, line.split, over, p, *(cell(line.values(over, p, m)) for m in MEANS)]
         for line in table
@@ -110,8 +103,8 @@ def text_report(
         "\n\n".join(
             [
                 _heading(table, title, protocol, simulated),
-                align([["", "scans", *MEANS, ""], *means]),
-                *([align([["", "scans", *MEANS, ""], *of_parts])] if parts else []),
+                _means(table, *main),
+                *([_means(lines(parts), *main)] if parts else []),
                 f"IoU by class, over points, protocol {protocol}\n"
                 + align(
                     [
@@ -174,6 +167,19 @@ def write_report(
     ) as file:
         csv.writer(file).writerows(csv_rows([*results, *parts]))
     return text
+
+
+def _means(table: Sequence[Line], over: str, protocol: str) -> str:
+    rows = [
+        [
+            line.name,
+            line.split,
+            *(cell(line.values(over, protocol, m)) for m in MEANS),
+            line.meaning,
+        ]
+        for line in table
+    ]
+    return align([["", "scans", *MEANS, ""], *rows])
 
 
 def _heading(table: Sequence[Line], title: str, protocol: str, simulated: bool) -> str:

@@ -124,8 +124,7 @@ def register(plan: Plan) -> None:
     """Write down in the store that this work tree uses it, and for what; if it can be written."""
     work = os.path.abspath(plan.facts["work"])
     who = {"user": _user(), "host": socket.gethostname(), "work": work}
-    of_fold = [plan.facts["fold"]] if plan.facts.get("fold") else []
-    name = provenance.digest(*who.values(), plan.dataset, *of_fold)
+    name = provenance.digest(*who.values(), *plan.parts)
     path = Path(plan.facts["store"], PLANS, f"{name}.json")
     partial = path.with_suffix(f".{uuid.uuid4().hex}")
     with suppress(OSError):

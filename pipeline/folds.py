@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pipeline import provenance, store
 from pipeline.errors import BadInput
-from pipeline.plan import PER_SCAN, Entry, Plan
+from pipeline.plan import Plan
 
 PARTS = {"5a": "5", "5b": "5"}  # of one building, in the images of 2D-3D-S
 
@@ -54,12 +54,13 @@ def results(plan: Plan, found: Mapping[str, Plan]) -> Path:
 
 def adopt(plan: Plan, found: Mapping[str, Plan]) -> None:
     """Link what the store already holds of the folds, less what the plan itself has linked."""
-    linked = set(plan.entries)
-    pairs = {}
-    for fold in found.values():
-        for entry in fold.entries if fold is not plan else ():
-            if not (_is_shared(entry) and entry in linked):
-                pairs[fold.link(*entry)] = fold.home(*entry)
+    linked = {plan.link(*entry) for entry in plan.entries}
+    pairs = {
+        link: fold.home(*entry)
+        for fold in found.values()
+        for entry in fold.entries
+        if (link := fold.link(*entry)) not in linked
+    }
     store.adopt(pairs.items())
 
 
@@ -73,7 +74,3 @@ def _fold(plan: Plan, area: str, areas: dict[str, str]) -> Plan:
     fold = Plan({**plan.facts, "splits": splits, "fold": f"fold_{area}"})
     fold.keys = plan.keys
     return fold
-
-
-def _is_shared(entry: Entry) -> bool:
-    return entry[0] == "text" or entry[0] in PER_SCAN

@@ -63,7 +63,8 @@ class Plan:
         self.splits: Mapping[str, list[str]] = facts["splits"]
         self.work = Path(facts["work"], self.dataset)
         # What is of one fold of several, each with splits of its own, has a folder of its own.
-        self.own = self.work / facts["fold"] if facts.get("fold") else self.work
+        self.parts = [self.dataset, *([facts["fold"]] if "fold" in facts else [])]
+        self.own = Path(facts["work"], *self.parts)
         self.path = self.own / "plan.json"  # where the jobs of a run find it
         self._digests: dict[Entry, str] = {}
 

@@ -23,8 +23,7 @@ def pathvars(plan: Plan, of_folds: Mapping[str, Plan] | None = None) -> dict[str
     One more if the plan has folds, here and in `settings` by the area that each holds out.
     """
     stages = {stage: str(plan.link(stage, "any").parent) for stage in plan.keys}
-    own = plan.own.relative_to(plan.facts["work"])
-    others = {folder: f"{folder}/{own}" for folder in ("logs", "benchmarks")}
+    others = {folder: "/".join([folder, *plan.parts]) for folder in ("logs", "benchmarks")}
     if of_folds:
         others["sixfold"] = str(folds.results(plan, of_folds))
     return {**stages, **others, "raw": str(plan.raw), "results": str(plan.results)}

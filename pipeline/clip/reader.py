@@ -135,14 +135,14 @@ class Reader:
         if not (window and stride):
             return self._batch(size)
         across, down = (len(windows.starts(side, window, stride)) for side in size)
-        crop = (min(window, size[0]), min(window, size[1]))
-        return max(1, round(self._batch(crop) / (across * down)))
+        return max(1, round(self._batch(size) / (across * down)))
 
     def _batch(self, size: tuple[int, int]) -> int:
-        """How many images or windows of `size` (width, height) the tower is given at a time."""
+        """How many images of `size` (width, height), or windows, the tower is given at a time."""
         if self.tower.device.type == "cuda":
             return self.settings.batch
-        return max(1, min(self.settings.batch, _PIXELS_ON_A_CPU // (size[0] * size[1])))
+        wide, high = (min(side, self.settings.window or side) for side in size)
+        return max(1, min(self.settings.batch, _PIXELS_ON_A_CPU // (wide * high)))
 
     def _read(self, images: torch.Tensor, grid: tuple[int, int]) -> torch.Tensor:
         pixels = images.permute(0, 3, 1, 2).float() / 255
@@ -159,7 +159,7 @@ class Reader:
         window, stride = self.settings.window, self.settings.stride
         if window and stride:
             high, wide = pixels.shape[2:]
-            batch = self._batch((min(window, wide), min(window, high)))
+            batch = self._batch((wide, high))
             return windows.read(pixels, self.tower.view.patch, window, stride, batch, self._embed)
         return self._embed(pixels)
 

@@ -4,7 +4,7 @@
 
 The tower has random weights, which take as long as any others. Each way is a process of its own,
 with all cores (or the GPU) for itself; loading the tower is not timed. Both ways read an image of
-1296 x 968 pixels at 640 x 480, whole, by the recipe `naclip`, and keep fp16:
+1296 x 968 pixels at about 640 x 480, whole, by the recipe `naclip`, and keep fp16:
 
 stage   decodes and reads on all cores; on a GPU it decodes on them while the tower works
 plain   one image after the other: decode, resize, tower (which may use all cores), keep
@@ -20,6 +20,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import open_clip
@@ -31,12 +32,12 @@ from safetensors.torch import save_file
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from pipeline import arrays
-from pipeline.embeddings import Stage
+from pipeline.clip.reader import decode
+from pipeline.embeddings import Stage, grid_of
 from pipeline.grids.reading import Grids
 
 BATCH = 16  # of the stage, as the config has it
 COLOR_SIZE, READ_SIZE = (1296, 968), (640, 480)
-# Multiply-adds count as two: 2 x parameters x tokens of the blocks, and the attention's products.
 PEAK = {"H100": 989e12, "H200": 989e12, "A100": 312e12}  # dense bf16, as NVIDIA states them
 
 
@@ -78,24 +79,36 @@ def by_stage(stage: Stage, group: zarr.Group, blobs: list[bytes]) -> np.ndarray:
 def plain(stage: Stage, group: zarr.Group, blobs: list[bytes]) -> np.ndarray:
     kept = []
     for blob in blobs:
-        image = Image.open(io.BytesIO(blob)).convert("RGB")
-        image = image.resize(READ_SIZE, Image.Resampling.BICUBIC)
-        kept.append(stage.read(np.asarray(image)[None])[0])
+        image = decode(blob, stage.settings.image_size)
+        kept.append(stage.read(image[None])[0])
     return np.stack(kept)
 
 
+def read_size(vision: dict[str, Any]) -> tuple[int, int]:
+    """About `READ_SIZE`, in whole patches."""
+    side = vision["patch_size"]
+    rows, columns = grid_of(READ_SIZE, (side, side))
+    return columns * side, rows * side
+
+
 def flops(model: str) -> float:
-    """Of the image tower for one image, without its projection."""
+    """Of the image tower for one image, without its projection.
+
+    Multiply-adds count as two: 2 x parameters x tokens of the blocks, and the attention's products.
+    """
     vision = open_clip.get_model_config(model)["vision_cfg"]
     width, depth, patch = vision["width"], vision["layers"], vision["patch_size"]
-    tokens = 1 + round(READ_SIZE[0] / patch) * round(READ_SIZE[1] / patch)
+    wide, high = read_size(vision)
+    tokens = 1 + (wide // patch) * (high // patch)
     return depth * (24 * tokens * width**2 + 4 * tokens**2 * width)
 
 
 def measure(way: str, model: Path, count: int, out: Path) -> None:
     """Time one way in this process, and tell frames per second and the peak of memory."""
     settings = {"model": f"local-dir:{model}", "pretrained": None, "recipe": "naclip"}
-    sizes = {"image_size": READ_SIZE, "window": None, "stride": None, "batch": BATCH}
+    config = json.loads((model / "open_clip_config.json").read_text())
+    size = read_size(config["model_cfg"]["vision_cfg"])
+    sizes = {"image_size": size, "window": None, "stride": None, "batch": BATCH}
     stage, (group, blobs) = Stage(settings | sizes), frames(count)
     WAYS[way](stage, *frames(2))  # what is done once is not counted
     begin = time.perf_counter()
