@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from pipeline import entry, folds, provenance, rawdata, store
-from pipeline.plan import PER_RUN, RAW, Plan
+from pipeline.plan import Plan
 from pipeline.simulate.settle import settle
+from pipeline.stages import PER_RUN, RAW
 
 Job = Callable[[str, Path], None]  # makes the entry of that name at that path
 

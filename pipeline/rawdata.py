@@ -3,21 +3,14 @@
 from collections.abc import Iterable, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pipeline import manifest, provenance
 from pipeline.clip import weights
 from pipeline.errors import BadInput
 from pipeline.features import reader as features
 from pipeline.folder import scans as folder_scans
-
-if TYPE_CHECKING:
-    from pipeline.plan import Plan
-
-
-def root(section: Mapping[str, Any]) -> Path:
-    """The root of a dataset's raw files, as its section of the config says."""
-    return Path(section.get("raw") or "data", "")
+from pipeline.stages import Stages, raw_root
 
 
 def scans(section: Mapping[str, Any]) -> tuple[list[dict[str, str]], list[str]]:
@@ -27,7 +20,7 @@ def scans(section: Mapping[str, Any]) -> tuple[list[dict[str, str]], list[str]]:
     """
     if "scans" in section:
         return manifest.read_scans(Path(section["scans"])), []
-    found, faults = folder_scans.find_scans(root(section))
+    found, faults = folder_scans.find_scans(raw_root(section))
     return [{"scan": scan, "split": "train"} for scan in found], faults
 
 
@@ -42,7 +35,7 @@ def scene_tags(
     source, known = section["tags"]["source"], [c["name"] for c in classes]
     tags = {}
     if section["reader"] == "folder":
-        tags = folder_scans.read_own_tags(root(section), names, known)
+        tags = folder_scans.read_own_tags(raw_root(section), names, known)
     if source == "file":
         return tags | manifest.read_tags(Path(section["tags"]["file"]), classes)
     if tags and source == "none":
@@ -50,7 +43,7 @@ def scene_tags(
     return tags or None
 
 
-def require_scans(plan: "Plan") -> None:
+def require_scans(plan: Stages) -> None:
     """Stop before any job where there is no scan to train on, or no label for the ceiling."""
     section = plan.section
     if not plan.splits["train"]:
@@ -65,7 +58,7 @@ def require_scans(plan: "Plan") -> None:
         raise BadInput(f"`train:` of {plan.dataset}", what, "take `dense` out of `variants:`")
 
 
-def scan_files(plan: "Plan", scan: str) -> manifest.Files:
+def scan_files(plan: Stages, scan: str) -> manifest.Files:
     """The raw files of one scan by group. Raises `BadInput` where some are missing."""
     reader = import_module(f"pipeline.{plan.section['reader']}.files")
     split = "train" if scan in plan.splits["train"] else "val"
@@ -74,7 +67,7 @@ def scan_files(plan: "Plan", scan: str) -> manifest.Files:
     return {g: files for g, files in reader.scan_files(plan.raw, scan).items() if files}
 
 
-def complete_scans(plan: "Plan") -> dict[str, manifest.Files]:
+def complete_scans(plan: Stages) -> dict[str, manifest.Files]:
     """The raw files of all scans. Raises `BadInput` that counts the scans which lack some."""
     files, faults = {}, []
     for scan in plan.scans:
@@ -91,7 +84,7 @@ def complete_scans(plan: "Plan") -> dict[str, manifest.Files]:
     return files
 
 
-def require(plan: "Plan", homes: Iterable[Path]) -> None:
+def require(plan: Stages, homes: Iterable[Path]) -> None:
     """Stop before any job where there are no raw files and the store lacks what they give."""
     if plan.raw.is_dir():
         return
@@ -107,7 +100,7 @@ def require(plan: "Plan", homes: Iterable[Path]) -> None:
             )
 
 
-def open_raw(plan: "Plan", stage: str, group: str, scan: str) -> Any:
+def open_raw(plan: Stages, stage: str, group: str, scan: str) -> Any:
     """The raw files of a scan, opened by the dataset's reader for one of the raw stages.
 
     Raises `BadInput` where they have changed since the run was planned.
@@ -173,7 +166,7 @@ def require_features(folder: Path, homes: Iterable[Path]) -> None:
         raise BadInput(folder, what, "set `features:` to where they are")
 
 
-def open_features(plan: "Plan", scan: str) -> features.Features:
+def open_features(plan: Stages, scan: str) -> features.Features:
     """The features of a scan. Raises `BadInput` where they have changed since that was planned."""
     folder = Path(plan.section["embeddings"]["features"])
     records = Path(plan.facts["store"], plan.dataset, "raw")
@@ -184,7 +177,7 @@ def open_features(plan: "Plan", scan: str) -> features.Features:
     return features.open_features(folder, scan, features.read_texts(folder))
 
 
-def open_texts(plan: "Plan") -> features.Texts:
+def open_texts(plan: Stages) -> features.Texts:
     """The texts of the features. Raises `BadInput` where they have changed since then."""
     tower = plan.section["embeddings"]
     if weights_digest(tower, Path(plan.facts["store"])) != plan.facts["weights"]:

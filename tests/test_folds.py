@@ -16,7 +16,8 @@ from model.folds import pool
 from model.score import summarise
 from pipeline import config, entry, folds, jobs, store
 from pipeline.errors import BadInput
-from pipeline.plan import PER_SCAN, Plan
+from pipeline.plan import Plan
+from pipeline.stages import PER_SCAN
 
 ROOMS = {"Area_1_a": "1", "Area_1_b": "1", "Area_2_a": "2", "Area_5_a": "5", "Area_6_a": "6"}
 CLASSES = ["wall", "floor", "chair"]

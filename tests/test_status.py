@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline import config, store
-from pipeline.plan import PER_SCAN, Entry, Plan
+from pipeline.plan import Entry, Plan
+from pipeline.stages import PER_SCAN
 from pipeline.upkeep import status
 
 ROOT = Path(__file__).parent.parent

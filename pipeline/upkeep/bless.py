@@ -21,7 +21,8 @@ from tqdm import tqdm
 
 from pipeline import config, entry, jobs, manifest, provenance, store
 from pipeline.errors import BadInput
-from pipeline.plan import PER_RUN, Plan
+from pipeline.plan import Plan
+from pipeline.stages import PER_RUN
 from pipeline.upkeep import changes, likeness
 from pipeline.upkeep.why import Comparison, Recipe, plain
 

@@ -9,7 +9,8 @@ from pathlib import Path
 from pipeline import config
 from pipeline.config import Registered
 from pipeline.errors import BadInput
-from pipeline.plan import FEATURES, Plan
+from pipeline.plan import Plan
+from pipeline.stages import FEATURES
 
 
 def of_plan(plan: Plan) -> set[Path]:

@@ -15,7 +15,8 @@ from typing import Any, NamedTuple
 
 from pipeline import config, entry, lease, provenance, store
 from pipeline.errors import BadInput
-from pipeline.plan import RAW, Entry, Plan
+from pipeline.plan import Entry, Plan
+from pipeline.stages import RAW
 from pipeline.upkeep import changes
 
 MOST = 5  # scans that are named where many are concerned
