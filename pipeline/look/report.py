@@ -152,8 +152,11 @@ def drawn(found: Costs, title: str) -> Figure:
     axis.set(
         xscale="log", xlabel="MB of a scan", ylabel="pixels with the same best class as fp32 [%]"
     )
+    sizes = [form.bytes_per_scan / 1e6 for form in found.forms]
+    axis.set_xticks(sizes, [f"{mb:.3g}" for mb in sizes])
+    axis.set_xticks([], minor=True)
     axis.margins(0.2)
-    axis.grid(alpha=0.3, which="both")
+    axis.grid(alpha=0.3)
     figure.suptitle(title, fontsize=8)
     return figure
 
