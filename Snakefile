@@ -4,11 +4,11 @@ from snakemake.exceptions import WorkflowError
 from snakemake.utils import min_version
 
 from pipeline import folds
-from pipeline.config import check, datasets, folded, register, transfers, wanted
+from pipeline.plan.config import check, datasets, folded, register, transfers, wanted
 from pipeline.errors import BadInput
-from pipeline.plan import Plan
-from pipeline.rules import gpus, pathvars, recover, settings, summary, targets, tell
-from pipeline.transfer import Transfer
+from pipeline.plan.plan import Plan
+from pipeline.plan.rules import gpus, pathvars, recover, settings, summary, targets, tell
+from pipeline.plan.transfer import Transfer
 
 min_version("9.27")
 

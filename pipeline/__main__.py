@@ -13,10 +13,11 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
-from pipeline import entry, jobs, store
 from pipeline.errors import BadInput
-from pipeline.lease import Leases
-from pipeline.plan import Plan
+from pipeline.jobs import jobs
+from pipeline.plan.plan import Plan
+from pipeline.store import entry, store
+from pipeline.store.lease import Leases
 
 WAIT = 1.0  # seconds between two looks at what others are making
 

@@ -8,11 +8,11 @@ import torch
 import torch.nn.functional as F
 from hypothesis import given
 from hypothesis import strategies as st
-from tiny_entries import CLASSES, WIDTH, Room, text_embeddings, write_rooms
 
-from model.adapter import PRESETS, Adapter, adapter_config, fit_adapter, split_scans
-from model.entries import ScanEntries
-from model.loss import GuidanceLoss, LossConfig, class_weights, cosine_loss, label_loss
+from model.data.entries import ScanEntries
+from model.network.adapter import PRESETS, Adapter, adapter_config, fit_adapter, split_scans
+from model.training.loss import GuidanceLoss, LossConfig, class_weights, cosine_loss, label_loss
+from tests.helpers.tiny_entries import CLASSES, WIDTH, Room, text_embeddings, write_rooms
 
 
 @pytest.fixture(scope="module")

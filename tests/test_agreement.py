@@ -4,13 +4,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import planes
 import pytest
-from room import Recording, recording
 
-from pipeline.agreement import measure, require
 from pipeline.errors import BadInput
+from pipeline.geometry.agreement import measure, require
 from pipeline.scan import Cloud
+from tests.helpers import planes
+from tests.helpers.room import Recording, recording
 
 
 @pytest.fixture(scope="module")

@@ -9,12 +9,15 @@ from typing import Any
 
 import numpy as np
 import pytest
-import tiny_store
 
-from pipeline import arrays, config, jobs, manifest, provenance, store, tags
 from pipeline.errors import BadInput
-from pipeline.plan import Plan
+from pipeline.jobs import jobs
+from pipeline.plan import config, manifest, provenance
+from pipeline.plan.plan import Plan
+from pipeline.stages import tags
+from pipeline.store import arrays, store
 from pipeline.upkeep import bless, likeness
+from tests.helpers import tiny_store
 
 SCANS = [f"scene{number:04d}_00" for number in range(5)]
 
@@ -66,7 +69,7 @@ def again(plan: Plan, edit: Callable[[dict[str, Any]], object] = lambda _: None)
 def edit_code(monkeypatch: pytest.MonkeyPatch, module: str, digest: str = "edited") -> None:
     true = provenance.meaning_digest
     monkeypatch.setattr(
-        provenance, "meaning_digest", lambda m: digest if m == f"pipeline.{module}" else true(m)
+        provenance, "meaning_digest", lambda m: digest if m.endswith(f".{module}") else true(m)
     )
 
 
@@ -177,7 +180,7 @@ def test_packages_can_be_blessed_and_another_format_cannot(
     plan: Plan, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     true = provenance.packages
-    added = {"pipeline.tags": ("numpy", "pillow")}
+    added = {"pipeline.stages.tags": ("numpy", "pillow")}
     monkeypatch.setattr(provenance, "packages", lambda m: added.get(m) or true(m))
     new = again(plan)
     assert new.keys["tags"] != plan.keys["tags"]
@@ -429,7 +432,7 @@ def test_a_training_starts_anew_elsewhere(
 
     monkeypatch.setattr(jobs, "load", load)
     true = provenance.recipe
-    edited = {"train": {"model.train": "edited"}}
+    edited = {"train": {"model.training.train": "edited"}}
     monkeypatch.setattr(
         provenance,
         "recipe",

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from open_clip.tokenizer import SimpleTokenizer
 
-from pipeline.simulate.captions import (
+from pipeline.demo_clip.captions import (
     HELD_OUT,
     TEMPLATES,
     WORDS,

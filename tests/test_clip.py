@@ -9,14 +9,13 @@ import huggingface_hub
 import numpy as np
 import open_clip
 import pytest
-import tiny_clip
-import tiny_towers
 import torch
 from safetensors.torch import save_file
 
 from pipeline.clip import fetch, models, recipes, weights
 from pipeline.clip.towers.load import load_image_tower
 from pipeline.errors import BadInput
+from tests.helpers import tiny_clip, tiny_towers
 
 
 def images(*shape, seed=0):

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from plyfile import PlyData, PlyElement
 
-from model.clouds import palette, read_comments, write_heat, write_labels
-from model.regions import connected_regions
+from model.inference.clouds import palette, read_comments, write_heat, write_labels
+from model.inference.regions import connected_regions
 from pipeline.errors import BadInput
 
 CLASSES = ["wall", "chaise „longue“", "line\nbreak"]

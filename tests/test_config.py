@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from pipeline import config, manifest
 from pipeline.errors import BadInput
+from pipeline.plan import config, manifest
 
 ROOT = Path(__file__).parent.parent
 DATASETS = ("demo", "simulated", "demo_s3dis", "scannet", "folder", "s3dis")

@@ -11,17 +11,17 @@ from typing import Any
 import dask
 import numpy as np
 import pytest
-import tiny_clip
-import tiny_store
 import torch
 import zarr
 from distributed import Client, LocalCluster
 from PIL import Image
 
-from pipeline import arrays, embeddings
 from pipeline.clip import crew, reader
 from pipeline.errors import BadInput
 from pipeline.grids import forms
+from pipeline.stages import embeddings
+from pipeline.store import arrays
+from tests.helpers import tiny_clip, tiny_store
 
 BATCH, FRAMES = 2, 15
 

@@ -7,15 +7,15 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tiny_entries import GENTLE, VOXEL_SIZE, Room, write_rooms
 
-from model.augment import Augmentation, elastic
-from model.dataset import Batch, count_labels, read_batches
-from model.entries import Scene
-from model.samples import crop, make_sample, voxelise
-from pipeline import arrays, store
+from model.data.augment import Augmentation, elastic
+from model.data.dataset import Batch, count_labels, read_batches
+from model.data.entries import Scene
+from model.data.samples import crop, make_sample, voxelise
 from pipeline.errors import BadInput
-from pipeline.votes import majority
+from pipeline.geometry.votes import majority
+from pipeline.store import arrays, store
+from tests.helpers.tiny_entries import GENTLE, VOXEL_SIZE, Room, write_rooms
 
 STILL = Augmentation(rotation=False, tilt=0, scale=0, flip=False, elastic=False, color=0)
 

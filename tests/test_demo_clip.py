@@ -12,7 +12,8 @@ import pytest
 import torch
 from safetensors import safe_open
 
-from model.clip_scores import (
+from pipeline.demo_clip.captions import HELD_OUT, WORDS
+from pipeline.demo_clip.clip_scores import (
     IMAGE_SIZE,
     READING,
     VALIDATION,
@@ -20,10 +21,9 @@ from model.clip_scores import (
     class_iou,
     phrase_precision,
 )
-from pipeline import config
-from pipeline.simulate.captions import HELD_OUT, WORDS
+from pipeline.demo_clip.pairs import FURNITURE, render_views
+from pipeline.plan import config
 from pipeline.simulate.catalogue import SPLITS, Catalogue
-from pipeline.simulate.pairs import FURNITURE, render_views
 from pipeline.simulate.room import build_room
 
 MODEL = Path(__file__).parents[1] / "data_manifest" / "demo" / "clip"

@@ -6,20 +6,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import planes
 import pytest
-import room_frames
-import tiny_s3dis
-from misread_frames import FAULTS, Misread
-from tiny_folders import write_own
 
 from pipeline.doctor import checks, views
 from pipeline.doctor.__main__ import main
 from pipeline.doctor.scans import Scan, of_folder
-from pipeline.folder.files import scan_files
-from pipeline.folder.frames import open_frames
+from pipeline.readers.folder.files import scan_files
+from pipeline.readers.folder.frames import open_frames
 from pipeline.scan import Cloud, RawFrames
 from pipeline.simulate.s3dis_files import write_room
+from tests.helpers import planes, room_frames, tiny_s3dis
+from tests.helpers.misread_frames import FAULTS, Misread
+from tests.helpers.tiny_folders import write_own
 
 FRAMES = 30
 SIZE = 64, 48

@@ -10,9 +10,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-import stand_ins
-from analytic import write_analytic_scan
-from tiny_checkout import Checkout
+
+from tests.helpers import stand_ins
+from tests.helpers.analytic import write_analytic_scan
+from tests.helpers.tiny_checkout import Checkout
 
 SCORED = {"evaluate", "train"}
 TRAINED = {"train_network"} | SCORED
@@ -40,18 +41,19 @@ EDITS = {
     "label map": (CLASSES, "cabinet,3,", "cabinet,38,", TAGGED),
     "colour of a class": (CLASSES, "#ffbb78", "#ffbb79", set()),
     # the code
-    "imported module": ("pipeline/geometry.py", "0.5 * scale", "0.4 * scale",
+    "imported module": ("pipeline/geometry/cameras.py", "0.5 * scale", "0.4 * scale",
                         {"projections"} | FUSED),
-    "comment": ("pipeline/geometry.py", '"""', '# why\n"""', set()),
-    "docstring": ("pipeline/geometry.py", "Pinhole cameras", "Cameras", set()),
-    "layout": ("pipeline/geometry.py", "def transform(", "def transform(\n    ", set()),
+    "comment": ("pipeline/geometry/cameras.py", '"""', '# why\n"""', set()),
+    "docstring": ("pipeline/geometry/cameras.py", "Pinhole cameras", "Cameras", set()),
+    "layout": ("pipeline/geometry/cameras.py", "def transform(", "def transform(\n    ", set()),
     "the dense CLIP": ("pipeline/clip/windows.py", "import", "import math\nimport",
                        {"embeddings"} | FUSED),
-    "augmentation": ("model/augment.py", "tilt: float = 3.0", "tilt: float = 4.0",
+    "augmentation": ("model/data/augment.py", "tilt: float = 3.0", "tilt: float = 4.0",
                      TRAINED),
-    "metrics": ("model/metrics.py", "import", "import math\nimport", SCORED),
-    "the raw reader": ("pipeline/scannet/sens.py", "import", "import math\nimport", OF_FRAMES),
-    "the store": ("pipeline/store.py", "1 << 20", "1 << 21", set()),
+    "metrics": ("model/scoring/metrics.py", "import", "import math\nimport", SCORED),
+    "the raw reader": ("pipeline/readers/scannet/sens.py", "import", "import math\nimport",
+                       OF_FRAMES),
+    "the store": ("pipeline/store/store.py", "1 << 20", "1 << 21", set()),
     "the simulator": ("pipeline/simulate/room.py", "import", "import math\nimport", set()),
     # what describes no result
     "text of a rule": ("workflow/rules/dataset.smk", "2>&1 | tee", "2>&1 |  tee", set()),

@@ -4,7 +4,6 @@ from io import BytesIO
 
 import numpy as np
 import pytest
-import tiny_clip
 import torch
 import zarr
 from hypothesis import given
@@ -12,9 +11,11 @@ from hypothesis import strategies as st
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
-from pipeline import arrays, embeddings
 from pipeline.clip import crew, reader, recipes, towers
 from pipeline.errors import BadInput
+from pipeline.stages import embeddings
+from pipeline.store import arrays
+from tests.helpers import tiny_clip
 
 
 @pytest.fixture(scope="module")

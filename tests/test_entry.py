@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-import toy_plan
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from toy_plan import ToyPlan, is_damaged
 
-from model import files
-from pipeline import arrays, entry, store
+from model.network import files
 from pipeline.errors import BadInput
+from pipeline.store import arrays, entry, store
+from tests.helpers import toy_plan
+from tests.helpers.toy_plan import ToyPlan, is_damaged
 
 
 @pytest.fixture(scope="module")

@@ -10,13 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-from tiny_entries import CLASSES, Room, write_labels, write_rooms, write_text
 
-from model.metrics import PROTOCOLS, confusion, score
-from model.report import csv_rows, text_report, write_report
-from model.score import OVER, count, score_fused, score_pseudo_labels, summarise
-from pipeline import arrays, store
+from model.reports.report import csv_rows, text_report, write_report
+from model.scoring.metrics import PROTOCOLS, confusion, score
+from model.scoring.score import OVER, count, score_fused, score_pseudo_labels, summarise
 from pipeline.errors import BadInput
+from pipeline.store import arrays, store
+from tests.helpers.tiny_entries import CLASSES, Room, write_labels, write_rooms, write_text
 
 K = 4
 NAMES = ["wall", "chair", "floor", "bed"]

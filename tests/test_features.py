@@ -10,29 +10,18 @@ from typing import Any
 import numcodecs
 import numpy as np
 import pytest
-import room
-import tiny_clip
-import tiny_store
 import zarr
 
-from pipeline import (
-    arrays,
-    config,
-    embeddings,
-    frames,
-    jobs,
-    projections,
-    rawdata,
-    store,
-    targets,
-    text,
-    voxels,
-)
 from pipeline.errors import BadInput
-from pipeline.features import embeddings as taken
-from pipeline.features import reader
-from pipeline.features import text as taken_text
-from pipeline.plan import Plan
+from pipeline.jobs import jobs
+from pipeline.plan import config, rawdata
+from pipeline.plan.plan import Plan
+from pipeline.readers.features import embeddings as taken
+from pipeline.readers.features import reader
+from pipeline.readers.features import text as taken_text
+from pipeline.stages import embeddings, frames, projections, targets, text, voxels
+from pipeline.store import arrays, store
+from tests.helpers import room, tiny_clip, tiny_store
 
 SCAN = "scene0000_00"
 WORDS = [{"name": "table", "prompts": ["table"]}, {"name": "chair", "prompts": ["chair"]}]

@@ -5,21 +5,21 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import planes
 import pytest
 from plyfile import PlyData, PlyElement
-from raw_reader_suite import assert_is_cloud
-from room_frames import Y_UP, frames, put
-from tiny_folders import LAYOUTS, write_own
 
-from pipeline.agreement import measure
 from pipeline.errors import BadInput
-from pipeline.folder import fuse
-from pipeline.folder.cloud import read_cloud
-from pipeline.folder.files import scan_files
-from pipeline.folder.frames import open_frames
-from pipeline.geometry import transform
+from pipeline.geometry.agreement import measure
+from pipeline.geometry.cameras import transform
+from pipeline.readers.folder import fuse
+from pipeline.readers.folder.cloud import read_cloud
+from pipeline.readers.folder.files import scan_files
+from pipeline.readers.folder.frames import open_frames
 from pipeline.scan import Cloud
+from tests.helpers import planes
+from tests.helpers.raw_reader_suite import assert_is_cloud
+from tests.helpers.room_frames import Y_UP, frames, put
+from tests.helpers.tiny_folders import LAYOUTS, write_own
 
 ROOM = planes.box_room()
 MESH = planes.surface(ROOM, 0.2)

@@ -3,14 +3,14 @@
 from pathlib import Path
 
 import pytest
-from room_frames import frames, put
-from tiny_folders import LAYOUTS, write_exr, write_own, write_r3d, write_three_d_match
 
 from pipeline.errors import BadInput
-from pipeline.folder.files import CLOUD, check, scan_files
-from pipeline.folder.frames import open_frames
-from pipeline.folder.layouts import LAYOUTS as KNOWN
-from pipeline.folder.layouts import recognise
+from pipeline.readers.folder.files import CLOUD, check, scan_files
+from pipeline.readers.folder.frames import open_frames
+from pipeline.readers.folder.layouts import LAYOUTS as KNOWN
+from pipeline.readers.folder.layouts import recognise
+from tests.helpers.room_frames import frames, put
+from tests.helpers.tiny_folders import LAYOUTS, write_exr, write_own, write_r3d, write_three_d_match
 
 
 @pytest.mark.parametrize("name", LAYOUTS)

@@ -4,19 +4,19 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import planes
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from raw_reader_suite import FramesSuite
-from room_frames import COLOR_SIZE, DEPTH_SIZE, K_COLOR, K_DEPTH, LOST, Y_UP, frames
-from tiny_folders import LAYOUTS, Written, write_own, write_r3d
 
-from pipeline.agreement import seen_points
-from pipeline.folder.files import scan_files
-from pipeline.folder.frames import open_frames
-from pipeline.folder.recording import FolderFrames
-from pipeline.folder.upright import guess_up, turn_up
+from pipeline.geometry.agreement import seen_points
+from pipeline.readers.folder.files import scan_files
+from pipeline.readers.folder.frames import open_frames
+from pipeline.readers.folder.recording import FolderFrames
+from pipeline.readers.folder.upright import guess_up, turn_up
+from tests.helpers import planes
+from tests.helpers.raw_reader_suite import FramesSuite
+from tests.helpers.room_frames import COLOR_SIZE, DEPTH_SIZE, K_COLOR, K_DEPTH, LOST, Y_UP, frames
+from tests.helpers.tiny_folders import LAYOUTS, Written, write_own, write_r3d
 
 
 def opened(folder: Path) -> FolderFrames:

@@ -3,19 +3,19 @@
 import warnings
 
 import numpy as np
-import planes
 import pytest
 from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
-from room_frames import frames
 from test_folder_cloud import columns, write_ply
 from test_scannet_fuzz import damaged, edits, little_memory
-from tiny_folders import LAYOUTS, write_r3d
 
 from pipeline.errors import BadInput
-from pipeline.folder.files import scan_files
-from pipeline.folder.frames import open_frames
-from pipeline.folder.ply import read_points
+from pipeline.readers.folder.files import scan_files
+from pipeline.readers.folder.frames import open_frames
+from pipeline.readers.folder.ply import read_points
+from tests.helpers import planes
+from tests.helpers.room_frames import frames
+from tests.helpers.tiny_folders import LAYOUTS, write_r3d
 
 FUZZ = settings(
     max_examples=60,

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from room_frames import K_COLOR, encoded, frames, put
 from test_folder_frames import opened
-from tiny_folders import LAYOUTS, write_three_d_match, write_tum
 
 from pipeline.errors import BadInput
+from tests.helpers.room_frames import K_COLOR, encoded, frames, put
+from tests.helpers.tiny_folders import LAYOUTS, write_three_d_match, write_tum
 
 
 def test_a_colour_image_takes_the_depth_that_is_nearest_in_time_and_shares_it_with_none(

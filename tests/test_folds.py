@@ -12,12 +12,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from model.folds import pool
-from model.score import summarise
-from pipeline import config, entry, folds, jobs, store
+from model.reports.folds import pool
+from model.scoring.score import summarise
 from pipeline.errors import BadInput
-from pipeline.plan import Plan
-from pipeline.stages import PER_SCAN
+from pipeline.jobs import jobs
+from pipeline.plan import config, folds
+from pipeline.plan.graph import PER_SCAN
+from pipeline.plan.plan import Plan
+from pipeline.store import entry, store
 
 ROOMS = {"Area_1_a": "1", "Area_1_b": "1", "Area_2_a": "2", "Area_5_a": "5", "Area_6_a": "6"}
 CLASSES = ["wall", "floor", "chair"]

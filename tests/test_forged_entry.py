@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 import zarr
 from numcodecs import pickles
-from toy_plan import ToyPlan, is_damaged
 
-from pipeline import arrays, entry, store
+from pipeline.store import arrays, entry, store
+from tests.helpers.toy_plan import ToyPlan, is_damaged
 
 Parts = dict[str, bytes]
 

@@ -2,10 +2,11 @@
 
 import numpy as np
 import pytest
-import room
 
-from pipeline import frames, store
 from pipeline.errors import BadInput
+from pipeline.stages import frames
+from pipeline.store import store
+from tests.helpers import room
 
 
 def test_every_nth_frame_is_kept_as_it_was():

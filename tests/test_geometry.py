@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline import geometry
+from pipeline.geometry import cameras as geometry
 
 finite = st.floats(-50, 50, allow_nan=False, width=32)
 

@@ -10,16 +10,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-import room
-import tiny_clip
 import torch
 import zarr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline import arrays, embeddings, fusion, targets
 from pipeline.clip import crew
 from pipeline.errors import BadInput
+from pipeline.geometry import fusion
 from pipeline.grids import reading
 from pipeline.grids.forms import (
     FORMS,
@@ -32,6 +30,9 @@ from pipeline.grids.forms import (
     write,
 )
 from pipeline.grids.reading import Grids
+from pipeline.stages import embeddings, targets
+from pipeline.store import arrays
+from tests.helpers import room, tiny_clip
 
 TO_GRID = [[0.1, -0.45], [0.1, -0.45]]
 
@@ -326,6 +327,6 @@ def test_the_form_is_fp16_if_nothing_is_said(made):
 
 
 def test_what_reads_grids_needs_no_torch():
-    code = "import sys, pipeline.targets; print({'torch', 'open_clip'} & set(sys.modules))"
+    code = "import sys, pipeline.stages.targets; print({'torch', 'open_clip'} & set(sys.modules))"
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert ran.stdout.strip() == "set()"

@@ -4,20 +4,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import tiny_clip
-import tiny_folders
-import tiny_s3dis
 from plyfile import PlyData, PlyElement
-from room_frames import frames
-from tiny_entries import CLASSES, VOXEL_SIZE
-from tiny_network import network
 
-from model.clouds import read_comments
-from model.label_scan import class_colors, main
-from pipeline.any_scan import read_any
+from model.inference.clouds import read_comments
+from model.inference.label_scan import class_colors, main
 from pipeline.errors import BadInput
-from pipeline.manifest import read_classes
+from pipeline.plan.manifest import read_classes
+from pipeline.readers.any_scan import read_any
 from pipeline.simulate.s3dis_files import write_room
+from tests.helpers import tiny_clip, tiny_folders, tiny_s3dis
+from tests.helpers.room_frames import frames
+from tests.helpers.tiny_entries import CLASSES, VOXEL_SIZE
+from tests.helpers.tiny_network import network
 
 VOXEL = VOXEL_SIZE
 

@@ -5,12 +5,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import tiny_store
 
-from pipeline import config, manifest
 from pipeline.errors import BadInput
-from pipeline.plan import Plan
-from pipeline.scannet.labels import read_labels
+from pipeline.plan import config, manifest
+from pipeline.plan.plan import Plan
+from pipeline.readers.scannet.labels import read_labels
+from tests.helpers import tiny_store
 
 ROOT = Path(__file__).parent.parent
 DATA = ROOT / "data_manifest"

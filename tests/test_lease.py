@@ -11,12 +11,12 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-import toy_plan
-from toy_plan import ToyPlan
 
-from pipeline import entry, lease, store
 from pipeline.errors import BadInput
-from pipeline.lease import Leases
+from pipeline.store import entry, lease, store
+from pipeline.store.lease import Leases
+from tests.helpers import toy_plan
+from tests.helpers.toy_plan import ToyPlan
 
 FORK = multiprocessing.get_context("fork")
 ELSEWHERE = json.dumps({"machine": "another", "pid": 1, "start": "1"})

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import tiny_checkout
 from PIL import Image
 
-from pipeline import config
 from pipeline.errors import BadInput
 from pipeline.look import drawing, picture, sample
+from pipeline.plan import config
+from tests.helpers import tiny_checkout
 
 FIRST = "scene0000_00"
 

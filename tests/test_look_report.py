@@ -6,15 +6,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import tiny_checkout
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from pipeline import config
 from pipeline.grids import forms
 from pipeline.grids.affine import pixel_to_grid
 from pipeline.look import measure, report, sample
+from pipeline.plan import config
+from tests.helpers import tiny_checkout
 
 FIRST = "scene0000_00"
 

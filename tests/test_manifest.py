@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from pipeline import manifest
 from pipeline.errors import BadInput
+from pipeline.plan import manifest
 
 DATA = Path(__file__).parent.parent / "data_manifest"
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from tiny_entries import train_tiny, write_labels, write_room, write_text
 
-from model.train import train
+from model.training.train import train
+from tests.helpers.tiny_entries import train_tiny, write_labels, write_room, write_text
 
 ROOT = Path(__file__).parent.parent
 
@@ -50,7 +50,12 @@ def imported(name: str, seen: set[str]) -> set[str]:
 
 def test_weak_training_has_no_way_to_a_dense_label() -> None:
     assert "labels" not in inspect.signature(train).parameters
-    reached = imported("model.train", set())
-    assert {"model.entries", "model.loop", "model.dataset"} <= reached
-    assert not reached & {"model.labels", "model.ceiling", "model.score", "model.evaluate"}
-    assert "model.labels" in imported("model.ceiling", set())
+    reached = imported("model.training.train", set())
+    assert {"model.data.entries", "model.training.loop", "model.data.dataset"} <= reached
+    assert not reached & {
+        "model.scoring.labels",
+        "model.training.ceiling",
+        "model.scoring.score",
+        "model.scoring.evaluate",
+    }
+    assert "model.scoring.labels" in imported("model.training.ceiling", set())

@@ -1,13 +1,13 @@
 """Normals and over-segments of a cloud: flat within a segment, parted at edges and at colours."""
 
 import numpy as np
-import planes
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.errors import BadInput
-from pipeline.oversegment import describe
+from pipeline.geometry.oversegment import describe
+from tests.helpers import planes
 
 SCENE = planes.box_room()
 

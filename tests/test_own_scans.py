@@ -9,22 +9,23 @@ from typing import Any
 
 import numpy as np
 import pytest
-import tiny_store
 from plyfile import PlyData
-from room_frames import frames, put
-from tiny_folders import LAYOUTS, write_own
-from tiny_own_scans import SCANS, OwnScans
 
-from model.clouds import read_comments
-from model.summary import ScanSummary, text_summary, write_summary
-from pipeline import config, store
+from model.inference.clouds import read_comments
+from model.reports.summary import ScanSummary, text_summary, write_summary
 from pipeline.errors import BadInput
-from pipeline.folder.scans import find_scans, read_own_tags
 from pipeline.look import sample
-from pipeline.manifest import read_classes
-from pipeline.plan import Plan
-from pipeline.rawdata import require_scans, scene_tags
+from pipeline.plan import config
+from pipeline.plan.manifest import read_classes
+from pipeline.plan.plan import Plan
+from pipeline.plan.rawdata import require_scans, scene_tags
+from pipeline.readers.folder.scans import find_scans, read_own_tags
+from pipeline.store import store
 from pipeline.upkeep import status
+from tests.helpers import tiny_store
+from tests.helpers.room_frames import frames, put
+from tests.helpers.tiny_folders import LAYOUTS, write_own
+from tests.helpers.tiny_own_scans import SCANS, OwnScans
 
 ROOT = Path(__file__).parent.parent
 CLASSES = read_classes(ROOT / "data_manifest/scannet/classes.csv")

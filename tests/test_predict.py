@@ -6,7 +6,15 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
-from tiny_entries import (
+
+from model.data.entries import read_array, read_entry
+from model.inference.predict import predict, query
+from model.network import files
+from model.network.trained import LAST_STEP, Readout, Trained, build_network, load
+from model.scoring.evaluate import evaluate_network
+from model.scoring.metrics import confusion
+from pipeline.errors import BadInput
+from tests.helpers.tiny_entries import (
     CLASSES,
     SMALL_NETWORK,
     VOXEL_SIZE,
@@ -16,14 +24,6 @@ from tiny_entries import (
     write_labels,
     write_rooms,
 )
-
-from model import files
-from model.entries import read_array, read_entry
-from model.evaluate import evaluate_network
-from model.metrics import confusion
-from model.predict import predict, query
-from model.trained import LAST_STEP, Readout, Trained, build_network, load
-from pipeline.errors import BadInput
 
 CPU = torch.device("cpu")
 TOWER = {"model": "ViT-B-16", "pretrained": "openai", "weights": None, "templates": ["a {}"]}

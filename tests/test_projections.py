@@ -4,14 +4,14 @@ from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
-import planes
 import pytest
-import room
 
-from pipeline import frames, geometry, projections, voxels
 from pipeline.errors import BadInput
-from pipeline.projections import Camera, Settings, Weighting, see, weigh
+from pipeline.geometry import cameras as geometry
 from pipeline.scan import Cloud
+from pipeline.stages import frames, projections, voxels
+from pipeline.stages.projections import Camera, Settings, Weighting, see, weigh
+from tests.helpers import planes, room
 
 K = np.array([[150.0, 0, 80.2], [0, 152, 59.1], [0, 0, 1]])
 

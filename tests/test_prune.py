@@ -10,15 +10,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import tiny_store
 import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline import config, entry, lease, store
 from pipeline.errors import BadInput
-from pipeline.plan import Plan
+from pipeline.plan import config
+from pipeline.plan.plan import Plan
+from pipeline.store import entry, lease, store
 from pipeline.upkeep import census, prune, reach
+from tests.helpers import tiny_store
 
 ROOT = Path(__file__).parent.parent
 QUICK = {"pause": 0.05, "patience": 0.2}

@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from pipeline import arrays, pseudo_labels
+from pipeline.stages import pseudo_labels
+from pipeline.store import arrays
 
 
 def scene(seed=0, voxels=500, width=16, classes=6, absent=(1, 4), parts=20):
@@ -225,7 +226,9 @@ def test_each_class_keeps_its_share_and_nothing_surer_is_dropped(scan, share):
 
 
 def test_the_stage_needs_neither_torch_nor_open_clip():
-    code = "import sys, pipeline.pseudo_labels; print({'torch', 'open_clip'} & set(sys.modules))"
+    code = (
+        "import sys, pipeline.stages.pseudo_labels;print({'torch', 'open_clip'} & set(sys.modules))"
+    )
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert ran.stdout.strip() == "set()"
 

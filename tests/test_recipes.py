@@ -2,11 +2,10 @@
 
 import numpy as np
 import pytest
-import tiny_clip
-import tiny_towers
 import torch
 
 from pipeline.clip import recipes, scclip, towers
+from tests.helpers import tiny_clip, tiny_towers
 
 GRID = (3, 5)
 PATCHES = 15

@@ -5,14 +5,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-import tiny_clip
-import tiny_store
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline import config, embeddings
 from pipeline.clip import regions
-from pipeline.plan import Plan
+from pipeline.plan import config
+from pipeline.plan.plan import Plan
+from pipeline.stages import embeddings
+from tests.helpers import tiny_clip, tiny_store
 
 TOWER: dict[str, Any] = {
     "pretrained": None,

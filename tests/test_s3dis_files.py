@@ -5,16 +5,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from raw_reader_suite import assert_is_cloud, assert_is_labels
-from tiny_s3dis import CLASSES, NAMES, OBJECTS, files_of, only_text, room
 
-from pipeline import manifest
 from pipeline.errors import BadInput
-from pipeline.s3dis.cloud import read_cloud
-from pipeline.s3dis.files import check, scan_files
-from pipeline.s3dis.labels import read_labels
+from pipeline.plan import manifest
+from pipeline.readers.s3dis.cloud import read_cloud
+from pipeline.readers.s3dis.files import check, scan_files
+from pipeline.readers.s3dis.labels import read_labels
 from pipeline.simulate.s3dis_files import SimulatedRoom, write_room
 from pipeline.simulate.s3dis_text import ALIGNED, NOT_ALIGNED
+from tests.helpers.raw_reader_suite import assert_is_cloud, assert_is_labels
+from tests.helpers.tiny_s3dis import CLASSES, NAMES, OBJECTS, files_of, only_text, room
 
 SCAN = "Area_1_office_1"
 MANIFEST = Path("data_manifest/s3dis")

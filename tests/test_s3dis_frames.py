@@ -7,17 +7,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from raw_reader_suite import FramesSuite
-from tiny_s3dis import as_frames, camera, files_of, noise_views, only_text, room
 
 from pipeline.errors import BadInput
-from pipeline.s3dis.alignment import AREA_5B_TO_5A
-from pipeline.s3dis.files import scan_files
-from pipeline.s3dis.frames import open_frames
-from pipeline.s3dis.poses import read_pose
+from pipeline.readers.s3dis.alignment import AREA_5B_TO_5A
+from pipeline.readers.s3dis.files import scan_files
+from pipeline.readers.s3dis.frames import open_frames
+from pipeline.readers.s3dis.poses import read_pose
 from pipeline.scan import RawFrames
 from pipeline.simulate.s3dis_files import SimulatedRoom, write_room
 from pipeline.simulate.s3dis_images import View, write_view
+from tests.helpers.raw_reader_suite import FramesSuite
+from tests.helpers.tiny_s3dis import as_frames, camera, files_of, noise_views, only_text, room
 
 # The example of a pose file in which every field agrees with the others, from the published key.
 EXAMPLE = {

@@ -8,17 +8,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, event, given, settings
-from raw_reader_suite import assert_is_cloud, assert_is_labels
 from test_scannet_fuzz import damaged, edits, little_memory
-from tiny_s3dis import CLASSES, files_of, noise_views, only_text, room
 
 from pipeline.errors import BadInput
-from pipeline.s3dis.cloud import read_cloud
-from pipeline.s3dis.files import check, scan_files
-from pipeline.s3dis.frames import open_frames
-from pipeline.s3dis.labels import read_labels
+from pipeline.readers.s3dis.cloud import read_cloud
+from pipeline.readers.s3dis.files import check, scan_files
+from pipeline.readers.s3dis.frames import open_frames
+from pipeline.readers.s3dis.labels import read_labels
 from pipeline.simulate.s3dis_files import write_room
 from pipeline.simulate.s3dis_text import ALIGNED
+from tests.helpers.raw_reader_suite import assert_is_cloud, assert_is_labels
+from tests.helpers.tiny_s3dis import CLASSES, files_of, noise_views, only_text, room
 
 SCAN = "Area_1_office_1"
 FUZZ = settings(

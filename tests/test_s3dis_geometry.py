@@ -5,17 +5,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 from scipy.spatial import cKDTree
-from tiny_s3dis import files_of, room
 
-from pipeline.geometry import transform, unproject
-from pipeline.s3dis.alignment import turned
-from pipeline.s3dis.cloud import read_cloud
-from pipeline.s3dis.files import scan_files
-from pipeline.s3dis.frames import open_frames
-from pipeline.s3dis.text import read_points
+from pipeline.geometry.cameras import transform, unproject
+from pipeline.readers.s3dis.alignment import turned
+from pipeline.readers.s3dis.cloud import read_cloud
+from pipeline.readers.s3dis.files import scan_files
+from pipeline.readers.s3dis.frames import open_frames
+from pipeline.readers.s3dis.text import read_points
 from pipeline.scan import RawFrames
 from pipeline.simulate.s3dis_files import write_room
 from pipeline.simulate.s3dis_text import ALIGNED, NOT_ALIGNED
+from tests.helpers.tiny_s3dis import files_of, room
 
 SIZE = 40
 CASES = [("1", None), ("5", None), ("5", "area_5b")]

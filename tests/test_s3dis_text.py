@@ -9,8 +9,8 @@ from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 
 from pipeline.errors import BadInput
-from pipeline.s3dis import text
-from pipeline.s3dis.text import count_points, is_aligned, read_points
+from pipeline.readers.s3dis import text
+from pipeline.readers.s3dis.text import count_points, is_aligned, read_points
 from pipeline.simulate.s3dis_text import ALIGNED, NOT_ALIGNED, damage, write_points
 
 ALIGNED_LINE = b"22.383 6.858 3.050 155 155 165\n"

@@ -6,18 +6,27 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from raw_reader_suite import assert_is_cloud, assert_is_labels
-from tiny_scannet import CHAIR, CLASSES, LABEL_MAP, RACK, STAND, WARDROBE, scan, surface
 
 from pipeline.errors import BadInput
-from pipeline.mesh import vertex_normals
-from pipeline.scannet.cloud import read_cloud
-from pipeline.scannet.files import LABEL_MAP as LABEL_MAP_NAME
-from pipeline.scannet.files import scan_files
-from pipeline.scannet.labels import read_label_map, read_labels
-from pipeline.scannet.meta import read_axis_alignment
+from pipeline.geometry.mesh import vertex_normals
+from pipeline.readers.scannet.cloud import read_cloud
+from pipeline.readers.scannet.files import LABEL_MAP as LABEL_MAP_NAME
+from pipeline.readers.scannet.files import scan_files
+from pipeline.readers.scannet.labels import read_label_map, read_labels
+from pipeline.readers.scannet.meta import read_axis_alignment
 from pipeline.simulate.scannet_files import write_label_map_tsv, write_scan
 from pipeline.simulate.scannet_mesh import write_labels_mesh
+from tests.helpers.raw_reader_suite import assert_is_cloud, assert_is_labels
+from tests.helpers.tiny_scannet import (
+    CHAIR,
+    CLASSES,
+    LABEL_MAP,
+    RACK,
+    STAND,
+    WARDROBE,
+    scan,
+    surface,
+)
 
 NAME = "scene9000_00"
 EXPECTED_LABEL = [0, 0, -1, -1, 1, 1, -1, -1, -1, -1]  # strays 50 and 149, and 0, are ignored

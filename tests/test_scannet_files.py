@@ -17,14 +17,14 @@ import pytest
 import trimesh
 from PIL import Image
 from plyfile import PlyData
-from tiny_scannet import LOST, OBJECTS, SENSOR, export, frames, scan, surface
 
 from pipeline.errors import BadInput
+from pipeline.readers.scannet.files import check, scan_files
+from pipeline.readers.scannet.nyu40 import NYU40
 from pipeline.scan import Frame
-from pipeline.scannet.files import check, scan_files
-from pipeline.scannet.nyu40 import NYU40
 from pipeline.simulate.scannet_files import annotate_segments, write_scan
 from pipeline.simulate.scannet_sens import write_sens
+from tests.helpers.tiny_scannet import LOST, OBJECTS, SENSOR, export, frames, scan, surface
 
 NAME = "scene9000_00"
 MANIFEST = Path("data_manifest/scannet")

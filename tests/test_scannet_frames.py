@@ -8,16 +8,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from raw_reader_suite import FramesSuite
-from tiny_scannet import SENSOR, encoded, export, frames
 
 from pipeline.errors import BadInput
+from pipeline.readers.scannet.exported import exported_names
+from pipeline.readers.scannet.frames import open_frames
+from pipeline.readers.scannet.sens import SensFile
 from pipeline.scan import Frame, RawFrames
-from pipeline.scannet.exported import exported_names
-from pipeline.scannet.frames import open_frames
-from pipeline.scannet.sens import SensFile
 from pipeline.simulate.scannet_files import IMU_SAMPLE, Sensor
 from pipeline.simulate.scannet_sens import write_sens
+from tests.helpers.raw_reader_suite import FramesSuite
+from tests.helpers.tiny_scannet import SENSOR, encoded, export, frames
 
 HEADER = 304 + len(SENSOR.name)
 FRAMES_FIELD, DEPTH_WIDTH_FIELD = HEADER - 8, HEADER - 20

@@ -9,18 +9,18 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
-from raw_reader_suite import assert_is_cloud, assert_is_labels
-from tiny_scannet import CLASSES, LABEL_MAP, SENSOR, export, frames, scan
 
 from pipeline.errors import BadInput
-from pipeline.scannet.cloud import read_cloud
-from pipeline.scannet.exported import ExportedFrames, exported_names
-from pipeline.scannet.files import LABEL_MAP as LABEL_MAP_NAME
-from pipeline.scannet.files import scan_files
-from pipeline.scannet.labels import read_labels
-from pipeline.scannet.sens import SensFile
+from pipeline.readers.scannet.cloud import read_cloud
+from pipeline.readers.scannet.exported import ExportedFrames, exported_names
+from pipeline.readers.scannet.files import LABEL_MAP as LABEL_MAP_NAME
+from pipeline.readers.scannet.files import scan_files
+from pipeline.readers.scannet.labels import read_labels
+from pipeline.readers.scannet.sens import SensFile
 from pipeline.simulate.scannet_files import write_label_map_tsv, write_scan
 from pipeline.simulate.scannet_sens import write_sens
+from tests.helpers.raw_reader_suite import assert_is_cloud, assert_is_labels
+from tests.helpers.tiny_scannet import CLASSES, LABEL_MAP, SENSOR, export, frames, scan
 
 NAME = "scene9000_00"
 MEMORY = 32 << 20  # bytes; the files have a few thousand

@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from planes import box_room, surface
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from pipeline.mesh import vertex_normals
+from pipeline.geometry.mesh import vertex_normals
 from pipeline.simulate.segments import over_segment
+from tests.helpers.planes import box_room, surface
 
 
 def sheet(height: np.ndarray, spacing: float = 0.05) -> tuple[np.ndarray, np.ndarray]:

@@ -5,21 +5,20 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-import analytic
 import numpy as np
-import planes
 import pytest
-from tiny_s3dis import CLASSES, NAMES, files_of
 
-from pipeline.agreement import require
-from pipeline.geometry import project, transform, world_to_camera
-from pipeline.s3dis.cloud import read_cloud
-from pipeline.s3dis.files import check, scan_files
-from pipeline.s3dis.frames import open_frames
-from pipeline.s3dis.labels import read_labels
+from pipeline.geometry.agreement import require
+from pipeline.geometry.cameras import project, transform, world_to_camera
+from pipeline.readers.s3dis.cloud import read_cloud
+from pipeline.readers.s3dis.files import check, scan_files
+from pipeline.readers.s3dis.frames import open_frames
+from pipeline.readers.s3dis.labels import read_labels
 from pipeline.simulate import s3dis_scan
 from pipeline.simulate.s3dis_scan import Variety, simulate_scan
 from pipeline.simulate.s3dis_text import ALIGNED, NOT_ALIGNED
+from tests.helpers import analytic, planes
+from tests.helpers.tiny_s3dis import CLASSES, NAMES, files_of
 
 PARAMS = {"furniture": "", "n_cameras": 3, "n_views": 4, "image_size": 64, "spacing": 0.05}
 PLAIN = Variety(0, NOT_ALIGNED, "area_1", False, False)

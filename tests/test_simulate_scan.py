@@ -5,19 +5,18 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
-import analytic
 import numpy as np
-import planes
 import pytest
 
-from pipeline.scannet.annotations import group_of_vertices, read_groups
-from pipeline.scannet.cloud import read_cloud
-from pipeline.scannet.files import scan_files
-from pipeline.scannet.frames import open_frames
-from pipeline.scannet.labels import read_labels
-from pipeline.scannet.meta import read_axis_alignment
-from pipeline.scannet.ply import read_mesh
+from pipeline.readers.scannet.annotations import group_of_vertices, read_groups
+from pipeline.readers.scannet.cloud import read_cloud
+from pipeline.readers.scannet.files import scan_files
+from pipeline.readers.scannet.frames import open_frames
+from pipeline.readers.scannet.labels import read_labels
+from pipeline.readers.scannet.meta import read_axis_alignment
+from pipeline.readers.scannet.ply import read_mesh
 from pipeline.simulate import recording, scan, surface
+from tests.helpers import analytic, planes
 
 PARAMS = {
     "furniture": "not looked at",

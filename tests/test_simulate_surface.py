@@ -1,11 +1,10 @@
 """The mesh fused from depth lies where the surfaces are, and only where a camera looked."""
 
-import analytic
 import numpy as np
-import planes
 import pytest
 
 from pipeline.simulate import surface
+from tests.helpers import analytic, planes
 
 SIZE = (160, 120)
 K = np.array([[144.0, 0, 79.5], [0, 144.0, 59.5], [0, 0, 1]])

@@ -6,14 +6,15 @@ import tempfile
 from pathlib import Path
 
 import pytest
-import tiny_store
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline import config, store
-from pipeline.plan import Entry, Plan
-from pipeline.stages import PER_SCAN
+from pipeline.plan import config
+from pipeline.plan.graph import PER_SCAN
+from pipeline.plan.plan import Entry, Plan
+from pipeline.store import store
 from pipeline.upkeep import status
+from tests.helpers import tiny_store
 
 ROOT = Path(__file__).parent.parent
 SCANS = {"train": ["a", "b", "c"], "val": ["v"]}

@@ -16,8 +16,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from pipeline import arrays, store
 from pipeline.errors import BadInput
+from pipeline.store import arrays, store
 
 ROOT = Path(__file__).parent.parent
 

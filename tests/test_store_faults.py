@@ -10,12 +10,12 @@ from itertools import count
 from pathlib import Path
 
 import pytest
-import toy_plan
-from full_disk import full_disk
-from toy_plan import ToyPlan
 
-from pipeline import entry, lease, store
 from pipeline.errors import BadInput
+from pipeline.store import entry, lease, store
+from tests.helpers import toy_plan
+from tests.helpers.full_disk import full_disk
+from tests.helpers.toy_plan import ToyPlan
 
 CONTENT = b"some content"
 

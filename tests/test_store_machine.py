@@ -5,8 +5,6 @@ import shutil
 import tempfile
 from pathlib import Path
 
-import toy_plan
-from full_disk import full_disk
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -17,11 +15,14 @@ from hypothesis.stateful import (
     rule,
     run_state_machine_as_test,
 )
-from toy_plan import ToyPlan
 
 from pipeline import __main__ as stage
-from pipeline import entry, jobs, store
 from pipeline.errors import BadInput
+from pipeline.jobs import jobs
+from pipeline.store import entry, store
+from tests.helpers import toy_plan
+from tests.helpers.full_disk import full_disk
+from tests.helpers.toy_plan import ToyPlan
 
 Entry = tuple[str, str]  # stage and name
 ENTRIES = [(stage, name) for stage in toy_plan.SUFFIX for name in "ab"]

@@ -8,10 +8,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-import toy_plan
-from toy_plan import ToyPlan
 
-from pipeline import lease, manifest, store
+from pipeline.plan import manifest
+from pipeline.store import lease, store
+from tests.helpers import toy_plan
+from tests.helpers.toy_plan import ToyPlan
 
 CONTENT = b"some content"
 

@@ -2,16 +2,15 @@
 
 import numpy as np
 import pytest
-import room
-import tiny_store
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from pipeline import labels, tags
 from pipeline.errors import BadInput
-from pipeline.plan import Plan
+from pipeline.plan.plan import Plan
 from pipeline.scan import Labels
+from pipeline.stages import labels, tags
+from tests.helpers import room, tiny_store
 
 CLASSES = ["wall", "floor", "bed"]
 label_arrays = hnp.arrays(np.int16, st.integers(0, 40), elements=st.integers(-1, 2))

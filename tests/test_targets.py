@@ -5,15 +5,17 @@ from typing import Any
 
 import numpy as np
 import pytest
-import room
-import tiny_store
 import zarr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline import arrays, frames, fusion, geometry, projections, targets, voxels
-from pipeline.fusion import Samples
-from pipeline.plan import Plan
+from pipeline.geometry import cameras as geometry
+from pipeline.geometry import fusion
+from pipeline.geometry.fusion import Samples
+from pipeline.plan.plan import Plan
+from pipeline.stages import frames, projections, targets, voxels
+from pipeline.store import arrays
+from tests.helpers import room, tiny_store
 
 
 def embeddings(grid: np.ndarray, pixel_to_grid: list[list[float]]) -> zarr.Group:

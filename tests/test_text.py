@@ -3,14 +3,14 @@
 import numpy as np
 import open_clip
 import pytest
-import tiny_clip
 import torch
 import zarr
 from safetensors.torch import save_file
 
-from pipeline import text
 from pipeline.clip import models
 from pipeline.errors import BadInput
+from pipeline.stages import text
+from tests.helpers import tiny_clip
 
 CLASSES = [
     {"name": "chair", "prompts": ["chair", "seat"]},

@@ -4,8 +4,6 @@ import json
 
 import numpy as np
 import pytest
-import tiny_clip
-import tiny_towers
 import torch
 from timm.layers import AttentionPoolLatent
 from torch.nn import functional as F
@@ -15,6 +13,7 @@ from pipeline.clip.towers.load import load_image_tower
 from pipeline.clip.towers.native import position_embedding
 from pipeline.clip.towers.trunk import Trunk
 from pipeline.errors import BadInput
+from tests.helpers import tiny_clip, tiny_towers
 
 VITS, MAPS = list(tiny_towers.VITS), list(tiny_towers.MAPS)
 

@@ -7,7 +7,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from tiny_entries import (
+
+import model.training.loop
+from model.network import files
+from model.scoring.evaluate import evaluate_network
+from model.training.loop import OptimiserConfig
+from model.training.train import train
+from pipeline.errors import BadInput
+from pipeline.store import arrays, store
+from tests.helpers.tiny_entries import (
     CLASSES,
     Room,
     tiny_params,
@@ -15,14 +23,6 @@ from tiny_entries import (
     write_rooms,
     write_text,
 )
-
-import model.loop
-from model import files
-from model.evaluate import evaluate_network
-from model.loop import OptimiserConfig
-from model.train import train
-from pipeline import arrays, store
-from pipeline.errors import BadInput
 
 # On a GPU sums have no fixed order, so bits cannot be compared there.
 exact = pytest.mark.skipif(torch.cuda.is_available(), reason="exact on a CPU only")
@@ -202,6 +202,8 @@ def test_wrong_input_is_told(rooms: list[Room], text: Path, tmp_path: Path) -> N
 def test_a_loss_that_is_no_number_stops_training(
     rooms: list[Room], text: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(model.loop.OptimiserConfig, "rate", lambda self, step: float("inf"))
+    monkeypatch.setattr(
+        model.training.loop.OptimiserConfig, "rate", lambda self, step: float("inf")
+    )
     with pytest.raises(FloatingPointError, match="lower the rate"):
         train_tiny("dense", rooms, text, tmp_path / "a")

@@ -5,29 +5,30 @@ from typing import Any
 
 import numpy as np
 import pytest
-import tiny_clip
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
-from tiny_checkout import SCANS, Checkout
-from tiny_entries import CLASSES, VOXEL_SIZE
-from tiny_network import network
 
-from model.evaluate import evaluate_network
-from model.labels import LabelledScan
-from model.loop import device
-from model.metrics import confusion
-from model.score import summarise
-from model.trained import load
-from model.transfer import label_points, restricted, score_transferred
-from model.transfer_report import Group, class_rows, write_report
-from model.unseen import voxelised
-from pipeline import arrays, config, store
+from model.inference.unseen import voxelised
+from model.network.trained import load
+from model.reports.transfer_report import Group, class_rows, write_report
+from model.scoring.evaluate import evaluate_network
+from model.scoring.labels import LabelledScan
+from model.scoring.metrics import confusion
+from model.scoring.score import summarise
+from model.scoring.transfer import label_points, restricted, score_transferred
+from model.training.loop import device
 from pipeline.errors import BadInput
-from pipeline.plan import Plan
+from pipeline.plan import config
+from pipeline.plan.plan import Plan
+from pipeline.plan.transfer import Transfer
 from pipeline.scan import Cloud
-from pipeline.transfer import Transfer
-from pipeline.voxels import Stage
+from pipeline.stages.voxels import Stage
+from pipeline.store import arrays, store
+from tests.helpers import tiny_clip
+from tests.helpers.tiny_checkout import SCANS, Checkout
+from tests.helpers.tiny_entries import CLASSES, VOXEL_SIZE
+from tests.helpers.tiny_network import network
 
 ROOT = Path(__file__).parent.parent
 ASKED = [{"name": name, "prompts": [name]} for name in CLASSES]

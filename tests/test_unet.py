@@ -8,9 +8,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from model.dataset import batch_indices
-from model.sparse import sparse_tensor
-from model.unet import Down, MinkUNet, ResidualBlock, Up
+from model.data.dataset import batch_indices
+from model.network.sparse import sparse_tensor
+from model.network.unet import Down, MinkUNet, ResidualBlock, Up
 
 GRID = 16
 

@@ -11,8 +11,8 @@ import torch
 
 from pipeline.clip import fetch, models, recipes
 from pipeline.clip.towers.load import skeleton
-from pipeline.embeddings import Stage
 from pipeline.errors import BadInput
+from pipeline.stages.embeddings import Stage
 
 
 @cache

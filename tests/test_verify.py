@@ -7,13 +7,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-import tiny_store
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from pipeline import entry, lease, provenance, store
 from pipeline.errors import BadInput
+from pipeline.plan import provenance
+from pipeline.store import entry, lease, store
 from pipeline.upkeep import verify
+from tests.helpers import tiny_store
 
 MADE = [("frames", "scene0000_00"), ("train", "esgs-0"), ("evaluate", "fused")]
 

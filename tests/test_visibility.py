@@ -5,12 +5,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-import room
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline import geometry
-from pipeline.projections import Camera, Settings, Weighting, see, weigh
+from pipeline.geometry import cameras as geometry
+from pipeline.stages.projections import Camera, Settings, Weighting, see, weigh
+from tests.helpers import room
 
 OFF = Weighting(**room.EQUAL_WEIGHTS)
 STRICT = Settings(absolute_tolerance=0.02, relative_tolerance=0.0, border=0, weight=OFF)

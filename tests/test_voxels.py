@@ -5,15 +5,15 @@ from random import Random
 
 import numpy as np
 import pytest
-import room
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from pipeline import voxels
 from pipeline.errors import BadInput
+from pipeline.geometry.votes import majority
 from pipeline.scan import Cloud
-from pipeline.votes import majority
+from pipeline.stages import voxels
+from tests.helpers import room
 
 quick = settings(max_examples=60)
 

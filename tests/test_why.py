@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import tiny_store
 
-from pipeline import provenance, store
 from pipeline.errors import BadInput
-from pipeline.lease import FOLDER
-from pipeline.plan import Plan
+from pipeline.plan import provenance
+from pipeline.plan.plan import Plan
+from pipeline.store import store
+from pipeline.store.lease import FOLDER
 from pipeline.upkeep import changes, why
+from tests.helpers import tiny_store
 
 SCAN = "scene0000_00"
 STAGES = ("text", "frames", "voxels", "labels", "tags", "projections", "embeddings", "targets")
@@ -37,10 +38,11 @@ def edited(plan: Plan, edit: Callable[[dict[str, Any]], object]) -> Plan:
 
 
 def with_code(monkeypatch: pytest.MonkeyPatch, **digests: str) -> None:
-    """Let modules of `pipeline` have other code."""
+    """Let modules, by the last part of their names, have other code."""
     true = provenance.meaning_digest
-    changed = {f"pipeline.{name}": digest for name, digest in digests.items()}
-    monkeypatch.setattr(provenance, "meaning_digest", lambda m: changed.get(m) or true(m))
+    monkeypatch.setattr(
+        provenance, "meaning_digest", lambda m: digests.get(m.rpartition(".")[2]) or true(m)
+    )
 
 
 def reasons(plan: Plan, stage: str, name: str = SCAN) -> list[str]:
@@ -75,7 +77,9 @@ def test_a_parameter_is_told_with_both_values(plan: Plan) -> None:
 
 def test_changed_code_is_told_by_its_module(plan: Plan, monkeypatch: pytest.MonkeyPatch) -> None:
     with_code(monkeypatch, fusion="new")
-    assert reasons(edited(plan, lambda _: None), "targets") == ["pipeline.fusion (code changed)"]
+    assert reasons(edited(plan, lambda _: None), "targets") == [
+        "pipeline.geometry.fusion (code changed)"
+    ]
 
 
 def test_a_package_and_the_format_are_told(plan: Plan, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -96,9 +100,9 @@ def test_what_was_edited_above_is_traced_to_its_cause_and_told_once(
         facts["section"]["frames"]["every"] = 5
 
     assert sorted(reasons(edited(plan, edit), "targets")) == [
-        "pipeline.arrays (code changed)",
+        "pipeline.store.arrays (code changed)",
         "upstream frames: params.every: 1 -> 5",
-        "upstream projections: pipeline.geometry (code changed)",
+        "upstream projections: pipeline.geometry.cameras (code changed)",
     ]
 
 

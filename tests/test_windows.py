@@ -2,13 +2,13 @@
 
 import numpy as np
 import pytest
-import tiny_clip
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn import functional as F
 
 from pipeline.clip import recipes, towers, windows
+from tests.helpers import tiny_clip
 
 PATCH = (8, 8)
 

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 import yaml
 from plyfile import PlyData
-from tiny_checkout import SCANS, Checkout
+
+from tests.helpers.tiny_checkout import SCANS, Checkout
 
 ALL = {
     "frames", "voxels", "labels", "tags", "projections", "embeddings", "text", "targets",

@@ -8,9 +8,10 @@ from subprocess import run
 
 import pytest
 import yaml
-from tiny_checkout import PARTS, ROOT
 
-from pipeline import config, store
+from pipeline.plan import config
+from pipeline.store import store
+from tests.helpers.tiny_checkout import PARTS, ROOT
 
 AREAS = ["1", "2", "3", "4", "5", "6"]
 

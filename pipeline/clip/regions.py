@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 from skimage.segmentation import felzenszwalb
 
-from pipeline import embeddings
+from pipeline.stages import embeddings
 
 PACKAGES = ("scikit-image", "scipy")
 

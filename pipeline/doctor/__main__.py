@@ -13,12 +13,13 @@ from pathlib import Path
 import jinja2
 from tqdm import tqdm
 
-from pipeline import config, rawdata, store
 from pipeline.doctor import checks, pictures, scans, statistics, views
 from pipeline.doctor.scans import Scan
 from pipeline.errors import BadInput
 from pipeline.look.sample import positive
-from pipeline.plan import Plan
+from pipeline.plan import config, rawdata
+from pipeline.plan.plan import Plan
+from pipeline.store import store
 
 FRAMES = 12  # of each scan
 

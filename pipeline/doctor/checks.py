@@ -4,10 +4,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pipeline import agreement
 from pipeline.doctor import readings
 from pipeline.doctor.readings import Reference
 from pipeline.doctor.views import Array, Sample
+from pipeline.geometry import agreement
 from pipeline.scan import Cloud, RawFrames
 
 DEPTH = 0.1, 30.0  # metres between which half of the pixels of a room are

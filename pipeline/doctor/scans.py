@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 
-from pipeline import rawdata
 from pipeline.errors import BadInput
-from pipeline.folder.files import CLOUD
 from pipeline.look import sample
-from pipeline.plan import Plan
-from pipeline.s3dis.files import SCAN_NAME, scan_files
+from pipeline.plan import rawdata
+from pipeline.plan.plan import Plan
+from pipeline.readers.folder.files import CLOUD
+from pipeline.readers.s3dis.files import SCAN_NAME, scan_files
 from pipeline.scan import Cloud, RawFrames
 
 
@@ -27,7 +27,7 @@ class Scan:
 
         Raises `BadInput` where files are missing or damaged.
         """
-        package = f"pipeline.{self.reader}"
+        package = f"pipeline.readers.{self.reader}"
         files = import_module(f"{package}.files").scan_files(self.raw, self.name)
         if not files["frames"]:
             raise BadInput(self.raw, f"{self.name} has no frames here", "complete it")

@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 
 from pipeline.doctor.readings import AS_GIVEN
 from pipeline.doctor.views import Array, Sample, View, in_world, luminance, pixels
-from pipeline.geometry import project, transform, world_to_camera
+from pipeline.geometry.cameras import project, transform, world_to_camera
 from pipeline.scan import Cloud, RawFrames
 
 _SHOWN = 100_000  # points

@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from pipeline.errors import BadInput
-from pipeline.frames import check_image, is_rigid
-from pipeline.geometry import project, scale_intrinsics, transform, unproject
+from pipeline.geometry.cameras import project, scale_intrinsics, transform, unproject
 from pipeline.scan import RawFrames
+from pipeline.stages.frames import check_image, is_rigid
 
 Array = NDArray[np.float64]
 

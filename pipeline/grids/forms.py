@@ -15,9 +15,9 @@ import torch
 import zarr
 from numpy.typing import NDArray
 
-from pipeline import arrays
 from pipeline.errors import BadInput
 from pipeline.grids.packing import BITS, pack, packed
+from pipeline.store import arrays
 
 FORMS = ("fp16", "int8", "low_rank")
 

@@ -14,9 +14,9 @@ import numpy as np
 import zarr
 from numpy.typing import NDArray
 
-from pipeline import store
 from pipeline.grids import forms
 from pipeline.grids.reading import Grids
+from pipeline.store import store
 
 _OF_A_FRAME = ("grid", "code", "scale")  # the arrays of an entry that have a part for each frame
 

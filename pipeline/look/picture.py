@@ -14,11 +14,12 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from pipeline import config, store
 from pipeline.errors import BadInput
 from pipeline.grids.reading import Grids
 from pipeline.look import sample
 from pipeline.look.drawing import Row, draw
+from pipeline.plan import config
+from pipeline.store import store
 
 WIDTH = 480  # pixels that an image is shown with, at most
 

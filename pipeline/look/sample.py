@@ -11,11 +11,12 @@ import numpy as np
 import zarr
 from numpy.typing import NDArray
 
-from pipeline import arrays, config, rawdata
 from pipeline.errors import BadInput
-from pipeline.features import reader as features
-from pipeline.frames import check_image, is_rigid
-from pipeline.plan import Plan
+from pipeline.plan import config, rawdata
+from pipeline.plan.plan import Plan
+from pipeline.readers.features import reader as features
+from pipeline.stages.frames import check_image, is_rigid
+from pipeline.store import arrays
 
 SCANS = 3  # that are looked at if none are named
 
@@ -126,7 +127,7 @@ def require(plan: Plan, scan: str) -> None:
 def _open(plan: Plan, scan: str) -> Any:
     """The raw frames of a scan, which need no labels. Raises `BadInput` where they are missing."""
     require(plan, scan)
-    package = f"pipeline.{plan.section['reader']}"
+    package = f"pipeline.readers.{plan.section['reader']}"
     files = import_module(f"{package}.files").scan_files(plan.raw, scan)["frames"]
     if not files:
         raise BadInput(plan.raw, f"{scan} has no frames here", "complete it or look at another")

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.s3dis.alignment import AREA_5B_TO_5A, turned
+from pipeline.readers.s3dis.alignment import AREA_5B_TO_5A, turned
 from pipeline.simulate.s3dis_images import View, write_view
 from pipeline.simulate.s3dis_text import ALIGNED, NOT_ALIGNED, add_angles, damage, write_points
 

@@ -12,8 +12,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.geometry import transform, unproject
-from pipeline.s3dis.files import SCAN_NAME
+from pipeline.geometry.cameras import transform, unproject
+from pipeline.readers.s3dis.files import SCAN_NAME
 from pipeline.simulate.catalogue import Catalogue
 from pipeline.simulate.render import Renderer
 from pipeline.simulate.room import build_room

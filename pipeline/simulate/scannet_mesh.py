@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.scannet.nyu40 import NYU40
+from pipeline.readers.scannet.nyu40 import NYU40
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.scannet.nyu40 import NYU40
+from pipeline.readers.scannet.nyu40 import NYU40
 from pipeline.simulate.scannet_mesh import ObjectLabel, Surface
 from pipeline.simulate.scannet_sens import Sensor
 

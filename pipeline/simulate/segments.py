@@ -8,8 +8,8 @@ parts of one object meet at convex edges, objects meet each other and the floor 
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.felzenszwalb import segment_graph
-from pipeline.mesh import vertex_normals
+from pipeline.geometry.graph_segments import segment_graph
+from pipeline.geometry.mesh import vertex_normals
 
 
 def over_segment(

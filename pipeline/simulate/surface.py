@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from pipeline.mesh import vertex_normals
+from pipeline.geometry.mesh import vertex_normals
 from pipeline.simulate.sensor import DEPTH_SCALE
 from pipeline.simulate.world import World
 

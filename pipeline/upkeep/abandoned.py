@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline import entry, lease
+from pipeline.store import entry, lease
 from pipeline.upkeep import census
 
 PAUSE = 2 * lease.BEAT  # seconds between two looks

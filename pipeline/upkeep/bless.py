@@ -19,10 +19,12 @@ from typing import NamedTuple
 
 from tqdm import tqdm
 
-from pipeline import config, entry, jobs, manifest, provenance, store
 from pipeline.errors import BadInput
-from pipeline.plan import Plan
-from pipeline.stages import PER_RUN
+from pipeline.jobs import jobs
+from pipeline.plan import config, manifest, provenance
+from pipeline.plan.graph import PER_RUN
+from pipeline.plan.plan import Plan
+from pipeline.store import entry, store
 from pipeline.upkeep import changes, likeness
 from pipeline.upkeep.why import Comparison, Recipe, plain
 

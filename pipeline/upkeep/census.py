@@ -8,8 +8,9 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from pipeline import config, entry, lease, store
 from pipeline.errors import BadInput
+from pipeline.plan import config
+from pipeline.store import entry, lease, store
 
 _LEVELS = (r"[\w-]+", r"(?!raw$)[\w-]+", r"[0-9a-f]{12}")  # `raw` holds digests of raw files
 _ENTRY = re.compile(r"[\w-]+@[0-9a-f]+\.(zarr\.zip|safetensors|json)")

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors import safe_open
 
-from pipeline import store
+from pipeline.store import store
 from pipeline.upkeep import changes
 
 _BLOCK = 1 << 16  # rows that are compared at once

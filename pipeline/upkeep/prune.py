@@ -14,9 +14,10 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from pipeline import config, lease, store
-from pipeline.config import Registered
 from pipeline.errors import BadInput
+from pipeline.plan import config
+from pipeline.plan.config import Registered
+from pipeline.store import lease, store
 from pipeline.upkeep import abandoned, census, reach
 
 

@@ -6,11 +6,11 @@ from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
-from pipeline import config
-from pipeline.config import Registered
 from pipeline.errors import BadInput
-from pipeline.plan import Plan
-from pipeline.stages import FEATURES
+from pipeline.plan import config
+from pipeline.plan.config import Registered
+from pipeline.plan.graph import FEATURES
+from pipeline.plan.plan import Plan
 
 
 def of_plan(plan: Plan) -> set[Path]:

@@ -18,8 +18,9 @@ from typing import NamedTuple
 
 from tqdm import tqdm
 
-from pipeline import config, entry, provenance, store
 from pipeline.errors import BadInput
+from pipeline.plan import config, provenance
+from pipeline.store import entry, store
 from pipeline.upkeep import census
 
 

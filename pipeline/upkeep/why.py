@@ -13,10 +13,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from pipeline import config, entry, lease, provenance, store
 from pipeline.errors import BadInput
-from pipeline.plan import Entry, Plan
-from pipeline.stages import RAW
+from pipeline.plan import config, provenance
+from pipeline.plan.graph import RAW
+from pipeline.plan.plan import Entry, Plan
+from pipeline.store import entry, lease, store
 from pipeline.upkeep import changes
 
 MOST = 5  # scans that are named where many are concerned

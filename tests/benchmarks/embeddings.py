@@ -31,10 +31,10 @@ from safetensors.torch import save_file
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from pipeline import arrays
 from pipeline.clip.reader import decode
-from pipeline.embeddings import Stage, grid_of
 from pipeline.grids.reading import Grids
+from pipeline.stages.embeddings import Stage, grid_of
+from pipeline.store import arrays
 
 BATCH = 16  # of the stage, as the config has it
 COLOR_SIZE, READ_SIZE = (1296, 968), (640, 480)

@@ -23,13 +23,12 @@ from pathlib import Path
 import numpy as np
 import zarr
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-import planes
-
-from pipeline import arrays, projections, targets
-from pipeline.voxels import z_order
+from pipeline.stages import projections, targets
+from pipeline.stages.voxels import z_order
+from pipeline.store import arrays
+from tests.helpers import planes
 
 POINTS, FRAMES, SIZE, GRID = 150_000, 80, (640, 480), (24, 32, 512)
 ABSOLUTE, RELATIVE, BORDER = 0.03, 0.01, 10

@@ -18,11 +18,10 @@ from pathlib import Path
 
 import yaml
 
-sys.path[:0] = [str(Path(__file__).parents[2]), str(Path(__file__).parents[1])]
+sys.path.insert(0, str(Path(__file__).parents[2]))
 
-import stand_ins  # noqa: E402
-
-from pipeline.scannet.files import _names  # noqa: E402
+from pipeline.readers.scannet.files import _names
+from tests.helpers import stand_ins
 
 ROOT = Path(__file__).parents[2]
 PARTS = ("Snakefile", "workflow", "pipeline", "model", "envs", "data_manifest")

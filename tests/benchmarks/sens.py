@@ -30,8 +30,8 @@ from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
+from pipeline.readers.scannet.sens import SensFile
 from pipeline.scan import Frame
-from pipeline.scannet.sens import SensFile
 from pipeline.simulate.scannet_sens import Sensor, write_sens
 
 NUM_FRAMES, NUM_READ = 1000, 50

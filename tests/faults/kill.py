@@ -26,11 +26,10 @@ import numpy as np
 import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
+sys.path.insert(0, str(ROOT))
 
-from tiny_checkout import Checkout  # noqa: E402
-
-from pipeline import entry, store  # noqa: E402
+from pipeline.store import entry, store  # noqa: E402
+from tests.helpers.tiny_checkout import Checkout  # noqa: E402
 
 PLANNING = "planning"  # before the first job
 STEPS = 260  # of training: beyond the first checkpoint, at 200

@@ -19,11 +19,10 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
+sys.path.insert(0, str(ROOT))
 
-from tiny_checkout import Checkout  # noqa: E402
-
-from pipeline import store  # noqa: E402
+from pipeline.store import store  # noqa: E402
+from tests.helpers.tiny_checkout import Checkout  # noqa: E402
 
 USER, GROUP = 12000, 12000  # the first of the users, and their group; nobody need know them
 _DID = re.compile(r"^scannet (\w+ \S+): (made|found) in", re.M)

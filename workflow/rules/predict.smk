@@ -16,5 +16,5 @@ rule predict:
         up=config["up"],
         query=config["query"],
     shell:
-        "python -m model.label_scan --scan={params.scan:q} --network={params.network:q} "
+        "python -m model.inference.label_scan --scan={params.scan:q} --network={params.network:q} "
         "--out={params.out:q} --up={params.up} --query={params.query:q} 2>&1 | tee {log}"

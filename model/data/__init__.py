@@ -1,0 +1,1 @@
+"""Entries -> training batches."""

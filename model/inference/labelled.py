@@ -1,0 +1,37 @@
+"""What a trained network makes of a scan's voxels: a labelled cloud of its points."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import zarr
+
+from model.data.entries import read_array
+from model.inference.clouds import palette, write_labels
+from model.inference.predict import Prediction, predict
+from model.inference.regions import connected_regions
+from model.network.trained import Trained
+
+PACKAGES = ("matplotlib", "numpy", "plyfile", "scipy", "spconv-cu120", "torch")
+
+
+def write_labelled(
+    path: Path, trained: Trained, voxels: zarr.Group, colors: Mapping[str, str] | None = None
+) -> Prediction:
+    """Write the points of an entry `voxels` with their classes, and return those of its voxels.
+
+    `colors` (`#aec7e8`) are those of classes that have some. Raises `BadInput` where the file
+    cannot be written.
+    """
+    found = predict(trained, voxels)
+    segment = connected_regions(read_array(voxels, "coords"), found.label)
+    of_point = read_array(voxels, "voxel_of_point")
+    write_labels(
+        path,
+        read_array(voxels, "xyz"),
+        found.label[of_point],
+        found.confidence[of_point],
+        segment[of_point],
+        trained.classes,
+        palette(trained.classes, colors),
+    )
+    return found

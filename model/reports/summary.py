@@ -1,0 +1,105 @@
+"""The table at the end where there are no labels to score by: what was seen, and what was found."""
+
+import csv
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import zarr
+
+from model.data.entries import read_array
+from model.inference.clouds import read_comments
+from model.reports.report import align
+
+_PAIRS = 1 << 22  # of voxels and frames that are in memory at once
+
+
+@dataclass(frozen=True)
+class ScanSummary:
+    """What became of one scan. Shares are of its points, from 0 to 1."""
+
+    scan: str
+    split: str  # train, or val: not trained on
+    points: int
+    voxels: int
+    frames: int
+    seen: float  # share of points in voxels that some frame sees
+    classes: Mapping[str, Mapping[str, float]]  # network -> class -> share; those that occur
+
+
+def summarise(
+    scan: str, split: str, voxels: zarr.Group, projections: zarr.Group, clouds: Mapping[str, Path]
+) -> ScanSummary:
+    """What became of a scan, by its entries and labelled clouds; `clouds` is by network."""
+    of_point, count = read_array(voxels, "voxel_of_point"), len(read_array(voxels, "coords"))
+    offsets, seen = read_array(projections, "offsets"), np.zeros(count, bool)
+    for start in range(0, int(offsets[-1]), _PAIRS):
+        seen[read_array(projections, "voxel", slice(start, start + _PAIRS))] = True
+    points = len(of_point)
+    classes = {
+        network: {c["name"]: c["points"] / points for c in read_comments(path) if c["points"]}
+        for network, path in clouds.items()
+    }
+    share = float(seen[of_point].mean())
+    return ScanSummary(scan, split, points, count, len(offsets) - 1, share, classes)
+
+
+def text_summary(scans: Sequence[ScanSummary], title: str, notes: Sequence[str] = ()) -> str:
+    """The table as plain text, in percent of points, classes from the most frequent on."""
+    counts = [["scan", "", "points", "voxels", "frames", "seen %"]]
+    counts += [
+        [s.scan, s.split, f"{s.points:,}", f"{s.voxels:,}", str(s.frames), f"{100 * s.seen:.1f}"]
+        for s in scans
+    ]
+    shares = [
+        [s.scan, network, ", ".join(f"{name} {100 * share:.1f}" for name, share in _ranked(found))]
+        for s in scans
+        for network, found in s.classes.items()
+    ]
+    heading = [
+        title,
+        "No labels, so nothing is scored: these are the classes that the networks say, not how "
+        "often they are right.",
+        *notes,
+    ]
+    parts = [
+        "\n".join(heading),
+        align(counts),
+        "Classes, in percent of points\n" + align([["scan", "network", ""], *shares]),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def csv_rows(scans: Sequence[ScanSummary]) -> list[list[str]]:
+    """Every number as one row, under a row of headings."""
+    rows = [["scan", "split", "network", "what", "class", "value"]]
+    for s in scans:
+        for what in ("points", "voxels", "frames"):
+            rows.append([s.scan, s.split, "", what, "", str(getattr(s, what))])
+        rows.append([s.scan, s.split, "", "seen", "", f"{s.seen:.6f}"])
+        for network, found in s.classes.items():
+            for name, share in _ranked(found):
+                rows.append([s.scan, s.split, network, "share", name, f"{share:.6f}"])
+    return rows
+
+
+def write_summary(
+    scans: Sequence[ScanSummary], out_prefix: Path, title: str, notes: Sequence[str] = ()
+) -> str:
+    """Write `out_prefix`.txt, .json and .csv; return the text."""
+    text = text_summary(scans, title, notes)
+    out_prefix.parent.mkdir(parents=True, exist_ok=True)
+    out_prefix.with_suffix(".txt").write_text(text, encoding="utf-8")
+    said = {"title": title, "notes": list(notes), "scans": [asdict(scan) for scan in scans]}
+    content = json.dumps(said, indent=1, sort_keys=True)
+    out_prefix.with_suffix(".json").write_text(content, encoding="utf-8")
+    with out_prefix.with_suffix(".csv").open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file).writerows(csv_rows(scans))
+    return text
+
+
+def _ranked(found: Mapping[str, float]) -> list[tuple[str, float]]:
+    """Classes with their shares, the most frequent first."""
+    return sorted(found.items(), key=lambda each: -each[1])

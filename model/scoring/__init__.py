@@ -1,0 +1,1 @@
+"""Labels beside ground truth: counts, and scores by protocol."""

@@ -1,0 +1,64 @@
+"""The only module of `model` that opens dense labels: for the ceiling and for scores.
+
+`model.training.train` does not import it, so no dense label can reach a weakly supervised network.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from model.data.entries import Scene, class_names, read_array, read_entry, voxel_size
+from pipeline.errors import BadInput
+from pipeline.geometry.votes import majority
+
+
+@dataclass(frozen=True)
+class LabelledScan:
+    """One scan with its ground truth."""
+
+    scan: str
+    voxels: Path
+    labels: Path
+
+    @property
+    def size(self) -> int:
+        """Bytes on disk."""
+        return self.voxels.stat().st_size + self.labels.stat().st_size
+
+    @property
+    def classes(self) -> list[str]:
+        """Names of the K classes."""
+        return class_names(read_entry(self.labels))
+
+    def ground_truth(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Class of each point (N,), -1 = ignored, and the voxel of each point (N,).
+
+        Raises `BadInput` where the labels are not of these points.
+        """
+        label = read_array(read_entry(self.labels), "label").astype(np.int64)
+        voxel_of_point = read_array(read_entry(self.voxels), "voxel_of_point").astype(np.int64)
+        if len(label) != len(voxel_of_point):
+            raise BadInput(
+                self.labels,
+                f"{len(label)} labels for {len(voxel_of_point)} points",
+                "make labels and voxels from the same scan",
+            )
+        return label, voxel_of_point
+
+    def read(self) -> Scene:
+        """The scan with the most frequent label of each voxel's labelled points."""
+        label, voxel_of_point = self.ground_truth()
+        entry = read_entry(self.voxels)
+        xyz = read_array(entry, "voxel_xyz")
+        label = majority(label, voxel_of_point, len(xyz))
+        voxel = np.flatnonzero(label >= 0)
+        return Scene(
+            xyz=xyz,
+            rgb=read_array(entry, "voxel_rgb"),
+            voxel_size=voxel_size(entry),
+            voxel=voxel,
+            feature=np.zeros((len(voxel), 0), np.float16),
+            label=label[voxel],
+        )

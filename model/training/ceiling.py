@@ -1,0 +1,77 @@
+"""The ceiling: the same network and budget, taught by dense labels.
+
+It stands apart from the method. Nothing that it reads or makes goes into a weakly supervised
+network; its score only says what this network could reach on these scans.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from model.data.dataset import Batch, in_order
+from model.data.entries import read_entry, read_text, voxel_size
+from model.network.trained import LAST_STEP, Readout, Trained, build_network
+from model.scoring.labels import LabelledScan
+from model.training.loop import Run, device, fit, reproducible
+from model.training.loss import class_weights, label_loss
+
+PACKAGES = ("numpy", "scipy", "spconv-cu120", "torch")
+VARIANT = "dense"
+
+
+def train_ceiling(
+    params: Mapping[str, Any],
+    seed: int,
+    scans: Sequence[LabelledScan],
+    text: Path,
+    out: Path,
+    scratch: Path,
+    *,
+    entry: str = "",
+    workers: int = 0,
+    checkpoint_every: int = 200,
+) -> None:
+    """Train the network with K outputs on the voxels' majority labels and write it to `out`.
+
+    `params`, `entry` and `scratch` are those of `train.train`; `loss: balance` weighs the
+    classes of the cross-entropy by 1/sqrt(n), the rest of `loss` and `adapter` do not apply. Of
+    `text` only the names of the classes are used. Raises `ValueError` where there is no scan.
+    """
+    scans = in_order(scans)
+    _, classes = read_text(text)
+    scratch.mkdir(parents=True, exist_ok=True)
+    run = Run(VARIANT, seed, params, scans, scratch, workers, checkpoint_every)
+    with reproducible():
+        weight = None
+        if params["loss"]["balance"]:
+            weight = class_weights(_count(scans, len(classes))).to(device())
+
+        def loss(output: torch.Tensor, batch: Batch) -> torch.Tensor:
+            return label_loss(output, batch.label, weight)
+
+        network = build_network(len(classes), params["network"], seed).to(device())
+        losses = fit(run, network, loss)
+    Trained(
+        variant=VARIANT,
+        seed=seed,
+        entry=entry,
+        network=network,
+        text=torch.eye(len(classes)),
+        classes=classes,
+        readout=Readout(normalise=False, temperature=1.0),
+        config=dict(params),
+        voxel_size=voxel_size(read_entry(scans[0].voxels)),
+        selection=LAST_STEP,
+        curves={"network": {"loss": losses}},
+    ).save(out)
+
+
+def _count(scans: Sequence[LabelledScan], classes: int) -> np.ndarray:
+    """How many voxels of all scans have each label (K,)."""
+    total = np.zeros(classes, np.int64)
+    for scan in scans:
+        total += np.bincount(scan.read().label, minlength=classes)
+    return total

@@ -1,0 +1,182 @@
+"""The training loop that all variants share: one budget, one schedule, exact resumption."""
+
+import hashlib
+import json
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+from tqdm import tqdm
+
+from model.data.augment import Augmentation
+from model.data.dataset import Batch, Scan, read_batches
+from model.network import files
+from model.network.unet import MinkUNet
+
+
+@dataclass(frozen=True)
+class OptimiserConfig:
+    """How long and how fast to learn; the same for every variant."""
+
+    steps: int
+    batch: int = 4  # scans in a step
+    name: str = "adam"  # adam or adamw
+    lr: float = 1e-3
+    weight_decay: float = 0.0
+    schedule: str = "poly"  # poly (power 0.9) or cosine, to 0 at the last step
+
+    def rate(self, step: int) -> float:
+        """Learning rate of a step from 0."""
+        left = 1 - step / self.steps
+        if self.schedule == "poly":
+            return self.lr * left**0.9
+        return self.lr * 0.5 * (1 - math.cos(math.pi * left))
+
+
+def device() -> torch.device:
+    """The GPU where there is one; spconv's algorithms are chosen by the same question."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+@contextmanager
+def reproducible() -> Iterator[None]:
+    """Make the CPU give the same bits again: sums depend on how many threads share them.
+
+    Sparse convolutions on a GPU add in no fixed order, so there only the data repeats.
+    """
+    threads = torch.get_num_threads()
+    strict = torch.are_deterministic_algorithms_enabled()
+    if not torch.cuda.is_available():
+        torch.set_num_threads(1)
+        torch.use_deterministic_algorithms(True)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+        torch.use_deterministic_algorithms(strict)
+
+
+@dataclass(frozen=True)
+class Run:
+    """One training run: all that the variants share."""
+
+    variant: str
+    seed: int
+    params: Mapping[str, Any]
+    scans: Sequence[Scan]
+    scratch: Path  # checkpoints; private to this run
+    workers: int  # processes that read scans; 0 = this one
+    checkpoint_every: int  # steps
+
+    @property
+    def mark(self) -> str:
+        """What a checkpoint must have been written by: the same run over the same scans."""
+        names = [scan.scan for scan in self.scans]
+        facts = [self.variant, self.seed, dict(self.params), names]
+        return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
+
+
+def fit(
+    run: Run, network: MinkUNet, loss_of: Callable[[torch.Tensor, Batch], torch.Tensor]
+) -> list[float]:
+    """Train `network` (on its device) for all steps and return the loss of each.
+
+    `loss_of` takes the network's output (s, out_channels) at `batch.row`, and the batch. Now and
+    then the state goes to the run's scratch folder; if a state of this run is there, training goes
+    on from it. Nothing random is drawn after the initial weights but from (seed, step), so network,
+    optimiser and loss scale are the whole state.
+
+    Raises `FloatingPointError` where the loss is not finite.
+    """
+    config = OptimiserConfig(**run.params["optimiser"])
+    where = next(network.parameters()).device
+    amp = where.type == "cuda"
+    kind = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[config.name]
+    # fp16 gradients leave second moments near 0: the default eps of 1e-8 would blow them up.
+    optimiser = kind(network.parameters(), lr=config.lr, weight_decay=config.weight_decay, eps=1e-6)
+    scaler = torch.amp.GradScaler(where.type, enabled=amp)
+    checkpoint = run.scratch / "checkpoint.safetensors"
+    losses = _restore(checkpoint, run.mark, network, optimiser, scaler)
+
+    network.train()
+    steps = range(len(losses), config.steps)
+    batches = read_batches(
+        run.scans,
+        seed=run.seed,
+        batch=config.batch,
+        steps=steps,
+        augmentation=Augmentation(**run.params["augment"]),
+        max_voxels=run.params["max_voxels"],
+        workers=run.workers,
+    )
+    bar = tqdm(initial=len(losses), total=config.steps, unit="step", desc="training", mininterval=2)
+    for step, batch in zip(steps, batches, strict=True):
+        batch = batch.to(where)
+        for group in optimiser.param_groups:
+            group["lr"] = config.rate(step)
+        with torch.autocast(where.type, torch.float16, enabled=amp):
+            output = network.head(network.trunk(batch.rgb, batch.indices)[batch.row])
+        loss = loss_of(output.float(), batch)
+        optimiser.zero_grad()
+        scaler.scale(loss).backward()
+        scaler.step(optimiser)
+        scaler.update()
+        losses.append(loss.item())
+        if not math.isfinite(losses[-1]):
+            raise FloatingPointError(f"the loss of step {step} is {losses[-1]}: lower the rate")
+        if (step + 1) % run.checkpoint_every == 0 and step + 1 < config.steps:
+            _save(checkpoint, run.mark, network, optimiser, scaler, losses)
+        bar.set_postfix(loss=f"{losses[-1]:.4f}", refresh=False)
+        bar.update()
+    bar.close()
+    return losses
+
+
+def _save(
+    path: Path,
+    mark: str,
+    network: nn.Module,
+    optimiser: torch.optim.Optimizer,
+    scaler: torch.amp.GradScaler,
+    losses: list[float],
+) -> None:
+    moments = {
+        f"{number}.{name}": tensor
+        for number, state in optimiser.state_dict()["state"].items()
+        for name, tensor in state.items()
+    }
+    tensors = {
+        **files.named("network", network.state_dict()),
+        **files.named("optimiser", moments),
+        "losses": torch.tensor(losses, dtype=torch.float64),
+    }
+    files.write(path, tensors, {"run": mark, "scaler": json.dumps(scaler.state_dict())})
+
+
+def _restore(
+    path: Path,
+    mark: str,
+    network: nn.Module,
+    optimiser: torch.optim.Optimizer,
+    scaler: torch.amp.GradScaler,
+) -> list[float]:
+    """Load a checkpoint of this run, if there is one, and return the losses up to it."""
+    if not path.exists():
+        return []
+    tensors, texts = files.read(path)
+    if texts.get("run") != mark:
+        return []
+    network.load_state_dict(files.under("network", tensors))
+    state: dict[int, dict[str, torch.Tensor]] = {}
+    for key, tensor in files.under("optimiser", tensors).items():
+        number, _, name = key.partition(".")
+        state.setdefault(int(number), {})[name] = tensor
+    groups = optimiser.state_dict()["param_groups"]
+    optimiser.load_state_dict({"state": state, "param_groups": groups})
+    scaler.load_state_dict(json.loads(texts["scaler"]))
+    return tensors["losses"].tolist()

@@ -1,0 +1,119 @@
+"""Weakly supervised training: embeddings soft guidance (ESGS), with or without specialisation.
+
+3DSS-VLG (Xu et al., ECCV 2024). A sparse 3D network learns the fused 2D embeddings of the voxels,
+as they are (`esgs`) or adapted to the pseudo-labels (`ess_esgs`, and `paper_ess_esgs` with the
+published form of the adapter). No dense label can get in here:
+the entries that it is given have no place for one, and the module that reads them is not imported.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from model.data.dataset import Batch, count_labels, in_order
+from model.data.entries import ScanEntries, read_array, read_entry, read_text, voxel_size
+from model.network import files
+from model.network.adapter import Adapter, adapter_config, fit_adapter
+from model.network.trained import LAST_STEP, Readout, Trained, build_network
+from model.training.loop import Run, device, fit, reproducible
+from model.training.loss import GuidanceLoss, LossConfig
+from pipeline.errors import BadInput
+
+PACKAGES = ("numpy", "scipy", "spconv-cu120", "torch")
+# Each variant with the changes to the configured adapter; None has no adapter.
+VARIANTS: dict[str, dict[str, Any] | None] = {
+    "esgs": None,
+    "ess_esgs": {},
+    "paper_ess_esgs": {"preset": "paper"},
+}
+
+
+def train(
+    params: Mapping[str, Any],
+    variant: str,
+    seed: int,
+    scans: Sequence[ScanEntries],
+    text: Path,
+    out: Path,
+    scratch: Path,
+    *,
+    tower: Mapping[str, Any] | None = None,
+    entry: str = "",
+    workers: int = 0,
+    checkpoint_every: int = 200,
+) -> None:
+    """Train one network and write it to `out`.
+
+    `params` holds `network` (keywords of `MinkUNet`), `optimiser` (`OptimiserConfig`), `augment`
+    (`Augmentation`), `loss` (`LossConfig`), `adapter` (a preset and changes to it) and
+    `max_voxels` (of one scan in a step, or None). The file says that it is `entry`, and that its
+    embeddings agree with the text `tower`. A run that is killed goes on from the checkpoint in
+    `scratch` and ends, on a CPU, in the same bytes. Raises `BadInput` where text and targets do not
+    fit each other, and `ValueError` for an unknown variant or where there is no scan.
+    """
+    if variant not in VARIANTS:
+        raise ValueError(f"{variant!r} is none of {list(VARIANTS)}")
+    scans = in_order(scans)
+    embedding, classes = read_text(text)
+    width = read_array(read_entry(scans[0].targets), "feature", slice(1)).shape[1]
+    if width != embedding.shape[1]:
+        raise BadInput(
+            text,
+            f"text embeddings of width {embedding.shape[1]} for targets of width {width}",
+            "make both with the same model",
+        )
+    scratch.mkdir(parents=True, exist_ok=True)
+    run = Run(variant, seed, params, scans, scratch, workers, checkpoint_every)
+    loss_config = LossConfig(**params["loss"])
+    if VARIANTS[variant] is None:  # the scene-level labels teach specialised networks alone
+        loss_config = replace(loss_config, text=0.0)
+    curves: dict[str, Any] = {}
+    adapter = None
+    with reproducible():
+        classifier = torch.from_numpy(embedding).to(device())
+        if VARIANTS[variant] is not None:
+            adapter, curves["adapter"] = _fitted_adapter(run, scans, classifier)
+        guidance = GuidanceLoss(loss_config, classifier, count_labels(scans, len(classes)))
+
+        def loss(output: torch.Tensor, batch: Batch) -> torch.Tensor:
+            target = batch.feature if adapter is None else adapter(batch.feature)
+            return guidance(output, target, batch.label)
+
+        network = build_network(width, params["network"], seed).to(device())
+        curves["network"] = {"loss": fit(run, network, loss)}
+    Trained(
+        variant=variant,
+        seed=seed,
+        entry=entry,
+        network=network,
+        text=classifier,
+        classes=classes,
+        readout=Readout(normalise=True, temperature=loss_config.temperature),
+        config=dict(params),
+        voxel_size=voxel_size(read_entry(scans[0].voxels)),
+        tower=tower,
+        selection=LAST_STEP,
+        curves=curves,
+        adapter=adapter,
+    ).save(out)
+
+
+def _fitted_adapter(
+    run: Run, scans: Sequence[ScanEntries], text: torch.Tensor
+) -> tuple[Adapter, dict[str, list[float]]]:
+    """The adapter of this run: the one in its scratch folder, or fitted now."""
+    config = adapter_config({**run.params["adapter"], **(VARIANTS[run.variant] or {})})
+    kept = run.scratch / "adapter.safetensors"
+    if kept.exists():
+        tensors, texts = files.read(kept)
+        if texts.get("run") == run.mark:
+            adapter = Adapter(text.shape[1], config).to(text.device)
+            adapter.load_state_dict(tensors)
+            return adapter.requires_grad_(False), json.loads(texts["curves"])
+    adapter, curves = fit_adapter(config, scans, text, seed=run.seed, workers=run.workers)
+    files.write(kept, adapter.state_dict(), {"run": run.mark, "curves": json.dumps(curves)})
+    return adapter, curves

@@ -1,0 +1,133 @@
+"""How well the demo's small CLIP finds things in simulated views: 2D mIoU and asked phrases.
+
+python -m pipeline.demo_clip.clip_scores --model data_manifest/demo/clip --cache FOLDER
+"""
+
+import argparse
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from pipeline.clip import regions
+from pipeline.clip.models import load_text_tower
+from pipeline.demo_clip.captions import HELD_OUT, WORDS
+from pipeline.demo_clip.pairs import FURNITURE, NOTHING, Views, render_views
+from pipeline.simulate.catalogue import Catalogue
+from pipeline.stages import embeddings
+from pipeline.stages.text import ensemble
+
+# How the demo reads the model: the size that views are brought to, windows, regions, and prompts.
+IMAGE_SIZE = (192, 144)
+REGIONS = {"scale": 100, "smallest": 50}  # as the config has it for `regions: {}`
+READING: dict[str, Any] = {"recipe": "plain", "window": 64, "stride": 20, "regions": REGIONS}
+VALIDATION = range(10_000, 10_032)  # seeds of rooms that training never sees
+TEMPLATES = ("{}", "a photo of a {}", "a {} in a room")
+
+
+def labels(views: Views) -> NDArray[np.int16]:
+    """Index into the 20 classes of every pixel of the views, (F, h, w), -1 = none of them."""
+    order = list(WORDS)
+    table = np.full(NOTHING + 1, -1, np.int16)
+    for i, (_, nyu40) in enumerate(views.names):
+        table[i] = order.index(nyu40) if nyu40 in order else -1
+    return table[views.name]
+
+
+def reader(folder: Path, reading: Mapping[str, Any] = READING) -> embeddings.Stage:
+    """What reads views densely: as the demo does, unless another `reading` is given."""
+    model = f"local-dir:{folder.resolve()}"
+    own = {"model": model, "pretrained": None, "image_size": IMAGE_SIZE, "batch": 64}
+    if reading.get("regions"):
+        return regions.Stage(own | dict(reading))
+    return embeddings.Stage(own | {key: reading[key] for key in reading if key != "regions"})
+
+
+def embed(stage: embeddings.Stage, color: NDArray[np.uint8]) -> NDArray[np.float16]:
+    """Dense embeddings (F, y, x, d) of views (F, h, w, 3)."""
+    small = [Image.fromarray(c).resize(IMAGE_SIZE, Image.Resampling.BICUBIC) for c in color]
+    return stage.read(np.stack([np.asarray(image) for image in small]))
+
+
+def similarities(grid: NDArray, text: NDArray, size: tuple[int, int]) -> NDArray[np.float32]:
+    """Cosine (F, h, w, K) of every pixel of views of `size` (w, h) to the texts (K, d)."""
+    cells = grid.astype(np.float32) @ text.T
+    out = np.empty((len(grid), size[1], size[0], len(text)), np.float32)
+    for frame, cell in zip(out, cells, strict=True):
+        for k in range(len(text)):
+            image = Image.fromarray(np.ascontiguousarray(cell[..., k]))
+            frame[..., k] = np.asarray(image.resize(size, Image.Resampling.BILINEAR))
+    return out
+
+
+def class_iou(
+    folder: Path, views: Views, reading: Mapping[str, Any] = READING
+) -> NDArray[np.float64]:
+    """IoU (20,) of the classes over all pixels of the views, nan where a class never occurs."""
+    stage = reader(folder, reading)
+    tower = load_text_tower(f"local-dir:{folder.resolve()}", None)
+    text = np.stack([ensemble(tower, words.nouns, TEMPLATES) for words in WORDS.values()])
+    truth, k = labels(views), len(text)
+    confusion = np.zeros((k, k), np.int64)
+    for part in np.array_split(np.arange(len(truth)), max(1, len(truth) // 16)):
+        grid = embed(stage, views.color[part])
+        guess = similarities(grid, text, truth.shape[:0:-1]).argmax(-1)
+        known = truth[part] >= 0
+        pairs = truth[part][known].astype(np.int64) * k + guess[known]
+        confusion += np.bincount(pairs, minlength=k * k).reshape(k, k)
+    hit = np.diag(confusion)
+    either = confusion.sum(0) + confusion.sum(1) - hit
+    return np.where(confusion.sum(1) > 0, hit / np.maximum(either, 1), np.nan)
+
+
+def average_precision(score: NDArray, wanted: NDArray[np.bool_]) -> float:
+    """Mean precision over the wanted items, ranked by score; chance is the share of `wanted`.
+
+    nan where nothing is wanted.
+    """
+    ranked = wanted.ravel()[np.argsort(-score.ravel(), kind="stable")]
+    precision = np.cumsum(ranked) / np.arange(1, len(ranked) + 1)
+    return float(precision[ranked].mean()) if ranked.any() else float("nan")
+
+
+def phrase_precision(
+    folder: Path, views: Views, asked: Sequence[tuple[int, str]]
+) -> list[tuple[float, float]]:
+    """(average precision, chance) of the pixels of an NYU40 class for each (class, phrase)."""
+    tower = load_text_tower(f"local-dir:{folder.resolve()}", None)
+    text = tower.embed([phrase for _, phrase in asked])
+    truth = labels(views)[:, 2::4, 2::4]
+    score = similarities(embed(reader(folder), views.color), text, views.name.shape[:0:-1])[
+        :, 2::4, 2::4
+    ]
+    order, out = list(WORDS), []
+    for i, (nyu40, _) in enumerate(asked):
+        wanted = truth == order.index(nyu40)
+        out.append((average_precision(score[..., i], wanted), float(wanted.mean())))
+    return out
+
+
+def main() -> None:
+    """The command: a table of IoU by class, and one of phrases, on the validation rooms."""
+    parser = argparse.ArgumentParser(description="Scores the demo's small CLIP.")
+    parser.add_argument("--model", type=Path, required=True)
+    parser.add_argument("--cache", type=Path, required=True, help="folder for the rendered views")
+    parser.add_argument("--furniture", type=Path, default=FURNITURE)
+    args = parser.parse_args()
+    views = render_views(args.cache, Catalogue(args.furniture), VALIDATION, 6)
+    iou = class_iou(args.model, views)
+    for words, value in zip(WORDS.values(), iou, strict=True):
+        print(f"| {words.nouns[0]} | {100 * value:.1f} |")
+    print(f"| mean | {100 * np.nanmean(iou):.1f} |\n")
+    asked = [(6, "a couch"), *((k, text) for k, texts in HELD_OUT.items() for text in texts)]
+    found = phrase_precision(args.model, views, asked)
+    for (nyu40, text), (precision, chance) in zip(asked, found, strict=True):
+        name = WORDS[nyu40].nouns[0]
+        print(f"| {text} | {name} | {100 * precision:.1f} | {100 * chance:.1f} |")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Cameras, projection, fusion, graph segments: pure functions over arrays."""

@@ -1,0 +1,135 @@
+"""Whether the images of a scan see the surfaces on which its points lie.
+
+Depth is un-projected through the poses and compared with the nearest points. It finds what no
+single file shows: poses of another frame, a room that was turned, a release that was mixed up.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.spatial import cKDTree
+
+from pipeline.errors import BadInput
+from pipeline.geometry.cameras import transform, unproject
+from pipeline.scan import Cloud, RawFrames
+
+Array = NDArray[np.float64]
+
+LIMIT = 0.05  # metres between what the images see and the points
+
+_FRAMES = 24
+_PIXELS = 400  # of a frame
+_POINTS = 1_000_000  # of the cloud
+_STEPS = 20
+_MARGIN = 0.5  # metres about the cloud's bounding box: what a pixel sees beyond is another room
+_INSIDE = 0.2  # of the pixels; with fewer all are compared
+_SHARE = 0.7  # of the pixels inside: the others may see what the cloud lacks
+_CAP = 0.3  # metres: what is farther counts as that far when turns and shifts are compared
+_FAIR = 0.02  # metres of mean misfit with which no turn is looked for
+_FIT = 0.8  # a turn or a shift explains the disagreement if it leaves less than that share of it
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """How far the images and the points of a scan are apart."""
+
+    distance: float  # metres within which 7 of 10 pixels see a surface beside some point
+    shift: Array  # (3,) metres by which the images would have to move to fit best
+    turn: int  # degrees (0, 90, 180, 270) about z through the cloud's middle that fit best
+
+    @property
+    def offset(self) -> float:
+        """Metres: the larger of the distance and the shift."""
+        return max(self.distance, float(np.linalg.norm(self.shift)))
+
+
+def require(frames: RawFrames, cloud: Cloud, scan: str, limit: float = LIMIT) -> Agreement:
+    """Raise `BadInput`, with the offset in cm, where it is above `limit` (metres)."""
+    found = measure(frames, cloud)
+    if found.offset <= limit and found.turn == 0:
+        return found
+    explained = f", as if one were turned by {found.turn} degrees" if found.turn else ""
+    raise BadInput(
+        scan,
+        f"its images and its points disagree by {100 * found.offset:.0f} cm{explained} "
+        f"(7 of 10 pixels see a surface within {100 * found.distance:.1f} cm of a point)",
+        "check that both are of the same room and release, or leave it out",
+    )
+
+
+def measure(frames: RawFrames, cloud: Cloud) -> Agreement:
+    """Compare up to 24 frames of a scan, spread over it, with its cloud.
+
+    Raises `BadInput` where no frame with a pose has depth.
+    """
+    every = -(-len(cloud.xyz) // _POINTS)
+    points = cloud.xyz[::every].astype(np.float64)
+    normal = cloud.normal[::every].astype(np.float64)
+    tree = cKDTree(points)
+    low, high = points.min(0), points.max(0)
+    seen = seen_points(frames)
+    inside = ((seen >= low - _MARGIN) & (seen <= high + _MARGIN)).all(1)
+    if inside.mean() >= _INSIDE:
+        seen = seen[inside]
+
+    def misfit(xyz: Array) -> float:
+        return float(np.minimum(tree.query(xyz)[0], _CAP).mean())
+
+    found = misfit(seen)
+    turns = {turn: misfit(_turned(seen, turn, (low + high) / 2)) for turn in (90, 180, 270)}
+    best = min(turns, key=lambda turn: turns[turn])
+    # In a nearly symmetric room walls fit walls: only what stands in it tells the turns apart.
+    turn = best if found > _FAIR and turns[best] < _FIT * found else 0
+    shift = _best_shift(tree, points, normal, seen)
+    if turn or misfit(seen + shift) > _FIT * found:
+        shift = np.zeros(3)  # it explains nothing: what is left is no smaller
+    return Agreement(float(np.quantile(tree.query(seen)[0], _SHARE)), shift, turn)
+
+
+def seen_points(frames: RawFrames) -> Array:
+    """World coordinates (P, 3) of what pixels of some frames see, spread over the scan."""
+    valid = [i for i, each in enumerate(frames.frame_ids) if np.isfinite(frames.pose(each)).all()]
+    places = np.unique(np.linspace(0, len(valid) - 1, _FRAMES).astype(int)) if valid else ()
+    chosen = [valid[i] for i in places]
+    width, height = frames.depth_size
+    matrices = np.broadcast_to(frames.depth_intrinsics, (len(frames.frame_ids), 3, 3))
+    step = max(1, int(np.sqrt(width * height / _PIXELS)))
+    v, u = (axis.ravel() for axis in np.mgrid[step // 2 : height : step, step // 2 : width : step])
+    found = []
+    for i in chosen:
+        frame = frames.read(frames.frame_ids[i])
+        depth = frame.depth[v, u] / frames.depth_scale
+        there = depth > 0
+        uv = np.column_stack([u, v])[there].astype(np.float64)
+        found.append(transform(frame.camera_to_world, unproject(matrices[i], uv, depth[there])))
+    if not sum(map(len, found)):
+        raise BadInput("frames", "no frame with a pose has depth", "leave the scan out")
+    return np.concatenate(found)
+
+
+def _turned(xyz: Array, angle: int, middle: Array) -> Array:
+    """Points (P, 3) turned by `angle` degrees about the vertical line through `middle` (3,)."""
+    cosine, sine = np.cos(np.radians(angle)), np.sin(np.radians(angle))
+    about_z = np.array([[cosine, -sine, 0], [sine, cosine, 0], [0, 0, 1]])
+    return (xyz - middle) @ about_z.T + middle
+
+
+def _best_shift(tree: cKDTree, points: Array, normal: Array, seen: Array) -> Array:
+    """The translation (3,) that brings `seen` onto the planes of the nearest points.
+
+    Point to plane (Chen and Medioni, 1992): what is seen on a wall tells nothing along the wall.
+    """
+    shift = np.zeros(3)
+    for _ in range(_STEPS):
+        moved = seen + shift
+        distance, nearest = tree.query(moved)
+        near = distance <= 2 * _CAP
+        n = normal[nearest[near]]
+        away = ((points[nearest[near]] - moved[near]) * n).sum(1)
+        # A little of the identity keeps still what no surface decides.
+        step = np.linalg.solve(n.T @ n + 1e-3 * (len(n) + 1) * np.eye(3), n.T @ away)
+        shift += step
+        if np.linalg.norm(step) < 1e-4:
+            break
+    return shift

@@ -1,0 +1,1 @@
+"""The only place where stages meet entries and raw files."""

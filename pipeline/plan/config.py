@@ -1,0 +1,174 @@
+"""The config as a run reads it, the plans that follow from it, and whose plans use a store.
+
+Commands that look at a store or keep it use these; `snakemake` reads the same two files itself.
+"""
+
+import getpass
+import json
+import os
+import re
+import socket
+import uuid
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from snakemake.common.configfile import load_configfile
+from snakemake.exceptions import WorkflowError
+from snakemake.utils import validate
+
+from pipeline.errors import BadInput
+from pipeline.plan import provenance, rawdata
+from pipeline.plan.plan import Plan
+from pipeline.store import store
+
+CONFIG = Path("workflow/config.yaml")
+SCHEMA = provenance.ROOT / "workflow" / "config.schema.yaml"
+PLANS = "plans"  # the folder of a store in which those who use it write their plans
+
+
+class Registered(NamedTuple):
+    """A plan that somebody ran on a store, and who did: `plan` holds their keys, not this code's.
+
+    `plan.facts` are theirs too, but for the path of the store, which is the one asked about.
+    """
+
+    plan: Plan
+    user: str
+    host: str
+    work: str  # absolute path of their links
+    path: Path  # of the file that says so
+
+
+def load(path: Path = CONFIG) -> dict[str, Any]:
+    """The config with its defaults. Raises `BadInput` where a key is unknown or has a bad value."""
+    try:
+        config = load_configfile(path)
+    except (OSError, WorkflowError, UnicodeDecodeError) as error:
+        what = f"cannot be read ({getattr(error, 'strerror', None) or error})"
+        raise BadInput(path, what, "restore or correct it") from error
+    check(config, path)
+    return config
+
+
+def check(config: dict[str, Any], where: Path | str = "the config") -> None:
+    """Put defaults in. Raises `BadInput` where a key is unknown or has a bad value."""
+    try:
+        validate(config, str(SCHEMA))
+    except WorkflowError as error:
+        fault = error.__context__  # jsonschema's own, which is shorter
+        key = getattr(fault, "json_path", "$").removeprefix("$").removeprefix(".")
+        what = f"{key}: {getattr(fault, 'message', error)}".removeprefix(": ")
+        raise BadInput(where, what, f"see {SCHEMA.name} for what is allowed") from error
+    known = datasets(config)
+    for name in (each for pair in config["transfer"].items() for each in pair):
+        if name not in known:
+            what = f"transfer: {name!r} is no dataset of it"
+            raise BadInput(where, what, f"name one of {', '.join(known)}")
+
+
+def datasets(config: Mapping[str, Any]) -> tuple[str, ...]:
+    """The names of the datasets that a config describes."""
+    return tuple(k for k, v in config.items() if isinstance(v, Mapping) and "embeddings" in v)
+
+
+def wanted(names: Iterable[str], arguments: Sequence[str], pairs: Mapping[str, str]) -> list[str]:
+    """The datasets that a command asks for, told by the names in its targets.
+
+    A name counts as a whole (`train_demo_s3dis` asks for `demo_s3dis`, not for `demo` or `s3dis`),
+    and not in the value of an option (`store=demo`), nor in where something lies (`/home/demo`).
+    `pairs` are the config's `transfer`: `transfer_demo` asks for what stands with `demo`, too.
+    """
+    found = {match["name"] for match in _mentions(names, arguments)}
+    found |= {pairs[name] for name in transfers(pairs, arguments)}
+    return [name for name in names if name in found]
+
+
+def folded(names: Iterable[str], arguments: Iterable[str]) -> list[str]:
+    """Of the datasets that a command asks for, those of which it asks for all folds, or for one."""
+    found = {m["name"] for m in _mentions(names, arguments) if m["before"] or m["after"]}
+    return [name for name in names if name in found]
+
+
+def transfers(pairs: Mapping[str, str], arguments: Iterable[str]) -> list[str]:
+    """Those of the config's `transfer` that a command asks for, by their first datasets.
+
+    On a cluster a job's target is `transfer_demo:`, after which its wildcards would stand.
+    """
+    targets = {each.partition(":")[0] for each in arguments}
+    return [name for name in pairs if f"transfer_{name}" in targets]
+
+
+def plan(dataset: str, path: Path = CONFIG, wanted: bool = True) -> Plan:
+    """The plan of a run. Raises `BadInput` for an unknown dataset, and where `Plan.make` does.
+
+    Where a run would stop because there is no raw data at all, there is a plan nevertheless: what
+    it names can be looked for, if not made.
+    """
+    config = load(path)
+    if dataset not in datasets(config):
+        known = ", ".join(datasets(config))
+        raise BadInput(path, f"describes no dataset {dataset!r}", f"name one of {known}")
+    section = config[dataset]
+    if not wanted or "simulate" in section or Path(section.get("raw") or "data").is_dir():
+        return Plan.make(dataset, config, wanted)
+    facts = dict(Plan.make(dataset, config, wanted=False).facts)
+    del facts["keys"]
+    facts["weights"] = rawdata.weights_digest(section["embeddings"], Path(facts["store"]))
+    planned = Plan(facts)
+    facts["keys"] = planned.keys
+    return planned
+
+
+def register(plan: Plan) -> None:
+    """Write down in the store that this work tree uses it, and for what; if it can be written."""
+    work = os.path.abspath(plan.facts["work"])
+    who = {"user": _user(), "host": socket.gethostname(), "work": work}
+    name = provenance.digest(*who.values(), *plan.parts)
+    path = Path(plan.facts["store"], PLANS, f"{name}.json")
+    partial = path.with_suffix(f".{uuid.uuid4().hex}")
+    with suppress(OSError):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        facts = {**plan.facts, "keys": plan.keys, "work": work}
+        try:
+            partial.write_text(json.dumps({**who, "plan": facts}, sort_keys=True), encoding="utf-8")
+            os.replace(partial, path)
+        finally:
+            partial.unlink(missing_ok=True)
+
+
+def registered(store_: Path) -> list[Registered]:
+    """Everybody's plans on a store, by file name. Raises `BadInput` where one cannot be read."""
+    found = []
+    for name in sorted(store.names(store_ / PLANS)):
+        if not name.endswith(".json"):
+            continue
+        path = store_ / PLANS / name
+        try:
+            said = json.loads(path.read_text(encoding="utf-8"))
+            planned = Plan(said["plan"] | {"store": str(store_)})
+            planned.keys = dict(planned.facts["keys"])
+            found.append(Registered(planned, said["user"], said["host"], said["work"], path))
+        except FileNotFoundError:  # taken away just now
+            continue
+        except (OSError, ValueError, LookupError, TypeError) as error:
+            what = f"is no plan that a run has written ({error!r})"
+            raise BadInput(path, what, "find out whose it is, and remove it") from error
+    return found
+
+
+def _mentions(names: Iterable[str], arguments: Iterable[str]) -> list[re.Match[str]]:
+    """Where arguments name datasets: <name>, sixfold_<name>, <name>_fold_<area>."""
+    known = sorted(names, key=len, reverse=True)  # of two that fit, the longer is meant
+    name = rf"(?P<before>sixfold_)?(?P<name>{'|'.join(known)})(?P<after>[_/]fold_[A-Za-z0-9]+)?"
+    pattern = re.compile(rf"(?<![a-z0-9]){name}(?![a-z0-9])")
+    parts = [each.partition("=")[0] for each in arguments if not each.startswith("/")]
+    return [match for part in parts for match in pattern.finditer(part)]
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):  # a container without a name for its user
+        return str(os.getuid())

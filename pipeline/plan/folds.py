@@ -1,0 +1,77 @@
+"""Plans of the folds of a dataset: each area is held out once, and all others are trained on.
+
+A fold is the dataset's plan with other splits. Whatever is of one scan has the same key and digest
+in every fold and is shared; networks and their scores differ by the scans that they go back to.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from pipeline.errors import BadInput
+from pipeline.plan import provenance
+from pipeline.plan.plan import Plan
+from pipeline.store import store
+
+PARTS = {"5a": "5", "5b": "5"}  # of one building, in the images of 2D-3D-S
+
+
+def folds(plan: Plan) -> dict[str, Plan]:
+    """Area held out -> plan of that fold; the plan itself where it holds out that very area.
+
+    Raises `BadInput` where a scan has no area or no labels, or where there are not two areas.
+    """
+    listed = plan.section.get("scans", f"`{plan.dataset}:`")
+    areas = {scan: plan.facts["areas"].get(scan) or "" for scan in plan.scans}
+    areas = {scan: PARTS.get(area, area) for scan, area in areas.items()}
+    for scan, area in areas.items():
+        if not (area.isascii() and area.isalnum()):
+            what = f"has no area of {scan} to hold out ({area!r})"
+            raise BadInput(listed, what, "give each scan one in a column `area`, as a number")
+        if "labels" not in plan.facts["raw_digests"].get(scan, ("labels",)):
+            remedy = "name only scans with labels in it: each is to be scored once"
+            raise BadInput(listed, f"names {scan}, which has no labels", remedy)
+    found = sorted(set(areas.values()))
+    if len(found) < 2:
+        what = "has scans of fewer than two areas"
+        raise BadInput(listed, what, "name scans of more areas in it")
+    return {area: _fold(plan, area, areas) for area in found}
+
+
+def scores(fold: Plan) -> list[str]:
+    """What is scored on the scans held out: pseudo-labels are of those trained on."""
+    return [name for name in fold.scores if name != "pseudo_labels"]
+
+
+def results(plan: Plan, found: Mapping[str, Plan]) -> Path:
+    """The folder of the pooled tables of a plan's folds, named by all that they come from."""
+    parts = [
+        f"{area} {fold.digest('evaluate', name)}"
+        for area, fold in found.items()
+        for name in scores(fold)
+    ]
+    mark = provenance.digest(plan.keys["evaluate"], *parts)
+    return Path(plan.facts["results"], plan.dataset, "sixfold", mark)
+
+
+def adopt(plan: Plan, found: Mapping[str, Plan]) -> None:
+    """Link what the store already holds of the folds, less what the plan itself has linked."""
+    linked = {plan.link(*entry) for entry in plan.entries}
+    pairs = {
+        link: fold.home(*entry)
+        for fold in found.values()
+        for entry in fold.entries
+        if (link := fold.link(*entry)) not in linked
+    }
+    store.adopt(pairs.items())
+
+
+def _fold(plan: Plan, area: str, areas: dict[str, str]) -> Plan:
+    splits = {
+        "train": [scan for scan in plan.scans if areas[scan] != area],
+        "val": [scan for scan in plan.scans if areas[scan] == area],
+    }
+    if splits == plan.splits:
+        return plan
+    fold = Plan({**plan.facts, "splits": splits, "fold": f"fold_{area}"})
+    fold.keys = plan.keys
+    return fold

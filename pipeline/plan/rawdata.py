@@ -1,0 +1,186 @@
+"""What lies outside the store and has to be there: raw scans, weights, features made elsewhere."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from pipeline.clip import weights
+from pipeline.errors import BadInput
+from pipeline.plan import manifest, provenance
+from pipeline.plan.graph import Stages, raw_root
+from pipeline.readers.features import reader as features
+from pipeline.readers.folder import scans as folder_scans
+
+
+def scans(section: Mapping[str, Any]) -> tuple[list[dict[str, str]], list[str]]:
+    """The scans of a dataset with their splits, and a sentence about each that is left out.
+
+    Where no csv file names them each folder of frames is one, to train on. Raises `BadInput`.
+    """
+    if "scans" in section:
+        return manifest.read_scans(Path(section["scans"])), []
+    found, faults = folder_scans.find_scans(raw_root(section))
+    return [{"scan": scan, "split": "train"} for scan in found], faults
+
+
+def scene_tags(
+    section: Mapping[str, Any], names: Sequence[str], classes: Sequence[Mapping[str, Any]]
+) -> dict[str, list[str]] | None:
+    """Scan -> the names of the classes in it, as somebody wrote them; None where nobody did.
+
+    What the file of `tags:` says of a scan counts before the file in the scan's own folder. With
+    `source: none` a scan of which neither says anything may hold every class. Raises `BadInput`.
+    """
+    source, known = section["tags"]["source"], [c["name"] for c in classes]
+    tags = {}
+    if section["reader"] == "folder":
+        tags = folder_scans.read_own_tags(raw_root(section), names, known)
+    if source == "file":
+        return tags | manifest.read_tags(Path(section["tags"]["file"]), classes)
+    if tags and source == "none":
+        return dict.fromkeys(names, known) | tags
+    return tags or None
+
+
+def require_scans(plan: Stages) -> None:
+    """Stop before any job where there is no scan to train on, or no label for the ceiling."""
+    section = plan.section
+    if not plan.splits["train"]:
+        if "scans" in section:
+            raise BadInput(section["scans"], "names no scan to train on", "give some split train")
+        what = "is no folder" if not plan.raw.is_dir() else "holds no scan"
+        what += f" ({plan.facts['left_out'][0]})" if plan.facts["left_out"] else ""
+        remedy = "put each scan into a folder in it, as data_manifest/folder/README.md says"
+        raise BadInput(plan.raw, what, remedy)
+    if plan.runs["ceiling"] and section["reader"] == "folder":
+        what = "asks for the ceiling, but folders of frames have no dense labels to teach it"
+        raise BadInput(f"`train:` of {plan.dataset}", what, "take `dense` out of `variants:`")
+
+
+def scan_files(plan: Stages, scan: str) -> manifest.Files:
+    """The raw files of one scan by group. Raises `BadInput` where some are missing."""
+    reader = import_module(f"pipeline.readers.{plan.section['reader']}.files")
+    split = "train" if scan in plan.splits["train"] else "val"
+    labels = (split == "val" and plan.scored) or plan.dense_tags
+    reader.check(plan.raw, scan, split, labels=labels)
+    return {g: files for g, files in reader.scan_files(plan.raw, scan).items() if files}
+
+
+def complete_scans(plan: Stages) -> dict[str, manifest.Files]:
+    """The raw files of all scans. Raises `BadInput` that counts the scans which lack some."""
+    files, faults = {}, []
+    for scan in plan.scans:
+        try:
+            files[scan] = scan_files(plan, scan)
+        except BadInput as error:
+            faults.append(str(error))
+    if faults:
+        raise BadInput(
+            plan.raw,
+            f"{len(faults)} of {len(plan.scans)} scans are not complete, the first: {faults[0]}",
+            "complete them, or set `scans:` to a csv file that names fewer",
+        )
+    return files
+
+
+def require(plan: Stages, homes: Iterable[Path]) -> None:
+    """Stop before any job where there are no raw files and the store lacks what they give."""
+    if plan.raw.is_dir():
+        return
+    for home in homes:
+        if not home.exists():
+            dataset, reader = plan.dataset, plan.section["reader"]
+            raise BadInput(
+                plan.raw,
+                f"there is no {dataset} data here, and the store lacks {home.parent.parent.name} "
+                f"of {home.name.partition('@')[0]}",
+                f"get the data as data_manifest/{reader}/README.md says, and set `raw:` of "
+                f"{dataset} in workflow/config.yaml to its folder",
+            )
+
+
+def open_raw(plan: Stages, stage: str, group: str, scan: str) -> Any:
+    """The raw files of a scan, opened by the dataset's reader for one of the raw stages.
+
+    Raises `BadInput` where they have changed since the run was planned.
+    """
+    files = scan_files(plan, scan)
+    if not plan.simulated:
+        records = Path(plan.facts["store"], plan.dataset, "raw")
+        now = manifest.raw_digests({scan: files}, records, f"reading {scan} again")[scan][group]
+        if now != plan.facts["raw_digests"][scan][group]:
+            what = f"the files of {scan} have changed since the run was planned"
+            raise BadInput(plan.raw, what, "run snakemake again")
+    reader = import_module(f"pipeline.readers.{plan.section['reader']}.{group}")
+    if stage == "frames":
+        return reader.open_frames(files[group])
+    if stage == "voxels":
+        return reader.read_cloud(files[group])
+    return reader.read_labels(files[group], plan.facts["classes"])
+
+
+def weights_digest(tower: Mapping[str, Any], store: Path) -> str | None:
+    """SHA-256 of weights that are local files; None for a tag, which names its weights itself.
+
+    Of features made elsewhere, that of their texts. Raises `BadInput` where the files are missing.
+    """
+    folder = tower.get("features")
+    paths = (
+        [Path(folder, features.TEXT)]
+        if folder
+        else weights.local_files(tower["model"], tower["pretrained"])
+    )
+    if not paths:
+        return None
+    name = provenance.digest(*(str(path) for path in paths))
+    files = {"weights": {path.name: path for path in paths}}
+    there = not folder or paths[0].is_file()  # else the store may know the texts
+    known = manifest.raw_digests(
+        {name: files if there else None}, store / "weights", "reading weights"
+    )
+    if name not in known:
+        raise BadInput(paths[0], "no such file", features.CONTRACT)
+    return known[name]["weights"]
+
+
+def features_digests(
+    folder: Path, scans: Iterable[str], records: Path, wanted: bool
+) -> dict[str, dict[str, str]]:
+    """Scan -> the group "features" -> SHA-256 over its files, as far as they are known.
+
+    Raises `BadInput` where the folder is there, and features of a scan are not.
+    """
+    files: dict[str, manifest.Files | None] = dict.fromkeys(scans)
+    if wanted and folder.is_dir():
+        files = {scan: {"features": features.scan_files(folder, scan)} for scan in files}
+    own = records / f"features-{provenance.digest(str(folder))}"  # other features, other files
+    return manifest.raw_digests(files, own, "reading features once")
+
+
+def require_features(folder: Path, homes: Iterable[Path]) -> None:
+    """Stop before any job where there are no features and the store lacks what they give."""
+    missing = [home.name.partition("@")[0] for home in homes if not home.exists()]
+    if missing and not folder.is_dir():
+        what = f"there is no such folder, and the store lacks the embeddings of {missing[0]}"
+        raise BadInput(folder, what, "set `features:` to where they are")
+
+
+def open_features(plan: Stages, scan: str) -> features.Features:
+    """The features of a scan. Raises `BadInput` where they have changed since that was planned."""
+    folder = Path(plan.section["embeddings"]["features"])
+    records = Path(plan.facts["store"], plan.dataset, "raw")
+    now = features_digests(folder, [scan], records, wanted=True)[scan]
+    if now["features"] != plan.facts["raw_digests"][scan].get("features"):
+        what = f"the features of {scan} have changed since the run was planned"
+        raise BadInput(folder, what, "run snakemake again")
+    return features.open_features(folder, scan, features.read_texts(folder))
+
+
+def open_texts(plan: Stages) -> features.Texts:
+    """The texts of the features. Raises `BadInput` where they have changed since then."""
+    tower = plan.section["embeddings"]
+    if weights_digest(tower, Path(plan.facts["store"])) != plan.facts["weights"]:
+        what = "the texts have changed since the run was planned"
+        raise BadInput(tower["features"], what, "run snakemake again")
+    return features.read_texts(Path(tower["features"]))

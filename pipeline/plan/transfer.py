@@ -1,0 +1,89 @@
+"""Which entries are needed to score the networks of two datasets on the scans of each other."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pipeline.errors import BadInput
+from pipeline.plan import provenance
+from pipeline.plan.plan import Entry, Plan
+from pipeline.store import store
+
+MODULES = ["model.scoring.transfer", "model.reports.transfer_report"]
+
+
+class Transfer:
+    """What is scored between two datasets, `one` of which gives it its name."""
+
+    def __init__(self, one: Plan, other: Plan) -> None:
+        self.plans = (one, other)
+
+    @property
+    def directions(self) -> list[tuple[Plan, Plan]]:
+        """Whose networks are scored on whose scans; on both, unless one has no labels."""
+        one, other = self.plans
+        return [(a, b) for a, b in ((one, other), (other, one)) if b.scored]
+
+    @property
+    def common(self) -> list[str]:
+        """The names of the classes that both have."""
+        one, other = ([str(c["name"]) for c in plan.facts["classes"]] for plan in self.plans)
+        return [name for name in one if name in other]
+
+    @property
+    def entries(self) -> list[tuple[Plan, Entry]]:
+        """All that the tables are made from: networks, scans, and scores of their own networks."""
+        found: dict[tuple[Plan, Entry], None] = {}
+        for taught, asked in self.directions:
+            runs = taught.runs["train"]
+            found |= {(taught, ("train", run)): None for run in runs}
+            own = [("evaluate", run) for run in runs if run in asked.runs["train"]]
+            scans = asked.splits["val"]
+            scenes = [(stage, scan) for scan in scans for stage in ("voxels", "labels")]
+            found |= {(asked, entry): None for entry in (*own, *scenes)}
+        return list(found)
+
+    @property
+    def results(self) -> Path:
+        """The folder of the tables, named by all that they come from: never out of date."""
+        params = {plan.dataset: _told(plan) for plan in self.plans}
+        parts = [provenance.key(provenance.recipe("transfer", MODULES, params))]
+        for plan, (stage, name) in self.entries:
+            parts += [plan.keys[stage], plan.digest(stage, name)]
+        one = self.plans[0]
+        return Path(one.facts["results"], "transfer", one.dataset, provenance.digest(*parts))
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What stands as `config` in the rule."""
+        links = (plan.link(*entry) for plan, entry in self.entries)
+        return {
+            "plans": [str(plan.path) for plan in self.plans],
+            # As in the rules of a dataset, what the store holds is not named.
+            "inputs": [str(link) for link in links if not link.is_symlink()],
+        }
+
+    @property
+    def pathvars(self) -> dict[str, str]:
+        """The folders that stand as <name> in the rule."""
+        return {"results": str(self.results), "logs": f"logs/{self.plans[0].dataset}"}
+
+    def adopt(self) -> None:
+        """Say which tables are the latest, before anything is planned."""
+        store.show_latest(self.results)
+
+    def require(self) -> None:
+        """Raises `BadInput` before any job where there is nothing that could be scored."""
+        if not self.directions:
+            names = " and ".join(plan.dataset for plan in self.plans)
+            raise BadInput("transfer", f"neither of {names} has scans to score on", "name others")
+        for taught, _ in self.directions:
+            if taught.tower is None:
+                what = f"features from elsewhere teach the networks of {taught.dataset}"
+                remedy = "name a dataset with a text tower, for the words of other classes"
+                raise BadInput("transfer", what, remedy)
+
+
+def _told(plan: Plan) -> Mapping[str, Any]:
+    """What the tables say or do that no entry knows of."""
+    return {"classes": plan.facts["classes"], "protocol": plan.protocol}

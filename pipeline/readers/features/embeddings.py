@@ -1,0 +1,49 @@
+"""Stage embeddings where `features` are given: grids made elsewhere -> the same entries."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, cast
+
+import numpy as np
+import zarr
+from numpy.typing import NDArray
+
+from pipeline.errors import BadInput
+from pipeline.grids import forms
+from pipeline.grids.affine import pixel_to_grid
+from pipeline.readers.features.reader import Features
+
+PACKAGES = ("numpy", "torch")
+
+
+class Stage:
+    """Takes over one scan after another."""
+
+    def __init__(self, params: Mapping[str, Any]) -> None:
+        """`params`: form, as for grids of an image tower."""
+        self._form: str = params.get("form", "fp16")
+
+    def __call__(self, out: zarr.Group, frames: zarr.Group, raw: Features) -> None:
+        """Write the grids of all frames in the form that is asked for, and `pixel_to_grid`.
+
+        Raises `BadInput` for frames whose features are missing, damaged, or of another size.
+        """
+        ids: list[int] = np.asarray(frames["frame_id"]).tolist()
+        high, wide = raw.shape(ids[0]) if ids else (1, 1)
+        forms.write(
+            out, self._form, _grids(raw, ids, (high, wide)), (len(ids), high, wide, raw.width)
+        )
+        size = cast(list[int], frames.attrs["color_size"])
+        out.attrs["pixel_to_grid"] = pixel_to_grid(size, (wide, high))
+
+    def exact(self, frames: zarr.Group, raw: Features) -> NDArray[np.float32]:
+        """The grids (F, h, w, d) of all frames before they are rounded, to compare forms with."""
+        ids: list[int] = np.asarray(frames["frame_id"]).tolist()
+        return np.stack([raw.exact(frame_id) for frame_id in ids])
+
+
+def _grids(raw: Features, ids: list[int], size: tuple[int, int]) -> Iterator[NDArray[np.float16]]:
+    for frame_id in ids:
+        if raw.shape(frame_id) != size:
+            what = f"has grids of {raw.shape(frame_id)} and of {size} cells"
+            raise BadInput(raw.frames[frame_id], what, "make all of a scan's frames of one size")
+        yield raw.read(frame_id)

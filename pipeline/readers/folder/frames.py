@@ -1,0 +1,19 @@
+"""The frames of a folder, whichever layout it has."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from pipeline.errors import BadInput
+from pipeline.readers.folder.layouts import recognise
+from pipeline.readers.folder.recording import FolderFrames
+
+PACKAGES = ("lzfse", "numpy", "openexr", "pillow")
+
+
+def open_frames(files: Mapping[str, Path]) -> FolderFrames:
+    """Open the group "frames" of `pipeline.readers.folder.files.scan_files`. Raises `BadInput`."""
+    found = recognise(files)
+    if found is None:
+        raise BadInput("frames", "there is no frame of a known layout", "name a folder of frames")
+    layout, own = found
+    return FolderFrames(layout.read(own))

@@ -1,0 +1,114 @@
+"""A cloud out of depth images: a truncated signed distance field (Curless and Levoy, 1996).
+
+Open3D's sparse grid of voxels holds it; only blocks near a surface take memory.
+"""
+
+import io
+
+import numpy as np
+import open3d as o3d
+from numpy.typing import NDArray
+from PIL import Image
+
+from pipeline.errors import BadInput
+from pipeline.geometry.cameras import transform, unproject, world_to_camera
+from pipeline.readers.folder.upright import is_pose
+from pipeline.scan import Frame, RawFrames
+
+VOXEL = 0.02  # metres
+FARTHEST = 5.0  # metres: what sensors measure beyond is noise
+MOST_FRAMES = 1000  # spread over the recording: more refine little, and bound the time
+MOST_BLOCKS = 200_000  # of 8 x 8 x 8 voxels, 6 KB each: a surface of about 2,000 square metres
+
+_BLOCK = 8  # voxels along a block
+_TRUNCATION = 4.0  # voxels
+_STEP = 2  # pixels between those whose blocks are looked for
+_HALF = 1 << 20  # blocks to either side of the origin that have a number
+_FIRST_BLOCKS = 10_000  # for which memory is taken at the start
+# Open3D drops the fraction of a pixel: it takes (0, 0) for the corner of the first, not its centre.
+_CORNER = np.array([[0, 0, 0.5], [0, 0, 0.5], [0, 0, 0]])
+_SEEN = 1.0  # times that a voxel must have been seen
+
+Array = NDArray[np.float64]
+
+
+def fuse(frames: RawFrames) -> tuple[Array, NDArray[np.uint8], Array]:
+    """Positions (N, 3), colours (N, 3) and unit normals (N, 3), sorted by position.
+
+    Normals look to the side that was seen. Raises `BadInput` where no frame has depth, where the
+    scan is too large, or where an image is damaged.
+    """
+    grid = o3d.t.geometry.VoxelBlockGrid(
+        attr_names=("tsdf", "weight", "color"),
+        attr_dtypes=(o3d.core.float32, o3d.core.uint16, o3d.core.uint16),
+        attr_channels=[o3d.core.SizeVector([n]) for n in (1, 1, 3)],
+        voxel_size=VOXEL,
+        block_resolution=_BLOCK,
+        block_count=_FIRST_BLOCKS,
+        device=o3d.core.Device("CPU:0"),
+    )
+    every = len(frames.frame_ids)
+    depth_k = np.broadcast_to(frames.depth_intrinsics, (every, 3, 3))
+    color_k = np.broadcast_to(frames.color_intrinsics, (every, 3, 3))
+    posed = [i for i, each in enumerate(frames.frame_ids) if is_pose(frames.pose(each))]
+    for i in posed[:: -(-len(posed) // MOST_FRAMES) or 1]:
+        frame = frames.read(frames.frame_ids[i])
+        blocks = touched(frame, depth_k[i], frames.depth_scale)
+        if len(blocks) == 0:
+            continue
+        depth = o3d.t.geometry.Image(_tensor(frame.depth))
+        color = o3d.t.geometry.Image(_tensor(_pixels(frame.color, i)))
+        of_depth, of_color = _tensor(depth_k[i] + _CORNER), _tensor(color_k[i] + _CORNER)
+        to_camera = _tensor(world_to_camera(frame.camera_to_world))
+        scale = float(frames.depth_scale)
+        where, far, cut = _tensor(blocks), FARTHEST, _TRUNCATION
+        grid.integrate(where, depth, color, of_depth, of_color, to_camera, scale, far, cut)
+        if grid.hashmap().size() > MOST_BLOCKS:
+            what = f"show more surface than {MOST_BLOCKS} blocks of {100 * _BLOCK * VOXEL:.0f} cm"
+            raise BadInput("frames", what, "part the scan, or put a PLY file beside the frames")
+    if grid.hashmap().size() == 0:
+        raise BadInput("frames", "no frame with a pose has depth", "leave the scan out")
+    cloud = grid.extract_point_cloud(weight_threshold=_SEEN)
+    if cloud.is_empty():
+        raise BadInput("frames", "no frame with a pose has depth", "leave the scan out")
+    xyz = cloud.point.positions.numpy().astype(np.float64)
+    rgb = np.rint(cloud.point.colors.numpy() * 255).clip(0, 255).astype(np.uint8)
+    normal = cloud.point.normals.numpy().astype(np.float64)
+    length = np.linalg.norm(normal, axis=1, keepdims=True)
+    normal = np.divide(normal, length, out=np.zeros_like(normal), where=length > 0)
+    order = np.lexsort(np.column_stack([normal, rgb, xyz]).T)  # the grid has none of its own
+    return xyz[order], rgb[order], normal[order]
+
+
+def touched(frame: Frame, intrinsics: Array, depth_scale: float) -> NDArray[np.int32]:
+    """The blocks (B, 3) that the surface in a depth image may need, in a fixed order.
+
+    Open3D has the like, but it fails on an image without depth. A ray is looked at where it meets
+    the surface, and before and behind it by the truncation, which is less than a block.
+    """
+    height, width = frame.depth.shape
+    v, u = np.mgrid[:height:_STEP, :width:_STEP].reshape(2, -1)
+    z = frame.depth[v, u] / depth_scale
+    there = (z > 0) & (z <= FARTHEST)
+    uv, z = np.column_stack([u, v])[there].astype(np.float64), z[there]
+    reach = _TRUNCATION * VOXEL
+    points = [unproject(intrinsics, uv, z + step) for step in (-reach, 0, reach)]
+    world = transform(frame.camera_to_world, np.concatenate(points))
+    block = np.floor(world / (_BLOCK * VOXEL))
+    block = block[(abs(block) < _HALF).all(1)].astype(np.int64) + _HALF
+    key = np.unique((block[:, 0] * 2 * _HALF + block[:, 1]) * 2 * _HALF + block[:, 2])
+    xy, z_of = np.divmod(key, 2 * _HALF)
+    return (np.stack([*np.divmod(xy, 2 * _HALF), z_of], 1) - _HALF).astype(np.int32)
+
+
+def _tensor(array: NDArray) -> o3d.core.Tensor:
+    return o3d.core.Tensor.from_numpy(np.ascontiguousarray(array))
+
+
+def _pixels(blob: bytes, index: int) -> NDArray[np.uint8]:
+    try:
+        with Image.open(io.BytesIO(blob), formats=("JPEG", "PNG")) as image:
+            return np.asarray(image.convert("RGB"))
+    except Exception as error:  # Pillow has a dozen exceptions for damaged files
+        what = f"has a damaged colour image ({error})"
+        raise BadInput(f"frame {index}", what, "leave it out") from None

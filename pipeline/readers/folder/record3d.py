@@ -1,0 +1,127 @@
+"""Record3D's exports, `.r3d` (as it is, or unpacked) and "EXR + JPG".
+
+    metadata (or metadata.json)   rgbd/<i>.jpg   rgbd/<i>.depth (float32 metres, LZFSE)
+    metadata.json   rgb/<i>.jpg or .png   depth/<i>.exr (metres)
+
+The metadata hold, for each frame, a pose (quaternion x, y, z, w and position, camera to world with
+ARKit's axes, y up) and, in later versions, intrinsics (fx, fy, cx, cy) beside `K`, which is
+written column by column. They are of images of `w` x `h`, however large the images are.
+"""
+
+import re
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pipeline.errors import BadInput
+from pipeline.readers.folder.depth import decode_exr, decode_lzfse, exr_size
+from pipeline.readers.folder.recording import Blob, Recording, View, content
+from pipeline.readers.folder.upright import is_pose
+from pipeline.readers.folder.values import (
+    MEND,
+    OPENGL,
+    Array,
+    checked_intrinsics,
+    image_size_in,
+    numbers,
+    parse_json,
+    pinhole,
+    pose_of,
+    read_json,
+)
+
+NAME = "an .r3d file, or metadata with rgbd/ or with rgb/ and depth/*.exr (Record3D)"
+
+_FILE = re.compile(
+    r"(?:rgbd/([0-9]{1,9})\.(?:jpg|depth)|rgb/([0-9]{1,9})\.(?:jpg|png)|depth/([0-9]{1,9})\.exr)"
+)
+_METADATA = ("metadata", "metadata.json")
+_WHAT = {"K": "a 3 x 3 matrix K", "poses": "a quaternion and a position for each pose"}
+
+
+def select(names: Mapping[str, Path]) -> dict[str, Path]:
+    """The files of this layout among those of a folder; empty where it is another."""
+    archives = [name for name in names if name.lower().endswith(".r3d") and "/" not in name]
+    if len(archives) == 1:
+        return {archives[0]: names[archives[0]]}
+    wanted = [name for name in names if _FILE.fullmatch(name)]
+    metadata = [name for name in _METADATA if name in names]
+    return {name: names[name] for name in (*metadata[:1], *wanted)} if metadata and wanted else {}
+
+
+def read(files: Mapping[str, Path]) -> Recording:
+    """What the files hold. Raises `BadInput`."""
+    for name, path in files.items():
+        if name.lower().endswith(".r3d"):
+            return _archived(path)
+    where = next(files[name] for name in _METADATA if name in files)
+    return _recording(read_json(where), files, where)
+
+
+def _archived(path: Path) -> Recording:
+    try:
+        archive = zipfile.ZipFile(path)
+        names = archive.namelist()
+        text = archive.read("metadata").decode("utf-8")
+    except Exception as error:  # a damaged archive raises whatever its bytes lead to
+        raise BadInput(path, f"is no .r3d archive that can be read ({error})", MEND) from None
+    return _recording(
+        parse_json(text, path), {name: zipfile.Path(archive, name) for name in names}, path
+    )
+
+
+def _recording(metadata: dict[str, Any], files: Mapping[str, Blob], where: Path) -> Recording:
+    frames: dict[int, dict[str, Blob]] = {}
+    for name, blob in files.items():
+        if match := _FILE.fullmatch(name):
+            kind = "depth" if name.endswith((".depth", ".exr")) else "color"
+            frames.setdefault(int(next(filter(None, match.groups()))), {})[kind] = blob
+    poses, cameras = metadata.get("poses"), metadata.get("perFrameIntrinsicCoeffs")
+    if not isinstance(poses, list) or not frames or max(frames) >= len(poses):
+        known = len(poses) if isinstance(poses, list) else 0
+        what = f"has {known} poses for {len(frames)} frames"
+        raise BadInput(where, what, MEND)
+    views = []
+    for i, frame in sorted(frames.items()):
+        if len(frame) < 2:
+            what = f"has no {'color' if 'depth' in frame else 'depth'} image of frame {i}"
+            raise BadInput(where, what, MEND)
+        pose = numbers(poses[i], (7,), where, _WHAT["poses"])
+        to_world = pose_of(pose[:4], pose[4:]) @ OPENGL
+        views.append(View(i, frame["color"], frame["depth"], to_world, _time(metadata, i)))
+    if isinstance(cameras, list) and len(cameras) >= len(poses):
+        intrinsics = np.stack([_camera(cameras[view.frame_id], where) for view in views])
+    else:
+        matrix = numbers(metadata.get("K"), (9,), where, _WHAT["K"]).reshape(3, 3).T
+        intrinsics = checked_intrinsics(matrix, where)
+    if str(views[0].depth).endswith(".exr"):
+        # One with a pose, since the images of the others need not be whole.
+        first = next((v for v in views if is_pose(v.camera_to_world)), views[0])
+        size, read_depth = exr_size(content(first.depth), str(first.depth)), decode_exr
+    else:
+        size, read_depth = image_size_in(metadata, "dw", "dh", where), decode_lzfse
+    return Recording(
+        views,
+        intrinsics,
+        intrinsics_size=image_size_in(metadata, "w", "h", where),
+        up="y",
+        depth_size=size,
+        read_depth=read_depth,
+    )
+
+
+def _camera(values: Any, where: Path) -> Array:
+    return checked_intrinsics(
+        pinhole(*numbers(values, (4,), where, "fx, fy, cx and cy of each frame")), where
+    )
+
+
+def _time(metadata: Mapping[str, Any], index: int) -> int:
+    """Microseconds since the recording began, 0 where it is not told."""
+    times = metadata.get("frameTimestamps")
+    if isinstance(times, list) and index < len(times) and isinstance(times[index], int | float):
+        return round(times[index] * 1e6) if abs(times[index]) < 1e12 else 0
+    return 0

@@ -1,0 +1,137 @@
+"""The frames of a scan, whatever its layout: what a layout finds, and the reader made of it."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.errors import BadInput
+from pipeline.geometry.cameras import scale_intrinsics
+from pipeline.readers.folder.upright import guess_up, is_pose, turn_up
+from pipeline.readers.folder.values import MEND
+from pipeline.readers.scannet.images import check_image_size, decode_depth, image_size
+from pipeline.scan import Frame
+
+Array = NDArray[np.float64]
+Size = tuple[int, int]
+
+_SAME_SHAPE = 0.02  # relative difference of two images' shapes below which both show the same
+
+
+def decode_png(blob: bytes, size: Size, where: str) -> NDArray[np.uint16]:
+    """Depth (H, W) in a 16-bit grey PNG file of (width, height) = `size`. Raises `BadInput`."""
+    return decode_depth(blob, size, where, MEND)
+
+
+class Blob(Protocol):
+    """A file on disk or in an archive."""
+
+    def read_bytes(self) -> bytes:
+        """Its content."""
+
+
+@dataclass(frozen=True)
+class View:
+    """One frame: its files, and the pose of a camera with OpenCV's axes in the scan's own world."""
+
+    frame_id: int
+    color: Blob
+    depth: Blob
+    camera_to_world: Array  # (4, 4), not finite where tracking was lost
+    timestamp: int = 0  # microseconds
+
+
+@dataclass(frozen=True)
+class Recording:
+    """What a layout finds in a folder.
+
+    Intrinsics are (3, 3), or (F, 3, 3) in the order of the views. They are of images of
+    `intrinsics_size` where that is given; without `depth_intrinsics` those of colour are scaled
+    to the depth. `up` is the world's axis that points up; None where the layout leaves it open.
+    `missing` is the depth that stands for none beside 0. `read_depth`, where depth is no 16-bit
+    PNG file, gives (H, W) from its bytes, the size it must have and its place.
+    """
+
+    views: Sequence[View]
+    color_intrinsics: Array
+    depth_intrinsics: Array | None = None
+    intrinsics_size: Size | None = None
+    depth_scale: float = 1000.0
+    missing: int | None = None
+    up: str | None = None
+    depth_size: Size | None = None  # read from the first PNG file where it is None
+    read_depth: Callable[[bytes, Size, str], NDArray[np.uint16]] = decode_png
+
+
+class FolderFrames:
+    """The frames of one folder (a `RawFrames`), in a world whose z points up.
+
+    `turn` (3, 3) took the scan's own world there. The intrinsics are (3, 3), or (F, 3, 3) in the
+    order of `frame_ids` where they change. Raises `BadInput`.
+    """
+
+    def __init__(self, recording: Recording) -> None:
+        self._recording = recording
+        self._views = {view.frame_id: view for view in recording.views}
+        self.frame_ids: Sequence[int] = list(self._views)
+        self.depth_scale = recording.depth_scale
+        poses = [view.camera_to_world for view in recording.views]
+        self.turn = turn_up(recording.up or guess_up(poses))
+        # One with a pose, since the images of the others need not be whole.
+        first = next((v for v in recording.views if is_pose(v.camera_to_world)), recording.views[0])
+        self.color_size = image_size(content(first.color), str(first.color), MEND)
+        self.depth_size = recording.depth_size or image_size(
+            content(first.depth), str(first.depth), MEND
+        )
+        source = recording.intrinsics_size
+        color = recording.color_intrinsics
+        self.color_intrinsics = self._scaled(color, source or self.color_size, self.color_size)
+        if recording.depth_intrinsics is None:
+            depth, source = self.color_intrinsics, self.color_size
+        else:
+            depth, source = recording.depth_intrinsics, source or self.depth_size
+        self.depth_intrinsics = self._scaled(depth, source, self.depth_size)
+
+    def pose(self, frame_id: int) -> Array:
+        """camera_to_world (4, 4), -inf where tracking was lost."""
+        pose = self._views[frame_id].camera_to_world
+        if not np.isfinite(pose).all():
+            return np.full((4, 4), -np.inf)
+        return np.vstack([self.turn @ pose[:3], pose[3:]])
+
+    def read(self, frame_id: int) -> Frame:
+        """The whole frame. Raises `BadInput` where an image is damaged or of another size."""
+        view = self._views[frame_id]
+        color = content(view.color)
+        check_image_size(color, self.color_size, str(view.color), MEND)
+        depth = self._recording.read_depth(content(view.depth), self.depth_size, str(view.depth))
+        if self._recording.missing is not None:
+            depth = np.where(depth == self._recording.missing, np.uint16(0), depth)
+        return Frame(frame_id, view.timestamp, color, depth, self.pose(frame_id))
+
+    def _scaled(self, intrinsics: Array, size: Size, new: Size) -> Array:
+        """Intrinsics after a resize. Raises `BadInput` where the shapes differ: a crop or a turn
+        cannot be known."""
+        if size == new:
+            return intrinsics
+        if abs(size[0] * new[1] / (size[1] * new[0]) - 1) > _SAME_SHAPE:
+            what = f"has images of {new} pixels but intrinsics of {size}, another shape"
+            raise BadInput(_place(self._recording), what, "give the intrinsics of both images")
+        if intrinsics.ndim == 2:
+            return scale_intrinsics(intrinsics, size, new)
+        return np.stack([scale_intrinsics(each, size, new) for each in intrinsics])
+
+
+def _place(recording: Recording) -> str:
+    return str(recording.views[0].depth)
+
+
+def content(blob: Blob) -> bytes:
+    """The bytes of a file. Raises `BadInput` where it cannot be read."""
+    try:
+        return blob.read_bytes()
+    except Exception as error:  # archives have exceptions of their own
+        why = getattr(error, "strerror", None) or error
+        raise BadInput(str(blob), f"cannot be read ({why})", MEND) from None

@@ -1,0 +1,136 @@
+"""Which files make up a room of S3DIS, and where they lie in the downloads.
+
+`raw` holds, as they come out of their archives, `Area_1` to `Area_6` of S3DIS and `area_1` to
+`area_6` of 2D-3D-S: themselves, or one folder further down (`raw/Stanford3dDataset_v1.2/Area_1`).
+A room is called after its area and its folder: Area_1_office_1.
+"""
+
+import os
+import re
+from functools import lru_cache
+from pathlib import Path
+
+from pipeline.errors import BadInput
+from pipeline.readers.s3dis.text import is_aligned
+
+SCAN_NAME = re.compile(r"Area_([1-6])_([A-Za-z]+_[0-9]+)")
+IMAGE = re.compile(
+    r"camera_[0-9a-f]{32}_([A-Za-z]+_[0-9]+)_frame_[0-9]+_domain_(?:rgb|depth|pose)\.(?:png|json)"
+)
+KINDS = ("rgb", "depth", "pose")
+PARTS = {"5": ("area_5a", "area_5b")}  # an area of 2D-3D-S that comes in two
+HOW_TO_GET = "data_manifest/s3dis/README.md says how one gets S3DIS and 2D-3D-S"
+
+_COPY = re.compile(r"(.+) \([0-9]+\)")  # a second `wall_3.txt` in one folder: `wall_3 (1).txt`
+
+Group = dict[str, Path]
+
+
+def scan_files(raw: Path, scan: str) -> dict[str, Group]:
+    """The files of one room that exist, in the groups "frames", "cloud" and "labels".
+
+    frames: the images and poses, named "<area>/<kind>/<file>"; of both parts of Area_5.
+    cloud: the annotated objects "Annotations/<class>_<number>.txt", or where there are none the
+    whole "room"; and "angles" where the room is of the aligned release.
+    labels: the annotated objects again; empty where there are none.
+    Raises `BadInput` where the room's name is none, it has no folder, or its text is of no release.
+    """
+    folder = room_folder(raw, scan)
+    area, room = _parts(scan)
+    objects = {f"Annotations/{path.name}": path for path in _texts(folder / "Annotations")}
+    rooms = [("room", path) for path in _texts(folder)]
+    cloud: Group = dict(objects or rooms[:1])
+    angles = folder.parent / f"Area_{area}_alignmentAngle.txt"
+    if cloud and angles.is_file() and is_aligned(next(iter(cloud.values()))):
+        cloud["angles"] = angles
+    return {"frames": _images(raw, area, room), "cloud": cloud, "labels": objects}
+
+
+def check(raw: Path, scan: str, split: str, labels: bool = True) -> None:
+    """Raise `BadInput`, a sentence that names what is missing where, unless all is there.
+
+    `split` plays no part: every room is released with its labels. `labels=False` is for rooms
+    whose scene-level labels come from a file.
+    """
+    files = scan_files(raw, scan)
+    folder = room_folder(raw, scan)
+    area, room = _parts(scan)
+    missing = []
+    if not files["cloud"] or (labels and not files["labels"]):
+        missing.append("Annotations/*.txt")
+    elif "angles" not in files["cloud"] and is_aligned(next(iter(files["cloud"].values()))):
+        missing.append(
+            f"../Area_{area}_alignmentAngle.txt (the aligned release has none: "
+            "copy it there from Stanford3dDataset_v1.2.zip, or use that release)"
+        )
+    if not files["frames"]:
+        wanted = " or ".join(image_areas(area))
+        missing.append(f"its images camera_*_{room}_frame_*.png of 2D-3D-S ({wanted}/data)")
+    if missing:
+        raise BadInput(folder, f"lacks {', '.join(missing)}", HOW_TO_GET)
+
+
+def room_folder(raw: Path, scan: str) -> Path:
+    """The folder of one room, that of the release which is not aligned where both are there.
+
+    Raises `BadInput` where there is none.
+    """
+    area, room = _parts(scan)
+    if not raw.is_dir():
+        raise BadInput(raw, "is no folder", f"set `raw` to the downloads ({HOW_TO_GET})")
+    found = [path / room for path in _areas(raw, f"Area_{area}") if (path / room).is_dir()]
+    found.sort(key=lambda path: any(map(is_aligned, _texts(path / "Annotations")[:1])))
+    if not found:
+        raise BadInput(raw, f"has no folder Area_{area}/{room}", HOW_TO_GET)
+    return found[0]
+
+
+def image_areas(area: str) -> tuple[str, ...]:
+    """The folders of 2D-3D-S that can hold images of an area's rooms."""
+    return PARTS.get(area, (f"area_{area}",))
+
+
+def _parts(scan: str) -> tuple[str, str]:
+    match = SCAN_NAME.fullmatch(scan)
+    if match is None:
+        raise BadInput(repr(scan), "is no name of a room", "write it as Area_1_office_1")
+    return match[1], match[2]
+
+
+def _areas(raw: Path, name: str) -> list[Path]:
+    """The folders of that very name, also where the file system takes a for A."""
+    places = [raw, *sorted(path for path in raw.iterdir() if path.is_dir())]
+    return [place / name for place in places if name in os.listdir(place)]
+
+
+def _texts(folder: Path) -> list[Path]:
+    """The text clouds of a folder by name, less what has slipped into the releases.
+
+    Those are hidden files and second copies of a file.
+    """
+    paths = sorted(path for path in folder.glob("*.txt") if not path.name.startswith("."))
+    names = {path.stem for path in paths}
+    copies = {stem for stem in names if (copy := _COPY.fullmatch(stem)) and copy[1] in names}
+    return [path for path in paths if path.stem not in copies]
+
+
+def _images(raw: Path, area: str, room: str) -> Group:
+    found: Group = {}
+    for name in image_areas(area):
+        for place in _areas(raw, name):
+            for kind in KINDS:
+                folder = place / "data" / kind
+                if folder.is_dir():
+                    files = _by_room(folder, folder.stat().st_mtime_ns).get(room, ())
+                    found |= {f"{name}/{kind}/{file}": folder / file for file in files}
+    return found
+
+
+@lru_cache(maxsize=64)
+def _by_room(folder: Path, _changed: int) -> dict[str, list[str]]:
+    """The files of a folder by room: it holds those of a whole area, and is listed once."""
+    rooms: dict[str, list[str]] = {}
+    for file in sorted(os.listdir(folder)):
+        if match := IMAGE.fullmatch(file):
+            rooms.setdefault(match[1], []).append(file)
+    return rooms

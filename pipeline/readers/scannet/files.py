@@ -1,0 +1,80 @@
+"""Which files make up a ScanNet scan, and where they lie in a download."""
+
+import re
+from pathlib import Path
+
+from pipeline.errors import BadInput
+from pipeline.readers.scannet.exported import exported_names
+
+SCAN_NAME = re.compile(r"scene[0-9]{4}_[0-9]{2}")
+LABEL_MAP = "scannetv2-labels.combined.tsv"
+HOW_TO_GET = "data_manifest/scannet/README.md says how one gets ScanNet"
+
+Group = dict[str, Path]
+
+
+def scan_files(raw: Path, scan: str) -> dict[str, Group]:
+    """The files of one scan that exist, in the groups "frames", "cloud" and "labels".
+
+    frames: "sens", or else the exported files by their path in the scan's folder.
+    cloud: "mesh" and, except for test scans, "segments".
+    labels: what `read_labels` needs ("mesh", "segments", "aggregation" and "labels_mesh", or
+    "label_map" where there is no label mesh); empty where the scan has no labels.
+    Raises `BadInput` where the scan's name is none or its folder does not exist.
+    """
+    folder = scan_folder(raw, scan)
+    present = {
+        name: folder / file for name, file in _names(scan).items() if (folder / file).is_file()
+    }
+    frames = {"sens": present["sens"]} if "sens" in present else exported_names(folder)
+    cloud: Group = {name: present[name] for name in ("mesh", "segments") if name in present}
+    label_names = ["mesh", "segments", "aggregation", "labels_mesh"]
+    if "labels_mesh" not in present and (raw / LABEL_MAP).is_file():
+        label_names[-1] = "label_map"
+        present["label_map"] = raw / LABEL_MAP
+    whole = all(name in present for name in label_names)
+    labels = {name: present[name] for name in label_names} if whole else {}
+    return {"frames": frames, "cloud": cloud, "labels": labels}
+
+
+def check(raw: Path, scan: str, split: str, labels: bool = True) -> None:
+    """Raise `BadInput`, a sentence that names what is missing where, unless all is there.
+
+    A scan of the split "test" needs frames and mesh only; `labels=False` is for training scans
+    whose scene-level labels come from a file.
+    """
+    files = scan_files(raw, scan)
+    folder = scan_folder(raw, scan)
+    names = _names(scan)
+    missing = []
+    if not files["frames"]:
+        missing.append(f"{names['sens']} (or the exported color, depth, pose and intrinsic)")
+    needed = ["mesh"] if split == "test" else ["mesh", "segments"]
+    missing += [names[name] for name in needed if name not in files["cloud"]]
+    if labels and split != "test" and not files["labels"]:
+        wanted = [names["aggregation"], names["labels_mesh"]]
+        missing += [name for name in wanted if not (folder / name).is_file()]
+    if missing:
+        raise BadInput(folder, f"lacks {', '.join(missing)}", HOW_TO_GET)
+
+
+def scan_folder(raw: Path, scan: str) -> Path:
+    """The folder of one scan in the official tree. Raises `BadInput` where there is none."""
+    if not SCAN_NAME.fullmatch(scan):
+        raise BadInput(repr(scan), "is no name of a ScanNet scan", "write it as scene0000_00")
+    if not raw.is_dir():
+        raise BadInput(raw, "is no folder", f"set `raw` to a ScanNet download ({HOW_TO_GET})")
+    for parent in ("scans", "scans_test"):
+        if (raw / parent / scan).is_dir():
+            return raw / parent / scan
+    raise BadInput(raw, f"has no folder scans/{scan} or scans_test/{scan}", HOW_TO_GET)
+
+
+def _names(scan: str) -> dict[str, str]:
+    return {
+        "sens": f"{scan}.sens",
+        "mesh": f"{scan}_vh_clean_2.ply",
+        "segments": f"{scan}_vh_clean_2.0.010000.segs.json",
+        "labels_mesh": f"{scan}_vh_clean_2.labels.ply",
+        "aggregation": f"{scan}.aggregation.json",
+    }

@@ -1,0 +1,1 @@
+"""What is computed, one module a stage: raw scans -> pseudo-labels."""

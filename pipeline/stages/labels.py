@@ -1,0 +1,25 @@
+"""Stage labels: the dense ground truth of a scan's points. The trainer never reads it."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import zarr
+
+from pipeline.scan import Labels
+from pipeline.store import arrays
+
+PACKAGES = ("numpy",)
+
+
+class Stage:
+    """Keeps the labels of one scan after another; `classes` are those that its reader was given."""
+
+    def __init__(self, params: Mapping[str, Any]) -> None:
+        self.classes = [each["name"] for each in params["classes"]]
+
+    def __call__(self, out: zarr.Group, raw: Labels) -> None:
+        """Write `label` i16 (N,), -1 = ignored, and `instance` i32 (N,) from 1, 0 = none."""
+        arrays.write(out, "label", raw.label.astype(np.int16))
+        arrays.write(out, "instance", raw.instance.astype(np.int32))
+        out.attrs["classes"] = self.classes

@@ -1,0 +1,65 @@
+"""Stage tags: the scene-level label of a scan, which classes are in it.
+
+This is all the supervision there is. It comes from a file that somebody wrote, or, for data with
+dense labels, from these: then a class counts from a least share of the points on, because a single
+stray vertex would make a class of it. With none at all, annotation-free, any class may be there.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import zarr
+from numpy.typing import NDArray
+
+from pipeline.errors import BadInput
+from pipeline.store import arrays
+
+PACKAGES = ("numpy",)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the config says under `tags`, with the dataset's classes and the content of the file."""
+
+    source: Literal["dense", "file", "none"]
+    classes: Sequence[str]
+    min_share: float = 0.0  # of the labelled points; for "dense"
+    file: Mapping[str, Sequence[str]] | None = None  # the classes in each scan; for "file"
+
+
+class Stage:
+    """Tags one scan after another."""
+
+    def __init__(self, params: Mapping[str, Any]) -> None:
+        self.settings = Settings(**params)
+
+    def __call__(self, out: zarr.Group, scan: str, labels: zarr.Group | None = None) -> None:
+        """Write `present` bool (K,). Raises `BadInput` where the file has no tags for the scan."""
+        settings = self.settings
+        if settings.source == "dense":
+            assert labels is not None
+            label = np.asarray(labels["label"])
+            present = by_share(label, len(settings.classes), settings.min_share)
+        elif settings.source == "none":
+            present = np.ones(len(settings.classes), bool)
+        else:
+            present = by_name(settings.file or {}, scan, settings.classes)
+        arrays.write(out, "present", present)
+        out.attrs["classes"] = list(settings.classes)
+
+
+def by_share(label: NDArray[np.int16], classes: int, min_share: float) -> NDArray[np.bool_]:
+    """The classes (K,) of at least `min_share` of those points (N,) that have a label >= 0."""
+    count = np.bincount(label[label >= 0], minlength=classes)
+    return (count > 0) & (count >= min_share * count.sum())
+
+
+def by_name(
+    tags: Mapping[str, Sequence[str]], scan: str, classes: Sequence[str]
+) -> NDArray[np.bool_]:
+    """The classes (K,) that the file names for the scan. Raises `BadInput`."""
+    if scan not in tags:
+        raise BadInput("tag file", f"has no line for {scan}", "add one")
+    return np.isin(np.array(classes, str), np.array(tags[scan], str))

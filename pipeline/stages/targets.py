@@ -1,0 +1,163 @@
+"""Stage targets: the embeddings of all frames, fused to one for each voxel that a frame sees.
+
+A voxel's feature is the mean, weighted by view, of the patch grids read bilinearly where the voxel
+projects (Xu et al., ECCV 2024, section 3.1, and Peng et al., "OpenScene", CVPR 2023, section 3.1,
+with equal weights). It is not normalised: its length tells how far the views agree.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import pairwise
+from typing import Any, cast
+
+import numpy as np
+import zarr
+from numpy.typing import NDArray
+from scipy import sparse
+
+from pipeline.geometry.fusion import Samples, accumulate
+from pipeline.grids.reading import Grids
+from pipeline.store import arrays
+
+PACKAGES = ("numpy", "scipy")
+
+_CHUNK = 4096  # features
+_TOTAL_BYTES = 64 << 20  # of float32 sums at a time
+_GRID_BYTES = 64 << 20  # of float32 grids at a time
+_PAIRS = 1 << 21  # (frame, voxel) pairs at a time
+
+Span = tuple[int, int]  # frames, from and to
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """What some frames see, frame by frame and by increasing voxel within a frame."""
+
+    frame: NDArray[np.int64]  # (P,)
+    voxel: NDArray[np.int64]  # (P,)
+    uv: NDArray[np.float32]  # (P, 2) pixels of the colour image
+    weight: NDArray[np.float32]  # (P,)
+
+
+class Stage:
+    """Fuses one scan after another."""
+
+    def __init__(self, params: Mapping[str, Any]) -> None:
+        """`params`: segments, the share that a segment's mean has in its voxels' features."""
+        self._segments: float = params.get("segments", 0)
+
+    def __call__(
+        self,
+        out: zarr.Group,
+        embeddings: zarr.Group,
+        projections: zarr.Group,
+        voxels: zarr.Group | None = None,
+    ) -> None:
+        """Write `voxel` u32 (V,), increasing, `feature` f16 (V, d) and `views` u16 (V,).
+
+        `voxels` is read for the scan's over-segments alone, where these are averaged. The memory it
+        takes does not depend on the size of the scan, but for a few numbers a voxel and, for its
+        segments, a vector each: sums are made for some voxels at a time, from some frames at a
+        time.
+        """
+        grids = Grids(embeddings)
+        _, height, width, depth = grids.shape
+        spans = list(_spans(np.asarray(projections["offsets"])))
+        views = count_views(projections, spans)
+        voxel = np.flatnonzero(views)
+        arrays.write(out, "voxel", voxel.astype(np.uint32))
+        feature = arrays.create(out, "feature", (len(voxel), depth), np.float16, _CHUNK, False)
+        arrays.write(out, "views", views[voxel].astype(np.uint16))
+
+        row_of_voxel = np.cumsum(views > 0) - 1
+        read = lru_cache(maxsize=1)(lambda span: read_pairs(projections, span))
+        rows_at_once = max(1, _TOTAL_BYTES // (4 * depth * _CHUNK)) * _CHUNK
+        frames_at_once = max(1, _GRID_BYTES // (4 * height * width * depth))
+        for begin in range(0, len(voxel), rows_at_once):
+            rows = min(rows_at_once, len(voxel) - begin)
+            total, weight = np.zeros((rows, depth), np.float32), np.zeros(rows)
+            for span in spans:
+                pairs = read(span)
+                row = row_of_voxel[pairs.voxel] - begin
+                for some in _by_frames(pairs.frame, (row >= 0) & (row < rows), frames_at_once):
+                    xy = grids.position(pairs.uv[some])
+                    samples = Samples(row[some], pairs.frame[some], xy, pairs.weight[some])
+                    accumulate(total, samples, (height, width), grids.cells)
+                    weight += np.bincount(samples.row, samples.weight, rows)
+            total /= weight[:, None]
+            feature[begin : begin + rows] = total.astype(np.float16)
+        if voxels is not None and self._segments:
+            segment = np.asarray(voxels["voxel_segment"])[voxel]
+            blend_segments(feature, segment, self._segments)
+
+
+def blend_segments(feature: zarr.Array, segment: NDArray[np.int32], share: float) -> None:
+    """Move features (V, d) by `share` of the way to the mean of all in their segment (V,).
+
+    An over-segment lies within one object as a rule, and its mean over many voxels and views is
+    steadier than what was seen of any one. Longer features, those whose views agree, count for
+    more in it. A voxel of segment -1 keeps its own.
+    """
+    names, of_member = np.unique(segment[segment >= 0], return_inverse=True)
+    place = np.full(len(segment), -1)
+    place[segment >= 0] = of_member
+    total = np.zeros((len(names), feature.shape[1]), np.float32)
+    blocks = [slice(first, first + _CHUNK) for first in range(0, len(segment), _CHUNK)]
+    for rows in blocks:
+        member = np.flatnonzero(place[rows] >= 0)
+        ones, where = np.ones(len(member), np.float32), (place[rows][member], member)
+        chosen = sparse.csr_matrix((ones, where), (len(names), len(place[rows])))
+        total += chosen @ np.asarray(feature[rows]).astype(np.float32)
+    total /= np.bincount(of_member, minlength=len(names))[:, None]
+    for rows in blocks:
+        member = np.flatnonzero(place[rows] >= 0)
+        block = np.asarray(feature[rows]).astype(np.float32)
+        block[member] += np.float32(share) * (total[place[rows][member]] - block[member])
+        feature[rows] = block.astype(np.float16)
+
+
+def read_pairs(projections: zarr.Group, span: Span) -> Pairs:
+    """What the frames of `span` see."""
+    offsets = np.asarray(projections["offsets"])[span[0] : span[1] + 1]
+    voxel, uv, weight = (
+        np.asarray(cast(zarr.Array, projections[name])[offsets[0] : offsets[-1]])
+        for name in ("voxel", "uv", "weight")
+    )
+    return Pairs(
+        frame=np.repeat(np.arange(*span), np.diff(offsets)),
+        voxel=voxel.astype(np.int64),
+        uv=uv,
+        weight=weight.astype(np.float32),
+    )
+
+
+def count_views(projections: zarr.Group, spans: list[Span]) -> NDArray[np.int64]:
+    """How many frames see each voxel, up to the last that is seen."""
+    offsets, voxel = np.asarray(projections["offsets"]), cast(zarr.Array, projections["voxel"])
+    views = np.zeros(0, np.int64)
+    for first, last in spans:
+        count = np.bincount(np.asarray(voxel[offsets[first] : offsets[last]]), minlength=len(views))
+        count[: len(views)] += views
+        views = count
+    return views
+
+
+def _spans(offsets: NDArray[np.int64]) -> Iterator[Span]:
+    """Consecutive frames with at most _PAIRS pairs together, or single frames."""
+    first = 0
+    while first < len(offsets) - 1:
+        last = int(np.searchsorted(offsets, offsets[first] + _PAIRS, "right")) - 1
+        last = max(first + 1, last)
+        yield first, last
+        first = last
+
+
+def _by_frames(
+    frame: NDArray[np.int64], wanted: NDArray[np.bool_], frames_at_once: int
+) -> Iterator[NDArray[np.intp]]:
+    """The wanted ones of pairs in the order of `frame` (P,), those of some frames at a time."""
+    index = np.flatnonzero(wanted)
+    begin = np.flatnonzero(np.diff(frame[index], prepend=-1))[::frames_at_once]
+    for first, last in pairwise([*begin, len(index)]):
+        yield index[first:last]

@@ -1,0 +1,1 @@
+"""Entries of the store: how they are written, published, leased, checked and read."""

@@ -1,0 +1,42 @@
+"""Networks with initial weights, whose classes are words of a text tower, or of none."""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from model.network.trained import LAST_STEP, Readout, Trained, build_network
+from pipeline.plan.rawdata import weights_digest
+from pipeline.stages.text import ensemble, load_text_tower
+from tests.helpers.tiny_entries import CLASSES, SMALL_NETWORK, VOXEL_SIZE, WIDTH
+
+TEMPLATES = ["a {}", "the {}"]
+
+
+def network(folder: Path, clip: str | None, variant: str = "ess_esgs", **tower: str) -> Path:
+    """A network with its initial weights, whose classes are words of the tower."""
+    path = folder / f"{variant}.safetensors"
+    dense = variant == "dense"
+    text = torch.eye(len(CLASSES))
+    known = None
+    if clip:
+        loaded = load_text_tower(clip, None)
+        text = torch.from_numpy(np.stack([ensemble(loaded, [c], TEMPLATES) for c in CLASSES]))
+        digest = weights_digest({"model": clip, "pretrained": None}, folder)
+        known = {"model": clip, "pretrained": None, "weights": digest, "templates": TEMPLATES}
+        known |= tower
+    elif not dense:
+        text = torch.eye(len(CLASSES), WIDTH)
+    Trained(
+        variant=variant,
+        seed=0,
+        network=build_network(text.shape[1], SMALL_NETWORK, 0),
+        text=text,
+        classes=CLASSES,
+        readout=Readout(normalise=not dense, temperature=1.0 if dense else 0.05),
+        config={"network": SMALL_NETWORK},
+        voxel_size=VOXEL_SIZE,
+        tower=known,
+        selection=LAST_STEP,
+    ).save(path)
+    return path

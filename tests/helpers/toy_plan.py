@@ -1,0 +1,82 @@
+"""A plan of toy stages, so that finding, making and reading entries is tried without real ones.
+
+`numbers` is an entry of one array, `score` one of json that is made from `numbers`.
+"""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import zarr
+
+from pipeline import __main__ as stage
+from pipeline.jobs import jobs
+from pipeline.store import arrays, entry, store
+
+SUFFIX = {"numbers": "zarr.zip", "score": "json"}
+
+
+class ToyPlan:
+    """What the pipeline asks of a plan, with its store and its links in one folder."""
+
+    dataset = "toy"
+
+    def __init__(self, folder: Path, key: str = "key") -> None:
+        self.folder, self.key, self.path = folder, key, folder / "plan.json"
+
+    def home(self, stage: str, name: str) -> Path:
+        return self.folder / "store" / "toy" / stage / self.key / f"{name}@1.{SUFFIX[stage]}"
+
+    def link(self, stage: str, name: str) -> Path:
+        return self.folder / "work" / stage / self.key / f"{name}.{SUFFIX[stage]}"
+
+    def own_recipe(self, stage: str) -> dict[str, str]:
+        return {"stage": stage, "key": self.key}
+
+    def inputs(self, stage: str, name: str) -> list[tuple[str, str]]:
+        return [("numbers", name)] if stage == "score" else []
+
+
+def write(path: Path, content: bytes) -> None:
+    """Write the entry at `path` so that it holds some bytes."""
+    if path.suffix == ".json":
+        said = {"entry": entry.identity(path), "content": content.hex()}
+        path.write_text(json.dumps(said), encoding="utf-8")
+        return
+    with store.group(path) as out:
+        arrays.write(out, "x", np.frombuffer(content, np.uint8), chunk=4)
+
+
+def place(home: Path, content: bytes) -> None:
+    """Put an entry into the store."""
+    with store.place(home, {"toy": True}) as path:
+        write(path, content)
+
+
+def read(home: Path) -> bytes:
+    """The bytes that an entry holds."""
+    if home.suffix == ".json":
+        return bytes.fromhex(json.loads(home.read_text(encoding="utf-8"))["content"])
+    return np.asarray(store.read(home)["x"][...]).tobytes()
+
+
+def run(plan: ToyPlan, name: str, job: Callable[[str, Path], None]) -> int:
+    """`python -m pipeline score PLAN LINK` where `job` is what the stage does."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(jobs, "load", lambda stage, plan: job)
+        patch.setattr(stage, "WAIT", 0.02)
+        return stage.make_all(stage.maker("score", plan), "toy", [plan.link("score", name)])
+
+
+def is_damaged(home: Path, why: str = "this entry") -> None:
+    """Assert that the entry is refused by its name and that no library is asked to read it."""
+    with pytest.raises(entry.Damaged, match=why) as refused:
+        entry.check(home)
+    assert str(refused.value).startswith(f"{home}: this entry ")
+    assert refused.value.home == home
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(zarr, "open_group", lambda *_, **__: pytest.fail("it was opened"))
+        with pytest.raises(entry.Damaged):
+            store.read(home)
