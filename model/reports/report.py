@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipeline.columns import aligned
+from pipeline.tables import aligned
 
 # What can be scored: its short name and what it is.
 ROWS = {

@@ -19,13 +19,13 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from pipeline.columns import aligned
 from pipeline.errors import BadInput
 from pipeline.grids import forms
 from pipeline.grids.reading import Grids
 from pipeline.look import measure, sample
 from pipeline.plan import config
 from pipeline.store import store
+from pipeline.tables import aligned
 from pipeline.upkeep.census import size
 
 PIXELS = 4000  # of each frame, at which embeddings are compared

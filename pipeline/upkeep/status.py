@@ -13,11 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
 
-from pipeline.columns import aligned
 from pipeline.errors import BadInput
 from pipeline.plan import config, rawdata
 from pipeline.plan.plan import Plan
 from pipeline.store import store
+from pipeline.tables import aligned
 from pipeline.upkeep import census
 
 SAMPLE = 200  # records that are read for a mean

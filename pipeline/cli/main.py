@@ -1,0 +1,26 @@
+"""All commands in their groups, each with what it does in one line."""
+
+from pipeline.cli.common import LazyGroup
+
+SECTIONS = {
+    "Before a run": {
+        "doctor": ("pipeline.cli.doctor:doctor", "Find what is wrong with raw scans."),
+        "look": ("pipeline.cli.look:look", "See what CLIP sees in a few frames, and codec costs."),
+    },
+    "Results": {
+        "predict": ("pipeline.cli.predict:predict", "Label a scan with a trained network."),
+    },
+    "Store": {
+        "store": ("pipeline.cli.store:store", "Status, reasons, checks and clean-up of the store."),
+    },
+    "Development": {
+        "demo-clip": ("pipeline.cli.demo_clip:demo_clip", "Train and score the demo's small CLIP."),
+    },
+}
+
+main = LazyGroup(
+    SECTIONS,
+    name="pipeline",
+    help="3D semantic segmentation without point labels: stages, checks and tools.",
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
