@@ -1,9 +1,9 @@
 """Edited code keeps the old entries where it makes the same, and never otherwise."""
 
-import copy
 import csv
 import shutil
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from pipeline.errors import BadInput
-from pipeline.jobs import jobs
+from pipeline.facts import Facts
+from pipeline.jobs import entries
 from pipeline.plan import config, manifest, provenance
 from pipeline.plan.plan import Plan
 from pipeline.stages import tags
@@ -46,14 +47,14 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Plan:
 @pytest.fixture
 def plan(finished: Plan, tmp_path: Path) -> Plan:
     """The same on a store of one's own."""
-    copied = shutil.copytree(finished.facts["store"], tmp_path / "store")
-    planned = Plan({**finished.facts, "store": str(copied)})
+    copied = shutil.copytree(finished.facts.store, tmp_path / "store")
+    planned = Plan(replace(finished.facts, store=str(copied)))
     planned.keys = finished.keys  # of the code before any edit
     return planned
 
 
 def make_tags(plan: Plan) -> None:
-    make = jobs.load("tags", plan)
+    make = entries.load("tags", plan)
     for scan in SCANS:
         with store.place(plan.home("tags", scan), plan.recipe("tags")) as path:
             make(scan, path)
@@ -61,9 +62,9 @@ def make_tags(plan: Plan) -> None:
 
 def again(plan: Plan, edit: Callable[[dict[str, Any]], object] = lambda _: None) -> Plan:
     """The plan of the code of now, by the blessings of now."""
-    facts = copy.deepcopy(dict(plan.facts)) | {"blessed": manifest.read_blessed(manifest.BLESSED)}
+    facts = plan.facts.to_json() | {"blessed": manifest.read_blessed(manifest.BLESSED)}
     edit(facts)
-    return Plan(facts)
+    return Plan(Facts.from_json(facts))
 
 
 def edit_code(monkeypatch: pytest.MonkeyPatch, module: str, digest: str = "edited") -> None:
@@ -81,7 +82,7 @@ def rows() -> list[dict[str, str]]:
 def test_code_that_makes_the_same_keeps_the_entries_and_all_that_follows(
     plan: Plan, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    before = tiny_store.tree(Path(plan.facts["store"]))
+    before = tiny_store.tree(Path(plan.facts.store))
     edit_code(monkeypatch, "tags")
     new = again(plan)
     assert new.keys["tags"] != plan.keys["tags"]
@@ -92,14 +93,14 @@ def test_code_that_makes_the_same_keeps_the_entries_and_all_that_follows(
     assert len(row.entries.split()) == 3
     assert set(row.entries.split()) < set(named)
     assert again(plan).keys == plan.keys, "also those of the stages downstream"
-    assert tiny_store.tree(Path(plan.facts["store"])) == before, "nothing is written to the store"
+    assert tiny_store.tree(Path(plan.facts.store)) == before, "nothing is written to the store"
     assert bless.check(again(plan), "tags") == row
 
 
 def test_code_that_makes_something_else_is_refused_with_the_difference(
     plan: Plan, blessed: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    before = blessed.read_bytes(), tiny_store.tree(Path(plan.facts["store"]))
+    before = blessed.read_bytes(), tiny_store.tree(Path(plan.facts.store))
     edit_code(monkeypatch, "tags")
     monkeypatch.setattr(tags, "by_share", lambda label, n, share: np.ones(n, bool))
     new = again(plan)
@@ -107,7 +108,7 @@ def test_code_that_makes_something_else_is_refused_with_the_difference(
         bless.bless(new, "tags", count=5)
     (line,) = refused.value.lines
     assert line == f"{SCANS[0]}: present: 1 of 1 values differ, by at most 1", "it has no label"
-    assert (blessed.read_bytes(), tiny_store.tree(Path(plan.facts["store"]))) == before
+    assert (blessed.read_bytes(), tiny_store.tree(Path(plan.facts.store))) == before
     assert again(plan).keys == new.keys
 
 
@@ -426,11 +427,11 @@ def test_a_training_starts_anew_elsewhere(
     tiny_store.make(plan, ("train", "esgs-0"))
     used: list[Plan] = []
 
-    def load(stage: str, given: Plan) -> jobs.Job:
+    def load(stage: str, given: Plan) -> entries.Job:
         used.append(given)
         return lambda name, path: tiny_store.write(path, np.arange(40))
 
-    monkeypatch.setattr(jobs, "load", load)
+    monkeypatch.setattr(entries, "load", load)
     true = provenance.recipe
     edited = {"train": {"model.training.train": "edited"}}
     monkeypatch.setattr(
@@ -441,8 +442,8 @@ def test_a_training_starts_anew_elsewhere(
         ),
     )
     assert bless.bless(again(plan), "train").old == plan.keys["train"]
-    assert used[0].facts["work"] != plan.facts["work"]
-    assert not Path(used[0].facts["work"]).exists(), "it is gone afterwards"
+    assert used[0].facts.work != plan.facts.work
+    assert not Path(used[0].facts.work).exists(), "it is gone afterwards"
 
 
 @pytest.mark.parametrize("equal", [True, False])

@@ -67,7 +67,7 @@ def frames() -> zarr.Group:
     return group
 
 
-def made(stage: embeddings.Stage, frames: zarr.Group) -> bytes:
+def made(stage: embeddings.Worker, frames: zarr.Group) -> bytes:
     out = zarr.create_group(zarr.storage.MemoryStore())
     stage(out, frames=frames)
     return out["grid"][:].tobytes()
@@ -75,17 +75,17 @@ def made(stage: embeddings.Stage, frames: zarr.Group) -> bytes:
 
 @pytest.fixture(scope="module")
 def by_threads(params: dict[str, Any], frames: zarr.Group) -> bytes:
-    return made(embeddings.Stage(params), frames)
+    return made(embeddings.Worker(params), frames)
 
 
 def test_a_cluster_gives_the_bytes_of_threads(params, frames, by_threads, cluster):
     with dask.config.set({"scheduler-address": cluster}):
-        stage = embeddings.Stage(params)
+        stage = embeddings.Worker(params)
     assert isinstance(stage.crew, crew.Cluster)
     assert made(stage, frames) == by_threads
 
 
-def with_tower_here(stage: embeddings.Stage) -> embeddings.Stage:
+def with_tower_here(stage: embeddings.Worker) -> embeddings.Worker:
     """The stage as on a machine with a GPU: the crew decodes, and the tower is this process's."""
 
     class Turns(reader.Turns):
@@ -99,9 +99,9 @@ def with_tower_here(stage: embeddings.Stage) -> embeddings.Stage:
 def test_a_tower_of_this_process_is_given_what_the_crew_decodes(
     params, frames, by_threads, cluster
 ):
-    assert made(with_tower_here(embeddings.Stage(params)), frames) == by_threads
+    assert made(with_tower_here(embeddings.Worker(params)), frames) == by_threads
     with dask.config.set({"scheduler-address": cluster}):
-        assert made(with_tower_here(embeddings.Stage(params)), frames) == by_threads
+        assert made(with_tower_here(embeddings.Worker(params)), frames) == by_threads
 
 
 @pytest.mark.parametrize("tower_here", [False, True])
@@ -130,7 +130,7 @@ def test_there_are_never_more_images_on_the_way_than_a_batch_for_each_thread(
     monkeypatch.setattr(reader, "decode", counting_decode)
     monkeypatch.setattr(forms.Writer, "put", slow_put)
     with dask.config.set({"scheduler-address": cluster}):
-        stage = embeddings.Stage(params)
+        stage = embeddings.Worker(params)
     made(with_tower_here(stage) if tower_here else stage, frames)
     assert stage.crew.threads == 4  # two of each worker's
     assert on_the_way == 0
@@ -146,7 +146,7 @@ def test_each_worker_is_given_the_tower_once_for_all_scans(params, frames, clust
 
     monkeypatch.setattr(crew.Cluster, "hold", counting_hold)
     with dask.config.set({"scheduler-address": cluster}):
-        stage = embeddings.Stage(params)
+        stage = embeddings.Worker(params)
     assert made(stage, frames) == made(stage, frames)
     assert len(held) == 1
 
@@ -158,7 +158,7 @@ def test_a_damaged_image_is_told_as_on_this_machine(params, cluster):
     said = []
     for setting in ({}, {"scheduler-address": cluster}):
         with dask.config.set(setting):
-            stage = embeddings.Stage(params)
+            stage = embeddings.Worker(params)
         with pytest.raises(OSError, match="cannot identify image file") as told:
             made(stage, frames)
         said.append(type(told.value))

@@ -15,9 +15,8 @@ from hypothesis.extra.numpy import arrays
 from model.reports.folds import pool
 from model.scoring.score import summarise
 from pipeline.errors import BadInput
-from pipeline.jobs import jobs
-from pipeline.plan import config, folds
-from pipeline.plan.graph import PER_SCAN
+from pipeline.jobs import results
+from pipeline.plan import config, folds, graph
 from pipeline.plan.plan import Plan
 from pipeline.store import entry, store
 
@@ -107,7 +106,8 @@ def test_every_room_is_held_out_once_and_never_trained_on_there(plan: Plan) -> N
 def test_folds_share_all_that_is_of_one_scan_and_no_network(plan: Plan) -> None:
     found = folds.folds(plan)
     assert found["5"] is plan, "the usual split is one of the folds"
-    for stage in PER_SCAN:
+    own = [s for s in graph.modules() if not graph.per_split(s) and graph.stage(s).stored]
+    for stage in own:
         for scan in ROOMS:
             assert len({f.home(stage, scan) for f in found.values()}) == 1
             assert len({f.link(stage, scan) for f in found.values()}) == 1
@@ -145,7 +145,7 @@ def test_scans_that_make_no_folds_are_told(tmp_path: Path, rows: list[str], said
     [
         ("sixfold_demo_s3dis", ["demo_s3dis"]),
         ("sixfold_s3dis", ["s3dis"]),
-        ("demo_s3dis_fold_1_train_network:run=esgs-0", ["demo_s3dis"]),
+        ("demo_s3dis_fold_1_train:name=esgs-0", ["demo_s3dis"]),
         ("work/s3dis/fold_5a/train/x.safetensors", ["s3dis"]),
         ("train_s3dis", []),
         ("demo_evaluate", []),
@@ -161,7 +161,7 @@ def test_what_folds_reach_is_registered_beside_the_plan(plan: Plan) -> None:
     found = folds.folds(plan)
     for each in found.values():
         config.register(each)
-    there = config.registered(Path(plan.facts["store"]))
+    there = config.registered(Path(plan.facts.store))
     assert {r.plan.home("train", "esgs-0") for r in there} == {
         fold.home("train", "esgs-0") for fold in found.values()
     }
@@ -177,7 +177,7 @@ def test_the_table_has_the_pooled_scores_and_those_of_each_area(plan: Plan) -> N
                 said = result(fold.splits["val"]) | {"row": row}
                 path.write_text(json.dumps({"entry": entry.identity(path), "results": [said]}))
     table = folds.results(plan, found) / "table.txt"
-    text = jobs.sixfold(plan, table)
+    text = results.sixfold(plan, table)
     assert text == table.read_text()
     assert "4-fold: of the areas 1, 2, 5, 6" in text
     assert "protocol s3dis" in text

@@ -117,6 +117,6 @@ def test_equal_recordings_give_equal_bytes(tmp_path):
     made = []
     for _ in range(2):
         with store.group(tmp_path / "entry") as out:
-            frames.Stage({"every": 1})(out, raw=room.recording())
+            frames.Worker({"every": 1})(out, raw=room.recording())
         made.append((tmp_path / "entry").read_bytes())
     assert made[0] == made[1]

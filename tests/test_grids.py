@@ -207,7 +207,7 @@ def test_targets_hardly_depend_on_the_form(form, least):
     feature = {}
     for name in ("fp16", form):
         out = zarr.create_group(zarr.storage.MemoryStore())
-        targets.Stage({})(out, embeddings=entry(grid, name), projections=seen)
+        targets.Worker({})(out, embeddings=entry(grid, name), projections=seen)
         feature[name] = out["feature"][:]
     assert len(feature[form]) > 250
     assert cosine(feature["fp16"], feature[form]).min() >= least
@@ -299,8 +299,8 @@ def made(tmp_path_factory) -> dict[str, zarr.Group]:
     arrays.write(frames, "color_offsets", np.cumsum([0, *map(len, blobs)]))
     params = {"model": model, "pretrained": None, "recipe": "plain", "image_size": None}
     params |= {"window": None, "stride": None, "batch": 2}
-    stages = {form: embeddings.Stage(params | {"form": form}) for form in FORMS}
-    stages["default"] = embeddings.Stage(params)
+    stages = {form: embeddings.Worker(params | {"form": form}) for form in FORMS}
+    stages["default"] = embeddings.Worker(params)
     out = {}
     for name, stage in stages.items():
         stage.crew = crew.Local(3)

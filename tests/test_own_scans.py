@@ -14,6 +14,7 @@ from plyfile import PlyData
 from model.inference.clouds import read_comments
 from model.reports.summary import ScanSummary, text_summary, write_summary
 from pipeline.errors import BadInput
+from pipeline.facts import Facts
 from pipeline.look import sample
 from pipeline.plan import config
 from pipeline.plan.manifest import read_classes
@@ -247,9 +248,9 @@ def test_an_empty_split_is_told_or_labelled(tmp_path: Path) -> None:
     facts = tiny_store.facts(tmp_path, train=(), val=("v",))
     facts["section"]["scans"] = "scans.csv"
     with pytest.raises(BadInput, match=r"scans\.csv: names no scan to train on"):
-        require_scans(Plan(facts))
+        require_scans(Plan(Facts.from_json(facts)))
     plan = tiny_store.plan(tmp_path, train=("t",), val=())
-    assert not plan.scored
+    assert not plan.facts.scored
     assert plan.scores == []
     assert {name for stage, name in plan.entries if stage == "train"} == {"esgs-0"}
     assert plan.results.parent == Path("results/scannet")

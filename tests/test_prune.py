@@ -15,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.errors import BadInput
+from pipeline.facts import Facts
 from pipeline.plan import config
 from pipeline.plan.plan import Plan
 from pipeline.store import entry, lease, store
@@ -126,9 +127,9 @@ def test_of_a_plan_that_this_code_would_not_make_all_folders_are_reached(
     root: Path, change: Any
 ) -> None:
     plan = tiny_store.plan(root)
-    facts = json.loads(json.dumps({**plan.facts, "keys": plan.keys}))
+    facts = plan.facts.to_json() | {"keys": plan.keys}
     change(facts)
-    theirs = Plan(facts)
+    theirs = Plan(Facts.from_json(facts))
     theirs.keys = facts["keys"]
     mine = {put(plan.home("frames", name)) for name in ("scene0000_00", "scene0001_00")}
     unknown = root / "scannet" / "superpoints" / "0123456789ab" / "x@1.zarr.zip"

@@ -40,7 +40,7 @@ def scene(seed=0, voxels=500, width=16, classes=6, absent=(1, 4), parts=20):
 
 def run(groups, **params):
     out = zarr.create_group(zarr.storage.MemoryStore())
-    pseudo_labels.Stage({"temperature": 0.05} | params)(out, **groups)
+    pseudo_labels.Worker({"temperature": 0.05} | params)(out, **groups)
     return {name: out[name][:] for name in ("open", "label", "confidence")}, out
 
 
@@ -235,4 +235,4 @@ def test_the_stage_needs_neither_torch_nor_open_clip():
 
 def test_an_unknown_setting_is_an_error():
     with pytest.raises(TypeError, match="superpoints"):
-        pseudo_labels.Stage({"temperature": 0.05, "superpoints": True})
+        pseudo_labels.Worker({"temperature": 0.05, "superpoints": True})

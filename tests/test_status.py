@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pipeline.facts import Facts
 from pipeline.plan import config
 from pipeline.plan.graph import PER_SCAN
 from pipeline.plan.plan import Entry, Plan
@@ -143,7 +144,7 @@ def test_unknown_parts_of_a_sum_are_not_left_out_in_silence(tmp_path: Path) -> N
 def test_scans_that_nobody_has_read_are_told(tmp_path: Path) -> None:
     facts = tiny_store.facts(tmp_path, **SCANS)
     facts["raw_digests"] = {}
-    plan = Plan(facts)
+    plan = Plan(Facts.from_json(facts))
     stages = status.survey(plan)
     assert not any(stage.present for stage in stages)
     assert "raw files of 4 of 4 scans were never read" in status.told(plan, stages, None)

@@ -16,9 +16,8 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from pipeline import __main__ as stage
 from pipeline.errors import BadInput
-from pipeline.jobs import jobs
+from pipeline.jobs import entries
 from pipeline.store import entry, store
 from tests.helpers import toy_plan
 from tests.helpers.full_disk import full_disk
@@ -140,7 +139,8 @@ class Store(RuleBasedStateMachine):
         home = self.home(which)
         sound = which in self.model and which not in self.touched
         try:
-            with stage.setting_aside(), jobs.named_damage(self.plan, *which):
+            homes = [self.plan.home(*source) for source in self.plan.inputs(*which)]
+            with entries.setting_aside(), entries.sound(homes):
                 content, refused = toy_plan.read(home), ""
         except BadInput as error:
             refused = str(error)

@@ -23,7 +23,7 @@ from pipeline.plan import config
 from pipeline.plan.plan import Plan
 from pipeline.plan.transfer import Transfer
 from pipeline.scan import Cloud
-from pipeline.stages.voxels import Stage
+from pipeline.stages.voxels import Worker
 from pipeline.store import arrays, store
 from tests.helpers import tiny_clip
 from tests.helpers.tiny_checkout import SCANS, Checkout
@@ -54,7 +54,7 @@ def scans(folder: Path, classes: list[str], turned: bool = False) -> list[Labell
     for seed in range(2):
         scan = LabelledScan(f"room{seed}", folder / f"{seed}.v.zip", folder / f"{seed}.l.zip")
         with store.group(scan.voxels) as out:
-            Stage({"voxel_size": VOXEL_SIZE})(out, cloud(seed))
+            Worker({"voxel_size": VOXEL_SIZE})(out, cloud(seed))
         label = np.random.default_rng(seed).integers(-1, len(classes), 1500)
         if turned:
             label = np.where(label >= 0, len(classes) - 1 - label, -1)

@@ -12,7 +12,7 @@ import torch
 from pipeline.clip import fetch, models, recipes
 from pipeline.clip.towers.load import skeleton
 from pipeline.errors import BadInput
-from pipeline.stages.embeddings import Stage
+from pipeline.stages.embeddings import Worker
 
 
 @cache
@@ -79,7 +79,7 @@ def test_recipes_that_do_not_suit_a_tower_are_refused_before_anything_is_fetched
     settings = {"image_size": None, "window": None, "stride": None, "batch": 1}
     for recipe in sorted(refused)[:1]:  # building a large tower takes seconds
         with pytest.raises(BadInput, match=f"cannot be read by the recipe {recipe}: its"):
-            Stage({"model": model, "pretrained": "any", "recipe": recipe, **settings})
+            Worker({"model": model, "pretrained": "any", "recipe": recipe, **settings})
 
 
 def test_every_tag_is_found_or_told_where_to_find_for_images_and_for_texts(tmp_path, monkeypatch):

@@ -1,6 +1,5 @@
 """Why an entry is absent is told so that one knows what was edited."""
 
-import copy
 import json
 import re
 from collections.abc import Callable
@@ -10,6 +9,7 @@ from typing import Any
 import pytest
 
 from pipeline.errors import BadInput
+from pipeline.facts import Facts
 from pipeline.plan import provenance
 from pipeline.plan.plan import Plan
 from pipeline.store import store
@@ -32,9 +32,9 @@ def plan(tmp_path: Path) -> Plan:
 
 def edited(plan: Plan, edit: Callable[[dict[str, Any]], object]) -> Plan:
     """The plan of somebody whose facts differ."""
-    facts = copy.deepcopy(dict(plan.facts))
+    facts = plan.facts.to_json()
     edit(facts)
-    return Plan(facts)
+    return Plan(Facts.from_json(facts))
 
 
 def with_code(monkeypatch: pytest.MonkeyPatch, **digests: str) -> None:

@@ -12,13 +12,13 @@ from model.network.trained import Trained
 from pipeline.errors import BadInput
 from pipeline.plan.rawdata import weights_digest
 from pipeline.scan import Cloud
-from pipeline.stages.voxels import Stage
+from pipeline.stages.voxels import Worker
 
 
 def voxelised(cloud: Cloud, voxel_size: float) -> zarr.Group:
     """What the stage `voxels` makes of a cloud, in memory; `voxel_size` in metres."""
     group = zarr.group(zarr.storage.MemoryStore())
-    Stage({"voxel_size": voxel_size})(group, cloud)
+    Worker({"voxel_size": voxel_size})(group, cloud)
     return group
 
 

@@ -18,7 +18,7 @@ from pipeline.stages import embeddings
 PACKAGES = ("scikit-image", "scipy")
 
 
-class Stage(embeddings.Stage):
+class Worker(embeddings.Worker):
     """The stage embeddings that averages what it reads."""
 
     def __init__(self, params: Mapping[str, Any]) -> None:

@@ -37,16 +37,16 @@ def labels(views: Views) -> NDArray[np.int16]:
     return table[views.name]
 
 
-def reader(folder: Path, reading: Mapping[str, Any] = READING) -> embeddings.Stage:
+def reader(folder: Path, reading: Mapping[str, Any] = READING) -> embeddings.Worker:
     """What reads views densely: as the demo does, unless another `reading` is given."""
     model = f"local-dir:{folder.resolve()}"
     own = {"model": model, "pretrained": None, "image_size": IMAGE_SIZE, "batch": 64}
     if reading.get("regions"):
-        return regions.Stage(own | dict(reading))
-    return embeddings.Stage(own | {key: reading[key] for key in reading if key != "regions"})
+        return regions.Worker(own | dict(reading))
+    return embeddings.Worker(own | {key: reading[key] for key in reading if key != "regions"})
 
 
-def embed(stage: embeddings.Stage, color: NDArray[np.uint8]) -> NDArray[np.float16]:
+def embed(stage: embeddings.Worker, color: NDArray[np.uint8]) -> NDArray[np.float16]:
     """Dense embeddings (F, y, x, d) of views (F, h, w, 3)."""
     small = [Image.fromarray(c).resize(IMAGE_SIZE, Image.Resampling.BICUBIC) for c in color]
     return stage.read(np.stack([np.asarray(image) for image in small]))

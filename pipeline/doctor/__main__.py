@@ -89,11 +89,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         looked = [examine(s, given.frames) for s in tqdm(chosen, desc="looking", unit="scan")]
         name = plan.dataset if plan else chosen[0].name
         examined = [*([Examined(name, incomplete)] if incomplete else []), *looked]
-        results = Path(plan.facts["results"] if plan else "results")
+        results = Path(plan.facts.results if plan else "results")
         out = given.out or results / name / "doctor" / "index.html"
         with store.writing(out):
             out.parent.mkdir(parents=True, exist_ok=True)
-            simulated = bool(plan and plan.simulated)
+            simulated = bool(plan and plan.facts.simulated)
             out.write_text(page(examined, f"Raw scans of {name}", simulated), encoding="utf-8")
     except BadInput as error:
         print(error, file=sys.stderr)
@@ -107,7 +107,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _incomplete(plan: Plan) -> list[str]:
     """A sentence about the scans that lack files, if some do."""
-    if plan.simulated:
+    if plan.facts.simulated:
         return []
     try:
         rawdata.complete_scans(plan)

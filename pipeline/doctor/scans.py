@@ -43,8 +43,8 @@ def of_dataset(plan: Plan, names: Iterable[str] | None) -> list[Scan]:
     Raises `BadInput` for one that is named and is none of the dataset's, and where there are no raw
     files at all.
     """
-    rawdata.require_scans(plan)
-    chosen = list(dict.fromkeys(names or sample.spread(plan.scans)[: sample.SCANS]))
+    rawdata.require_scans(plan.facts)
+    chosen = list(dict.fromkeys(names or sample.spread(plan.facts.scans)[: sample.SCANS]))
     for name in chosen:
         sample.require(plan, name)
     if not plan.raw.is_dir():

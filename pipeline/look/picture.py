@@ -71,9 +71,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         plan = config.plan(given.dataset, given.config, wanted=False)
         samples = sample.take(plan, given.scan, given.frames)
-        classes = plan.facts["classes"]
+        classes = plan.facts.classes
         made = rows(sample.Reader(plan), samples, given.query)
-        path = given.out or Path(plan.facts["results"], plan.dataset, "look", "picture.png")
+        path = given.out or Path(plan.facts.results, plan.dataset, "look", "picture.png")
         with store.writing(path):
             path.parent.mkdir(parents=True, exist_ok=True)
             draw(made, classes, given.query, sample.title(plan)).savefig(path)

@@ -181,14 +181,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         samples = sample.take(plan, given.scan, given.frames)
         reader = sample.Reader(plan, form="fp16")
         title = sample.title(plan)
-        prefix = Path(plan.facts["results"], plan.dataset, "look", "report")
+        prefix = Path(plan.facts.results, plan.dataset, "look", "report")
         with store.writing(prefix):
             prefix.parent.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryDirectory(dir=prefix.parent) as folder:
                 found = costs(reader, samples, Path(folder))
             facts = {
                 "dataset": plan.dataset,
-                "simulated": plan.simulated,
+                "simulated": plan.facts.simulated,
                 "read_by": sample.made_by(plan),
                 "frames": {one.scan: one.ids for one in samples},
                 "pixels_per_frame": PIXELS,

@@ -12,6 +12,7 @@ import zarr
 from numpy.typing import NDArray
 
 from pipeline.errors import BadInput
+from pipeline.jobs import entries
 from pipeline.plan import config, rawdata
 from pipeline.plan.plan import Plan
 from pipeline.readers.features import reader as features
@@ -73,7 +74,7 @@ def take(plan: Plan, scans: Iterable[str] | None, frames: int) -> list[Sample]:
         return [_sample(plan, scan, frames) for scan in dict.fromkeys(scans)]
     found: list[Sample] = []
     faults: list[BadInput] = []
-    for scan in spread(plan.scans):
+    for scan in spread(plan.facts.scans):
         if len(found) == SCANS:
             break
         try:
@@ -81,9 +82,9 @@ def take(plan: Plan, scans: Iterable[str] | None, frames: int) -> list[Sample]:
         except BadInput as error:
             faults.append(error)
     if not found:
-        rawdata.require_scans(plan)  # which says so where there is none at all
+        rawdata.require_scans(plan.facts)  # which says so where there is none at all
         raise faults[0]
-    return sorted(found, key=lambda sample: plan.scans.index(sample.scan))
+    return sorted(found, key=lambda sample: plan.facts.scans.index(sample.scan))
 
 
 def spread(scans: Sequence[str]) -> list[str]:
@@ -115,10 +116,12 @@ def _sample(plan: Plan, scan: str, count: int) -> Sample:
 
 def require(plan: Plan, scan: str) -> None:
     """Raise `BadInput` where a scan is none of the dataset's, or is not simulated yet."""
-    if scan not in plan.scans:
-        remedy = f"name one like {plan.scans[0]}" if plan.scans else "let `scans:` name some"
+    if scan not in plan.facts.scans:
+        remedy = (
+            f"name one like {plan.facts.scans[0]}" if plan.facts.scans else "let `scans:` name some"
+        )
         raise BadInput(plan.section.get("scans", plan.raw), f"names no scan {scan!r}", remedy)
-    if plan.simulated and not (plan.raw / f"{scan}.done").is_file():
+    if plan.facts.simulated and not (plan.raw / f"{scan}.done").is_file():
         what = f"the room {scan} is not simulated yet"
         remedy = f"type: snakemake --cores all train_{plan.dataset} --until {plan.dataset}_simulate"
         raise BadInput(plan.raw, what, remedy)
@@ -143,7 +146,7 @@ class Reader:
         Grids are written in `form` in the place of the config's if one is given.
         """
         self._plan = plan
-        self._texts = features.read_texts(plan.features) if plan.features else None
+        self._texts = features.read_texts(plan.facts.features) if plan.facts.features else None
         self.stage = self._load("embeddings", **({"form": form} if form else {}))
 
     def embed(self, sample: Sample, out: zarr.Group) -> None:
@@ -172,25 +175,24 @@ class Reader:
         return load_text_tower(tower["model"], tower["pretrained"]).embed(list(texts))
 
     def _load(self, stage: str, **changes: str) -> Any:
-        module = import_module(self._plan.modules(stage)[0])
-        return module.Stage(self._plan.params(stage) | changes)
+        return entries.load_worker(stage, self._plan.facts, **changes)
 
     def _raw(self, sample: Sample) -> dict[str, Any]:
-        if self._texts is None or self._plan.features is None:
+        if self._texts is None or self._plan.facts.features is None:
             return {}
-        return {"raw": features.open_features(self._plan.features, sample.scan, self._texts)}
+        return {"raw": features.open_features(self._plan.facts.features, sample.scan, self._texts)}
 
 
 def title(plan: Plan) -> str:
     """What is looked at, and what reads it."""
-    return f"{plan.dataset}{' (simulated rooms)' * plan.simulated}: {made_by(plan)}"
+    return f"{plan.dataset}{' (simulated rooms)' * plan.facts.simulated}: {made_by(plan)}"
 
 
 def made_by(plan: Plan) -> str:
     """What reads the frames, in words."""
     how = plan.section["embeddings"]
-    if plan.features:
-        return f"features of {plan.features}"
+    if plan.facts.features:
+        return f"features of {plan.facts.features}"
     parts = [Path(how["model"]).name if ":" in how["model"] else how["model"]]
     parts += [how["pretrained"]] if how["pretrained"] else []
     parts += [f"recipe {how['recipe']}"]

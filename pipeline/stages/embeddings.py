@@ -19,13 +19,55 @@ from pipeline.clip.reader import Images, Pooling, Reader, Settings, Turns, embed
 from pipeline.clip.recipes import RECIPES, obstacle
 from pipeline.clip.towers.load import load_image_tower, skeleton
 from pipeline.errors import BadInput
+from pipeline.facts import Facts
 from pipeline.grids import forms
 from pipeline.grids.affine import pixel_to_grid
+from pipeline.stages.declaration import Stage, by_digest
 
-PACKAGES = ("numpy", "open_clip_torch", "pillow", "timm", "torch")
+FEATURES = "pipeline.readers.features.embeddings"
 
 
-class Stage:
+class EmbeddingsStage(Stage):
+    """Grids of dense CLIP embeddings of the colour images."""
+
+    reads = ("frames",)
+    packages = ("numpy", "open_clip_torch", "pillow", "timm", "torch")
+    gpu = True
+    memory_mb, minutes = 16000, 240
+
+    def module(self, facts: Facts) -> str:
+        """Features from elsewhere take the place of an image tower."""
+        if facts.features:
+            return FEATURES
+        regions = facts.section["embeddings"].get("regions")
+        return "pipeline.clip.regions" if regions else super().module(facts)
+
+    def raw_group(self, facts: Facts) -> str | None:
+        """Features from elsewhere are files outside the store."""
+        return "features" if facts.features else None
+
+    def params(self, facts: Facts) -> dict[str, Any]:
+        """The section; of features, how their grids are cached."""
+        params = super().params(facts)
+        if facts.features:
+            return {key: params[key] for key in ("form",) if key in params}
+        return params
+
+    def key_params(self, facts: Facts) -> dict[str, Any]:
+        """The digest of local weights takes the place of their path."""
+        return self.params(facts) | ({} if facts.features else by_digest(facts))
+
+    def batches(self, facts: Facts, names: Sequence[str]) -> list[list[str]]:
+        """A job embeds several scans, so that the image tower is loaded once for all of them."""
+        size = facts.section["scans_per_job"]
+        return [list(names[i : i + size]) for i in range(0, len(names), size)]
+
+    def threads(self, facts: Facts) -> int:
+        """Threads that decode, resize and read images."""
+        return int(facts.section["threads"])
+
+
+class Worker:
     """Holds the tower, so that a batch of scans loads it once."""
 
     def __init__(self, params: Mapping[str, Any], pooling: Pooling | None = None) -> None:

@@ -15,9 +15,8 @@ from PIL import Image
 
 from pipeline.errors import BadInput
 from pipeline.scan import RawFrames
+from pipeline.stages.declaration import Stage
 from pipeline.store import arrays
-
-PACKAGES = ("numpy", "pillow")
 
 _CHUNK = 1 << 20  # bytes of encoded colour
 _REMEDY = "download or export the scan again"
@@ -30,7 +29,14 @@ class Settings:
     every: int  # take one frame in so many
 
 
-class Stage:
+class FramesStage(Stage):
+    """Every n-th frame with a valid pose: encoded colour, depth, intrinsics, poses."""
+
+    raw = "frames"
+    packages = ("numpy", "pillow")
+
+
+class Worker:
     """Selects the frames of one scan after another."""
 
     def __init__(self, params: Mapping[str, Any]) -> None:

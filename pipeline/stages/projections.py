@@ -16,10 +16,9 @@ from numpy.typing import NDArray
 from pipeline.geometry.agreement import require
 from pipeline.geometry.cameras import frustum, project, transform, world_to_camera
 from pipeline.scan import Cloud
+from pipeline.stages.declaration import Stage
 from pipeline.stages.kept_frames import KeptFrames
 from pipeline.store import arrays
-
-PACKAGES = ("numpy",)
 
 _CHUNK = 1 << 18  # pairs
 _WAITING = 1 << 20  # pairs held before they are written
@@ -69,7 +68,15 @@ class Camera:
     camera_to_world: NDArray[np.float64]  # (4, 4)
 
 
-class Stage:
+class ProjectionsStage(Stage):
+    """Which voxels each frame sees, where in its image, and how well."""
+
+    reads = ("frames", "voxels")
+    packages = ("numpy",)
+    memory_mb = 4000
+
+
+class Worker:
     """Projects the voxels of one scan after another."""
 
     def __init__(self, params: Mapping[str, Any]) -> None:

@@ -13,9 +13,8 @@ import zarr
 from numpy.typing import NDArray
 
 from pipeline.geometry.votes import majority
+from pipeline.stages.declaration import Stage
 from pipeline.store import arrays
-
-PACKAGES = ("numpy",)
 
 _ROWS = 8192  # of features at a time: 25 MB at d = 768, whatever the size of the scan
 
@@ -30,7 +29,15 @@ class Settings:
     superpoint_vote: bool = False  # one label for each over-segment of the scan
 
 
-class Stage:
+class PseudoLabelsStage(Stage):
+    """The best class of each fused embedding among those that the scene tags name."""
+
+    reads = ("targets", "text", "tags", "voxels")
+    packages = ("numpy",)
+    minutes = 10
+
+
+class Worker:
     """Labels the seen voxels of one scan after another."""
 
     def __init__(self, params: Mapping[str, Any]) -> None:

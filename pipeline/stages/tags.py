@@ -14,9 +14,9 @@ import zarr
 from numpy.typing import NDArray
 
 from pipeline.errors import BadInput
+from pipeline.facts import Facts
+from pipeline.stages.declaration import Stage
 from pipeline.store import arrays
-
-PACKAGES = ("numpy",)
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,30 @@ class Settings:
     file: Mapping[str, Sequence[str]] | None = None  # the classes in each scan; for "file"
 
 
-class Stage:
+class TagsStage(Stage):
+    """Which classes are in a scan: scene tags, the only supervision."""
+
+    reads = ("labels",)
+    packages = ("numpy",)
+    memory_mb = 1000
+    wants_name = True
+
+    def upstream(self, facts: Facts) -> tuple[str, ...]:
+        """Dense labels, where the tags do not come from a file or from nothing."""
+        return self.reads if facts.dense_tags else ()
+
+    def params(self, facts: Facts) -> dict[str, Any]:
+        """The section with the classes and the content of the tag files."""
+        params = super().params(facts)
+        params |= {"classes": [c["name"] for c in facts.classes], "file": facts.tags}
+        return params | ({} if facts.tags is None else {"source": "file"})
+
+    def batches(self, facts: Facts, names: Sequence[str]) -> list[list[str]]:
+        """One small job for all scans."""
+        return [list(names)]
+
+
+class Worker:
     """Tags one scan after another."""
 
     def __init__(self, params: Mapping[str, Any]) -> None:

@@ -16,11 +16,11 @@ import zarr
 from numpy.typing import NDArray
 from scipy import sparse
 
+from pipeline.facts import Facts
 from pipeline.geometry.fusion import Samples, accumulate
 from pipeline.grids.reading import Grids
+from pipeline.stages.declaration import Stage
 from pipeline.store import arrays
-
-PACKAGES = ("numpy", "scipy")
 
 _CHUNK = 4096  # features
 _TOTAL_BYTES = 64 << 20  # of float32 sums at a time
@@ -40,7 +40,20 @@ class Pairs:
     weight: NDArray[np.float32]  # (P,)
 
 
-class Stage:
+class TargetsStage(Stage):
+    """The fused 2D embedding of each voxel that a frame sees."""
+
+    reads = ("embeddings", "projections", "voxels")
+    packages = ("numpy", "scipy")
+    memory_mb = 4000
+
+    def upstream(self, facts: Facts) -> tuple[str, ...]:
+        """Voxels too, where features are moved towards the mean of their superpoint."""
+        own = facts.section.get("targets") or {}
+        return self.reads if own.get("segments") else self.reads[:2]
+
+
+class Worker:
     """Fuses one scan after another."""
 
     def __init__(self, params: Mapping[str, Any]) -> None:

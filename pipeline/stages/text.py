@@ -10,9 +10,11 @@ from open_clip import OPENAI_IMAGENET_TEMPLATES, SIMPLE_IMAGENET_TEMPLATES
 
 from pipeline.clip.models import TextTower, load_text_tower
 from pipeline.errors import BadInput
+from pipeline.facts import Facts
+from pipeline.stages.declaration import Over, Stage, by_digest
 from pipeline.store import arrays
 
-PACKAGES = ("open_clip_torch", "tokenizers", "torch", "transformers")
+FEATURES = "pipeline.readers.features.text"
 
 # Ensembles that go by a name: what Radford et al. classify ImageNet by, and the seven of these that
 # they picked one after the other (their notebook Prompt_Engineering_for_ImageNet).
@@ -22,7 +24,34 @@ ENSEMBLES = {
 }
 
 
-class Stage:
+class TextStage(Stage):
+    """The text embeddings of the classes, each the mean of its prompts."""
+
+    over = Over.DATASET
+    packages = ("numpy", "open_clip_torch", "torch", "transformers")
+    memory_mb = 8000
+
+    def module(self, facts: Facts) -> str:
+        """Features from elsewhere bring text embeddings of their own."""
+        return FEATURES if facts.features else super().module(facts)
+
+    def params(self, facts: Facts) -> dict[str, Any]:
+        """The classes with their prompts, and the tower; of features, the names alone."""
+        if facts.features:
+            return {"classes": [c["name"] for c in facts.classes]}
+        tower = facts.section["embeddings"]
+        classes = [{"name": c["name"], "prompts": c["prompts"]} for c in facts.classes]
+        own = {"classes": classes, "model": tower["model"], "pretrained": tower["pretrained"]}
+        return super().params(facts) | own
+
+    def key_params(self, facts: Facts) -> dict[str, Any]:
+        """The digest of local weights takes the place of their path."""
+        if facts.features:
+            return self.params(facts) | {"texts": facts.weights}
+        return self.params(facts) | by_digest(facts)
+
+
+class Worker:
     """Holds the text tower."""
 
     def __init__(self, params: Mapping[str, Any]) -> None:

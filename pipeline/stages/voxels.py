@@ -11,9 +11,8 @@ from numpy.typing import NDArray
 from pipeline.errors import BadInput
 from pipeline.geometry.votes import majority
 from pipeline.scan import Cloud
+from pipeline.stages.declaration import Stage
 from pipeline.store import arrays
-
-PACKAGES = ("numpy",)
 
 _AXIS_BITS = 21  # of a voxel coordinate: three fill the 63 bits of a positive int64
 
@@ -25,7 +24,15 @@ class Settings:
     voxel_size: float  # metres
 
 
-class Stage:
+class VoxelsStage(Stage):
+    """The points of a scan, and the voxels that they fall into."""
+
+    raw = "cloud"
+    packages = ("numpy",)
+    memory_mb, minutes = 4000, 10
+
+
+class Worker:
     """Voxelises one scan after another."""
 
     def __init__(self, params: Mapping[str, Any]) -> None:

@@ -14,16 +14,17 @@ import re
 import sys
 import tempfile
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
 from tqdm import tqdm
 
 from pipeline.errors import BadInput
-from pipeline.jobs import jobs
-from pipeline.plan import config, manifest, provenance
-from pipeline.plan.graph import PER_RUN
+from pipeline.jobs import entries
+from pipeline.plan import config, graph, manifest, provenance
 from pipeline.plan.plan import Plan
+from pipeline.stages.declaration import Over
 from pipeline.store import entry, store
 from pipeline.upkeep import changes, likeness
 from pipeline.upkeep.why import Comparison, Recipe, plain
@@ -97,7 +98,7 @@ def keepable(plan: Plan, stage: str) -> list[Recipe]:
 
     Raises `BadInput`, which says what else differs, where there is none.
     """
-    key, blessed = provenance.key(plan.recipe(stage)), plan.facts["blessed"].get(stage, {})
+    key, blessed = provenance.key(plan.recipe(stage)), plan.facts.blessed.get(stage, {})
     if key in blessed:
         what = f"{stage} of now already keeps the entries of key {blessed[key]}"
         raise BadInput(manifest.BLESSED, what, "there is nothing to do")
@@ -148,9 +149,11 @@ def compare(
     """Make entries again, outside the store, and raise `Unequal` where those in `folder` differ."""
     lines = []
     with tempfile.TemporaryDirectory(prefix="bless-") as scratch:
-        if stage in PER_RUN:  # from the start: no checkpoint of an earlier run takes part
-            plan = Plan({**plan.facts, "work": scratch})
-        make = jobs.load(stage, plan)
+        if (
+            graph.stage(stage).over is Over.RUN
+        ):  # from the start: no checkpoint of an earlier run takes part
+            plan = Plan(replace(plan.facts, work=scratch))
+        make = entries.load(stage, plan)
         for name in tqdm(names, f"making {stage} again", disable=None):
             stored = folder / plan.home(stage, name).name
             entry.check_bytes(stored)
@@ -175,7 +178,7 @@ def _label(plan: Plan, stage: str, name: str) -> str:
 
 
 def _folder(plan: Plan, stage: str) -> Path:
-    return Path(plan.facts["store"], plan.dataset, stage)
+    return Path(plan.facts.store, plan.dataset, stage)
 
 
 def _rows() -> list[Blessing]:
@@ -206,7 +209,7 @@ def main() -> int:
     given = parser.parse_args()
     try:
         plan = config.plan(given.dataset, given.config)
-        if given.stage in PER_RUN:
+        if given.stage in graph.modules() and graph.stage(given.stage).over is Over.RUN:
             print(f"{given.stage}: this trains each network again, from the start", flush=True)
         if given.check:
             row = check(plan, given.stage)

@@ -9,7 +9,6 @@ from pathlib import Path
 from pipeline.errors import BadInput
 from pipeline.plan import config
 from pipeline.plan.config import Registered
-from pipeline.plan.graph import FEATURES
 from pipeline.plan.plan import Plan
 
 
@@ -20,11 +19,11 @@ def of_plan(plan: Plan) -> set[Path]:
     made by other code or packages, which may have other stages or name other entries.
     """
     with suppress(LookupError, TypeError, ValueError, AttributeError):
-        raw, groups = plan.facts["raw_digests"], {FEATURES} if plan.features else set()
-        known = all(scan in raw and groups <= raw[scan].keys() for scan in plan.scans)
+        raw, groups = plan.facts.raw_digests, {"features"} if plan.facts.features else set()
+        known = all(scan in raw and groups <= raw[scan].keys() for scan in plan.facts.scans)
         if known and Plan(plan.facts).keys == plan.keys:
             homes = (plan.home(*what) for what in plan.entries)
-            return {home.relative_to(plan.facts["store"]) for home in homes}
+            return {home.relative_to(plan.facts.store) for home in homes}
     return {Path(plan.dataset, str(stage), str(key)) for stage, key in plan.keys.items()}
 
 

@@ -9,7 +9,7 @@ import json
 import math
 import sys
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import fmean
 
@@ -67,23 +67,21 @@ def planned(dataset: str, path: Path) -> tuple[Plan, str | None]:
 
     Raises `BadInput` for a bad config, an unknown dataset or one without a scan.
     """
-    facts = dict(config.plan(dataset, path, wanted=False).facts)
-    del facts["keys"]  # of weights that were not looked at
-    fault = None
+    facts = config.plan(dataset, path, wanted=False).facts
+    weights, fault = None, None
     try:
-        tower, root = facts["section"]["embeddings"], Path(facts["store"])
-        facts["weights"] = rawdata.weights_digest(tower, root)
+        weights = rawdata.weights_digest(facts.section["embeddings"], Path(facts.store))
     except (BadInput, OSError) as error:
         fault = str(error)
-    plan = Plan(facts)
-    if not plan.scans:
-        rawdata.require_scans(plan)
+    plan = Plan(replace(facts, weights=weights, keys=None))
+    if not plan.facts.scans:
+        rawdata.require_scans(plan.facts)
     return plan, fault
 
 
 def survey(plan: Plan) -> list[Stage]:
     """How far each stage is that makes entries, upstream before downstream."""
-    root = Path(plan.facts["store"])
+    root = Path(plan.facts.store)
     everywhere = census.folders(root)[0] if root.is_dir() else []
     homes: dict[str, set[str]] = {}
     for stage, name in plan.entries:
@@ -175,10 +173,11 @@ def duration(seconds: float) -> str:
 def told(plan: Plan, stages: Sequence[Stage], fault: str | None) -> str:
     """The table, and what could not be told."""
     lines = [table(stages)]
-    unknown = sum(scan not in plan.facts["raw_digests"] for scan in plan.scans)
+    unknown = sum(scan not in plan.facts.raw_digests for scan in plan.facts.scans)
+    count = len(plan.facts.scans)
     if unknown:
         lines.append(
-            f"The raw files of {unknown} of {len(plan.scans)} scans were never read, here or by "
+            f"The raw files of {unknown} of {count} scans were never read, here or by "
             "others who use this store; what is made from them counts as missing."
         )
     if fault:

@@ -14,8 +14,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from pipeline.errors import BadInput
-from pipeline.plan import config, provenance
-from pipeline.plan.graph import RAW
+from pipeline.plan import config, graph, provenance
 from pipeline.plan.plan import Entry, Plan
 from pipeline.store import entry, lease, store
 from pipeline.upkeep import changes
@@ -54,7 +53,7 @@ class Comparison:
     @cached_property
     def recipes(self) -> dict[str, list[Recipe]]:
         """The recipes of the store by stage, of any dataset."""
-        root, found = Path(self.plan.facts["store"]), {}
+        root, found = Path(self.plan.facts.store), {}
         for stage in self.plan.stages:
             above = [root / dataset / stage for dataset in sorted(store.names(root))]
             folders = [folder / key for folder in above for key in sorted(store.names(folder))]
@@ -107,7 +106,7 @@ class Comparison:
         try:
             recipe = json.loads(path.read_text("utf-8")) if entry.present(path) else {}
             key = provenance.key(recipe)
-            blessed = self.plan.facts["blessed"].get(folder.parent.name, {})
+            blessed = self.plan.facts.blessed.get(folder.parent.name, {})
         except (OSError, ValueError, TypeError, RecursionError):
             return None
         parts = ("code", "packages", "params", "upstream")
@@ -167,21 +166,21 @@ def raw_changes(plan: Plan, stage: str, name: str) -> list[str]:
     sources: set[Entry] = set()
     todo = [(stage, name)]
     while todo:
-        sources |= {each for each in todo if each[0] in RAW}
+        sources |= {each for each in todo if graph.stage(each[0]).raw}
         todo = list({above for each in todo for above in plan.inputs(*each)})
     held = {of: digests(plan.home(of, "").parent) for of, _ in sources}
     for of, scan in sorted(sources):
         now = plan.digest(of, scan)
         before = [digest for digest in held[of].get(scan, []) if digest != now]
         if now == "unknown":
-            lines.append(f"{RAW[of]} of {scan}: neither here nor recorded in the store")
+            lines.append(f"{graph.stage(of).raw} of {scan}: neither here nor recorded in the store")
         elif before:
-            lines.append(f"{RAW[of]} of {scan}: {' or '.join(before)} -> {now}")
+            lines.append(f"{graph.stage(of).raw} of {scan}: {' or '.join(before)} -> {now}")
     if len(lines) > MOST:
         lines[MOST:] = [f"and {len(lines) - MOST} more"]
     if not lines:
         return ["it was made from other scans, or what it was made from has been removed"]
-    if plan.simulated:
+    if plan.facts.simulated:
         key = plan.keys["simulate"]
         lines.append(f"(simulated scans are what their seeds and `simulate`, key {key}, say)")
     return lines

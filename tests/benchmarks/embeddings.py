@@ -33,7 +33,7 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from pipeline.clip.reader import decode
 from pipeline.grids.reading import Grids
-from pipeline.stages.embeddings import Stage, grid_of
+from pipeline.stages.embeddings import Worker, grid_of
 from pipeline.store import arrays
 
 BATCH = 16  # of the stage, as the config has it
@@ -69,14 +69,14 @@ def frames(count: int) -> tuple[zarr.Group, list[bytes]]:
     return group, blobs
 
 
-def by_stage(stage: Stage, group: zarr.Group, blobs: list[bytes]) -> np.ndarray:
+def by_stage(stage: Worker, group: zarr.Group, blobs: list[bytes]) -> np.ndarray:
     out = zarr.create_group(zarr.storage.MemoryStore())
     stage(out, frames=group)
     grids = Grids(out)
     return np.stack([grids.frame(i) for i in range(len(blobs))])
 
 
-def plain(stage: Stage, group: zarr.Group, blobs: list[bytes]) -> np.ndarray:
+def plain(stage: Worker, group: zarr.Group, blobs: list[bytes]) -> np.ndarray:
     kept = []
     for blob in blobs:
         image = decode(blob, stage.settings.image_size)
@@ -109,7 +109,7 @@ def measure(way: str, model: Path, count: int, out: Path) -> None:
     config = json.loads((model / "open_clip_config.json").read_text())
     size = read_size(config["model_cfg"]["vision_cfg"])
     sizes = {"image_size": size, "window": None, "stride": None, "batch": BATCH}
-    stage, (group, blobs) = Stage(settings | sizes), frames(count)
+    stage, (group, blobs) = Worker(settings | sizes), frames(count)
     WAYS[way](stage, *frames(2))  # what is done once is not counted
     begin = time.perf_counter()
     found = WAYS[way](stage, group, blobs)

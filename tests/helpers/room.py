@@ -25,7 +25,7 @@ EQUAL_WEIGHTS = {"incidence_power": 0.0, "half_distance": None, "border_ramp": 0
 def run(stage: Any, params: dict[str, Any], **inputs: Any) -> zarr.Group:
     """The entry that a stage (module) makes."""
     out = zarr.create_group(zarr.storage.MemoryStore())
-    stage.Stage(params)(out, **inputs)
+    stage.Worker(params)(out, **inputs)
     return out
 
 

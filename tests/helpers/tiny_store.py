@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from pipeline.facts import Facts
 from pipeline.plan.plan import Entry, Plan
 from pipeline.store import arrays, entry, store
 
@@ -24,7 +25,7 @@ def facts(
     raw: str = "0",
     work: str = "work",
 ) -> dict[str, Any]:
-    """What `Plan.make` would gather; `raw` stands for the content of all raw files."""
+    """Facts as JSON, as `make_plan` would collect them; `raw` stands for all raw files' content."""
     scans = [*train, *val]
     section = {
         "reader": "scannet",
@@ -44,6 +45,8 @@ def facts(
         "splits": {"train": [*train], "val": [*val]},
         "seeds": dict.fromkeys(scans, 0),
         "classes": CLASSES,
+        "protocol": "scannet_official",
+        "has_labels": True,
         "blessed": {},
         "tags": None,
         "weights": None,
@@ -56,7 +59,7 @@ def facts(
 
 def plan(root: Path, *args: Any, **kwargs: Any) -> Plan:
     """A plan of the dataset on a store; arguments as for `facts`."""
-    return Plan(facts(root, *args, **kwargs))
+    return Plan(Facts.from_json(facts(root, *args, **kwargs)))
 
 
 def make(plan: Plan, what: Entry, number: int = 0) -> Path:

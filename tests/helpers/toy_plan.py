@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 import zarr
 
-from pipeline import __main__ as stage
-from pipeline.jobs import jobs
+from pipeline.cli.stages import make_all
+from pipeline.jobs import entries
 from pipeline.store import arrays, entry, store
 
 SUFFIX = {"numbers": "zarr.zip", "score": "json"}
@@ -65,9 +65,9 @@ def read(home: Path) -> bytes:
 def run(plan: ToyPlan, name: str, job: Callable[[str, Path], None]) -> int:
     """`python -m pipeline score PLAN LINK` where `job` is what the stage does."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(jobs, "load", lambda stage, plan: job)
-        patch.setattr(stage, "WAIT", 0.02)
-        return stage.make_all(stage.maker("score", plan), "toy", [plan.link("score", name)])
+        patch.setattr(entries, "load", lambda stage, plan: job)
+        run = entries.maker("score", plan)
+        return make_all(run, "toy", [plan.link("score", name)], wait=0.02)
 
 
 def is_damaged(home: Path, why: str = "this entry") -> None:

@@ -15,7 +15,7 @@ from pipeline.readers.features.reader import Features
 PACKAGES = ("numpy", "torch")
 
 
-class Stage:
+class Worker:
     """Takes over one scan after another."""
 
     def __init__(self, params: Mapping[str, Any]) -> None:

@@ -12,7 +12,7 @@ from pipeline.store import arrays
 PACKAGES = ("numpy",)
 
 
-class Stage:
+class Worker:
     """Picks the rows of a set of classes."""
 
     def __init__(self, params: Mapping[str, Any]) -> None:

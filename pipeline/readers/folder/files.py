@@ -18,6 +18,10 @@ SCAN_NAME = re.compile(r"[A-Za-z0-9_-]+")
 CLOUD = "cloud"  # of the files of a group: the PLY file
 _DEPTH = 3  # folders below that of the scan in which files are looked for
 
+PROTOCOL = "scannet_official"
+HAS_LABELS = False
+SIMULATOR: str | None = None
+
 Group = dict[str, Path]
 
 

@@ -23,6 +23,10 @@ HOW_TO_GET = "data_manifest/s3dis/README.md says how one gets S3DIS and 2D-3D-S"
 
 _COPY = re.compile(r"(.+) \([0-9]+\)")  # a second `wall_3.txt` in one folder: `wall_3 (1).txt`
 
+PROTOCOL = "s3dis"
+HAS_LABELS = True
+SIMULATOR: str | None = "pipeline.simulate.s3dis_scan"
+
 Group = dict[str, Path]
 
 

@@ -10,6 +10,10 @@ SCAN_NAME = re.compile(r"scene[0-9]{4}_[0-9]{2}")
 LABEL_MAP = "scannetv2-labels.combined.tsv"
 HOW_TO_GET = "data_manifest/scannet/README.md says how one gets ScanNet"
 
+PROTOCOL = "scannet_official"
+HAS_LABELS = True
+SIMULATOR: str | None = "pipeline.simulate.scan"
+
 Group = dict[str, Path]
 
 
