@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from model.data.entries import ScanEntries
-from model.network.adapter import PRESETS, Adapter, adapter_config, fit_adapter, split_scans
+from model.network.adapter import PRESETS, Adapter, adapter_config
+from model.training.fit_adapter import fit_adapter, split_scans
 from model.training.loss import GuidanceLoss, LossConfig, class_weights, cosine_loss, label_loss
 from tests.helpers.tiny_entries import CLASSES, WIDTH, Room, text_embeddings, write_rooms
 

@@ -53,9 +53,9 @@ def test_weak_training_has_no_way_to_a_dense_label() -> None:
     reached = imported("model.training.train", set())
     assert {"model.data.entries", "model.training.loop", "model.data.dataset"} <= reached
     assert not reached & {
-        "model.scoring.labels",
+        "model.data.labels",
         "model.training.ceiling",
         "model.scoring.score",
         "model.scoring.evaluate",
     }
-    assert "model.scoring.labels" in imported("model.training.ceiling", set())
+    assert "model.data.labels" in imported("model.training.ceiling", set())

@@ -19,8 +19,8 @@ from model.inference.clouds import write_heat
 from model.inference.labelled import write_labelled
 from model.inference.predict import Prediction, query
 from model.inference.unseen import embed, voxelised
+from model.network.device import device
 from model.network.trained import Trained, load
-from model.training.loop import device
 from pipeline.clip.weights import CHECKOUT
 from pipeline.errors import BadInput
 from pipeline.plan import manifest

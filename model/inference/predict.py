@@ -12,8 +12,8 @@ from model.data.augment import rotate_about_vertical
 from model.data.dataset import batch_indices
 from model.data.entries import read_array, voxel_size
 from model.data.samples import unit_colors, voxelise
+from model.network.device import reproducible
 from model.network.trained import Trained
-from model.training.loop import reproducible
 
 _ROWS = 1 << 16  # voxels whose embeddings are in memory at once
 

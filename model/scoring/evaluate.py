@@ -7,11 +7,11 @@ from typing import Any
 from tqdm import tqdm
 
 from model.data.entries import read_entry
+from model.data.labels import LabelledScan
 from model.inference.predict import predict
+from model.network.device import device
 from model.network.trained import load
-from model.scoring.labels import LabelledScan
 from model.scoring.score import count, summarise
-from model.training.loop import device
 from pipeline.errors import BadInput
 
 PACKAGES = ("numpy", "spconv-cu120", "torch")

@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from model.data.entries import read_array, read_entry
+from model.data.labels import LabelledScan
 from model.inference.predict import predict
 from model.inference.unseen import embed, voxelised
+from model.network.device import device
 from model.network.trained import Trained, load
-from model.scoring.labels import LabelledScan
 from model.scoring.metrics import confusion
 from model.scoring.score import summarise
-from model.training.loop import device
 from pipeline.errors import BadInput
 from pipeline.geometry.votes import majority
 from pipeline.scan import Cloud

@@ -13,9 +13,10 @@ import torch
 
 from model.data.dataset import Batch, in_order
 from model.data.entries import read_entry, read_text, voxel_size
+from model.data.labels import LabelledScan
+from model.network.device import device, reproducible
 from model.network.trained import LAST_STEP, Readout, Trained, build_network
-from model.scoring.labels import LabelledScan
-from model.training.loop import Run, device, fit, reproducible
+from model.training.loop import Run, fit
 from model.training.loss import class_weights, label_loss
 
 PACKAGES = ("numpy", "scipy", "spconv-cu120", "torch")

@@ -3,8 +3,7 @@
 import hashlib
 import json
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -36,29 +35,6 @@ class OptimiserConfig:
         if self.schedule == "poly":
             return self.lr * left**0.9
         return self.lr * 0.5 * (1 - math.cos(math.pi * left))
-
-
-def device() -> torch.device:
-    """The GPU where there is one; spconv's algorithms are chosen by the same question."""
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-
-
-@contextmanager
-def reproducible() -> Iterator[None]:
-    """Make the CPU give the same bits again: sums depend on how many threads share them.
-
-    Sparse convolutions on a GPU add in no fixed order, so there only the data repeats.
-    """
-    threads = torch.get_num_threads()
-    strict = torch.are_deterministic_algorithms_enabled()
-    if not torch.cuda.is_available():
-        torch.set_num_threads(1)
-        torch.use_deterministic_algorithms(True)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
-        torch.use_deterministic_algorithms(strict)
 
 
 @dataclass(frozen=True)

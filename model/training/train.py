@@ -17,9 +17,11 @@ import torch
 from model.data.dataset import Batch, count_labels, in_order
 from model.data.entries import ScanEntries, read_array, read_entry, read_text, voxel_size
 from model.network import files
-from model.network.adapter import Adapter, adapter_config, fit_adapter
+from model.network.adapter import Adapter, adapter_config
+from model.network.device import device, reproducible
 from model.network.trained import LAST_STEP, Readout, Trained, build_network
-from model.training.loop import Run, device, fit, reproducible
+from model.training.fit_adapter import fit_adapter
+from model.training.loop import Run, fit
 from model.training.loss import GuidanceLoss, LossConfig
 from pipeline.errors import BadInput
 

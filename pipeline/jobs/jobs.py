@@ -113,7 +113,7 @@ def trainer(plan: Plan) -> Job:
 
 def ceiling(plan: Plan) -> Job:
     """The fully supervised training, for comparison."""
-    from model.scoring.labels import LabelledScan
+    from model.data.labels import LabelledScan
     from model.training.ceiling import train_ceiling
 
     def make(run: str, path: Path) -> None:
@@ -130,8 +130,8 @@ def ceiling(plan: Plan) -> Job:
 
 def evaluator(plan: Plan) -> Job:
     """Scores of the fused embeddings, of the pseudo-labels or of a network, as a json list."""
+    from model.data.labels import LabelledScan
     from model.scoring import score
-    from model.scoring.labels import LabelledScan
 
     def make(name: str, path: Path) -> None:
         with named_damage(plan, "evaluate", name):
@@ -164,8 +164,8 @@ def labeller(plan: Plan) -> Callable[[Path], str]:
     The networks are loaded once for all the scans.
     """
     from model.inference.labelled import write_labelled
+    from model.network.device import device
     from model.network.trained import Trained, load
-    from model.training.loop import device
 
     networks: dict[str, Trained] = {}
 

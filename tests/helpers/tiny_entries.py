@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.data.entries import ScanEntries
-from model.scoring.labels import LabelledScan
+from model.data.labels import LabelledScan
 from model.training.ceiling import train_ceiling
 from model.training.train import train
 from pipeline.store import arrays, store
