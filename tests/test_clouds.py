@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from plyfile import PlyData, PlyElement
 
-from model.inference.clouds import palette, read_comments, write_heat, write_labels
+from model.inference.ply import palette, read_comments, write_heat, write_labels
 from model.inference.regions import connected_regions
 from pipeline.errors import BadInput
 

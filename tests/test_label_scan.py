@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from plyfile import PlyData, PlyElement
 
-from model.inference.clouds import read_comments
 from model.inference.label_scan import class_colors, main
+from model.inference.ply import read_comments
 from pipeline.errors import BadInput
 from pipeline.plan.manifest import read_classes
 from pipeline.readers.any_scan import read_any
@@ -89,7 +89,7 @@ def test_the_name_of_a_class_as_a_query_is_hottest_where_that_class_is(
 @pytest.mark.parametrize(
     ("variant", "has_tower", "changed", "said"),
     [
-        ("dense", False, {}, "dense labels taught it"),
+        ("supervised", False, {}, "dense labels taught it"),
         ("esgs", False, {}, "features made elsewhere taught it"),
         ("esgs", True, {"weights": "0" * 64}, "other weights than those"),
         ("esgs", True, {"model": "local-dir:nowhere"}, "no such file"),

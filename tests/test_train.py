@@ -12,7 +12,7 @@ import model.training.loop
 from model.network import files
 from model.scoring.evaluate import evaluate_network
 from model.training.loop import OptimiserConfig
-from model.training.train import train
+from model.training.weakly_supervised import train_weakly_supervised
 from pipeline.errors import BadInput
 from pipeline.store import arrays, store
 from tests.helpers.tiny_entries import (
@@ -52,7 +52,7 @@ def losses(path: Path) -> list[float]:
     return json.loads(files.read(path)[1]["curves"])["network"]["loss"]
 
 
-@pytest.mark.parametrize("variant", ["esgs", "ess_esgs", "dense"])
+@pytest.mark.parametrize("variant", ["esgs", "ess_esgs", "supervised"])
 def test_a_network_learns_the_rooms_and_knows_new_ones(
     variant: str, rooms: list[Room], held_out: list[Room], text: Path, tmp_path: Path
 ) -> None:
@@ -74,7 +74,7 @@ class KilledError(Exception):
 
 
 @exact
-@pytest.mark.parametrize("variant", ["ess_esgs", "dense"])
+@pytest.mark.parametrize("variant", ["ess_esgs", "supervised"])
 @pytest.mark.parametrize("killed_at", [1, 5])
 def test_a_killed_run_ends_in_the_same_bytes(
     variant: str,
@@ -159,7 +159,9 @@ def test_pseudo_labels_teach_a_specialised_network_alone(
         for weight in (0.0, 1.0):
             settings = {**tiny_params(2), "loss": {"balance": True, "text": weight}}
             out = tmp_path / f"{variant}{weight}"
-            train(settings, variant, 0, weak, text, out, tmp_path / f"{variant}{weight}.scratch")
+            train_weakly_supervised(
+                settings, variant, 0, weak, text, out, tmp_path / f"{variant}{weight}.scratch"
+            )
             networks.append(files.read(out)[0]["network.head.weight"])
         assert torch.equal(*networks) == (variant == "esgs")
 
@@ -170,8 +172,10 @@ def test_the_published_adapter_stands_beside_the_configured_one(
     settings = {**tiny_params(1), "adapter": {"preset": "paper", "batch": 2, "epochs": 3}}
     normalised = {**settings, "adapter": {**settings["adapter"], "preset": "normalised"}}
     weak = [room.weak for room in rooms]
-    train(settings, "ess_esgs", 0, weak, text, tmp_path / "a", tmp_path / "1")
-    train(normalised, "paper_ess_esgs", 0, weak, text, tmp_path / "b", tmp_path / "2")
+    train_weakly_supervised(settings, "ess_esgs", 0, weak, text, tmp_path / "a", tmp_path / "1")
+    train_weakly_supervised(
+        normalised, "paper_ess_esgs", 0, weak, text, tmp_path / "b", tmp_path / "2"
+    )
     (one, _), (other, _) = (files.read(tmp_path / name) for name in "ab")
     assert all(torch.equal(one[name], other[name]) for name in one.keys() | other.keys())
 
@@ -188,8 +192,10 @@ def test_rates_fall_to_nothing() -> None:
 
 
 def test_wrong_input_is_told(rooms: list[Room], text: Path, tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="'dense' is none of"):
-        train(tiny_params(1), "dense", 0, [rooms[0].weak], text, tmp_path / "a", tmp_path)
+    with pytest.raises(ValueError, match="'supervised' is none of"):
+        train_weakly_supervised(
+            tiny_params(1), "supervised", 0, [rooms[0].weak], text, tmp_path / "a", tmp_path
+        )
     with pytest.raises(ValueError, match="no scan"):
         train_tiny("esgs", [], text, tmp_path / "a")
     narrow = tmp_path / "narrow.zarr.zip"
@@ -206,4 +212,4 @@ def test_a_loss_that_is_no_number_stops_training(
         model.training.loop.OptimiserConfig, "rate", lambda self, step: float("inf")
     )
     with pytest.raises(FloatingPointError, match="lower the rate"):
-        train_tiny("dense", rooms, text, tmp_path / "a")
+        train_tiny("supervised", rooms, text, tmp_path / "a")

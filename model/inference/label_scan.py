@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.data.entries import read_array
-from model.inference.clouds import write_heat
-from model.inference.labelled import write_labelled
+from model.inference.label_clouds import write_labelled_cloud
+from model.inference.ply import write_heat
 from model.inference.predict import Prediction, query
 from model.inference.unseen import embed, voxelised
 from model.network.device import device
@@ -66,7 +66,7 @@ def label_scan(scan: Path, network: Path, out: Path, words: str | None, up: str 
         flush=True,
     )
     labelled = out / "labels.ply"
-    found = write_labelled(labelled, trained, voxels, class_colors(trained.classes))
+    found = write_labelled_cloud(labelled, trained, voxels, class_colors(trained.classes))
     print(table(trained.classes, found.label[of_point], found.confidence[of_point]))
     print(f"labels: {labelled}")
     if text is not None and words:

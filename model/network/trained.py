@@ -39,7 +39,7 @@ class Readout:
 class Trained:
     """A trained network with the classifier it is read with."""
 
-    variant: str  # a name in `model.training.train.VARIANTS`, or dense
+    variant: str  # a name in `model.training.weakly_supervised.VARIANTS`, or dense
     seed: int
     network: MinkUNet
     text: torch.Tensor  # (K, d): text embeddings, or the identity for a network with K outputs

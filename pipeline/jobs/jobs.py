@@ -84,7 +84,7 @@ def simulator(plan: Plan) -> Callable[[Path], str]:
 def trainer(plan: Plan) -> Job:
     """The weakly supervised training; no labels among what it is given."""
     from model.data.entries import ScanEntries
-    from model.training.train import train
+    from model.training.weakly_supervised import train_weakly_supervised
 
     def make(run: str, path: Path) -> None:
         variant, _, seed = run.rpartition("-")
@@ -95,7 +95,7 @@ def trainer(plan: Plan) -> Job:
         text = plan.home("text", "classes")
         scratch = _scratch(plan, "train", run)
         with named_damage(plan, "train", run):
-            train(
+            train_weakly_supervised(
                 plan.params("train"),
                 variant,
                 int(seed),
@@ -114,7 +114,7 @@ def trainer(plan: Plan) -> Job:
 def ceiling(plan: Plan) -> Job:
     """The fully supervised training, for comparison."""
     from model.data.labels import LabelledScan
-    from model.training.ceiling import train_ceiling
+    from model.training.fully_supervised import train_fully_supervised
 
     def make(run: str, path: Path) -> None:
         scans = [LabelledScan(scan, *_labelled(plan, scan)) for scan in plan.splits["train"]]
@@ -123,7 +123,9 @@ def ceiling(plan: Plan) -> Job:
         seed, workers = int(run.rpartition("-")[2]), plan.section["workers"]
         params, name = plan.params("ceiling"), entry.identity(path)
         with named_damage(plan, "ceiling", run):
-            train_ceiling(params, seed, scans, text, path, scratch, entry=name, workers=workers)
+            train_fully_supervised(
+                params, seed, scans, text, path, scratch, entry=name, workers=workers
+            )
 
     return make
 
@@ -163,7 +165,7 @@ def labeller(plan: Plan) -> Callable[[Path], str]:
 
     The networks are loaded once for all the scans.
     """
-    from model.inference.labelled import write_labelled
+    from model.inference.label_clouds import write_labelled_cloud
     from model.network.device import device
     from model.network.trained import Trained, load
 
@@ -177,7 +179,7 @@ def labeller(plan: Plan) -> Callable[[Path], str]:
                 if name not in networks:
                     networks[name] = load(plan.home(*source), device())
                 colors = plan.params("clouds")["colors"]
-                write_labelled(folder / f"{name}.ply", networks[name], voxels, colors)
+                write_labelled_cloud(folder / f"{name}.ply", networks[name], voxels, colors)
         return "labelled"
 
     return run

@@ -34,10 +34,10 @@ UPSTREAM = {
 FEATURES = "features"  # the group of files that `embeddings` reads where no image tower does
 # What does the work of a stage, where it is not the module of its name in `pipeline`.
 MODULES = {
-    "train": ["model.training.train"],
-    "ceiling": ["model.training.ceiling"],
+    "train": ["model.training.weakly_supervised"],
+    "ceiling": ["model.training.fully_supervised"],
     "evaluate": ["model.scoring.evaluate", "model.scoring.score"],
-    "clouds": ["model.inference.labelled"],
+    "clouds": ["model.inference.label_clouds"],
 }
 SIMULATORS = {"scannet": "pipeline.simulate.scan", "s3dis": "pipeline.simulate.s3dis_scan"}
 
@@ -63,8 +63,8 @@ class Stages:
         """The trained networks by stage, each named <variant>-<seed>."""
         variants, seeds = self.section["train"]["variants"], self.section["train"]["seeds"]
         return {
-            "train": [f"{v}-{s}" for v in variants if v != "dense" for s in seeds],
-            "ceiling": [f"dense-{s}" for s in seeds if "dense" in variants],
+            "train": [f"{v}-{s}" for v in variants if v != "supervised" for s in seeds],
+            "ceiling": [f"supervised-{s}" for s in seeds if "supervised" in variants],
         }
 
     @property

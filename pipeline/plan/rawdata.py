@@ -55,7 +55,7 @@ def require_scans(plan: Stages) -> None:
         raise BadInput(plan.raw, what, remedy)
     if plan.runs["ceiling"] and section["reader"] == "folder":
         what = "asks for the ceiling, but folders of frames have no dense labels to teach it"
-        raise BadInput(f"`train:` of {plan.dataset}", what, "take `dense` out of `variants:`")
+        raise BadInput(f"`train:` of {plan.dataset}", what, "take `supervised` out of `variants:`")
 
 
 def scan_files(plan: Stages, scan: str) -> manifest.Files:

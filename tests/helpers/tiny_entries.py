@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from model.data.entries import ScanEntries
 from model.data.labels import LabelledScan
-from model.training.ceiling import train_ceiling
-from model.training.train import train
+from model.training.fully_supervised import train_fully_supervised
+from model.training.weakly_supervised import train_weakly_supervised
 from pipeline.store import arrays, store
 
 CLASSES = ["floor", "wall", "chair", "table", "bed", "lamp"]
@@ -138,12 +138,12 @@ def train_tiny(
     """Train one network into `out`.safetensors, with its own scratch folder."""
     path, scratch = out.with_suffix(".safetensors"), out.with_suffix(".scratch")
     settings, seed = tiny_params(steps), options.pop("seed", 0)
-    if variant == "dense":
+    if variant == "supervised":
         scans = [room.labelled for room in rooms]
-        train_ceiling(settings, seed, scans, text, path, scratch, **options)
+        train_fully_supervised(settings, seed, scans, text, path, scratch, **options)
     else:
         weak = [room.weak for room in rooms]
-        train(settings, variant, seed, weak, text, path, scratch, **options)
+        train_weakly_supervised(settings, variant, seed, weak, text, path, scratch, **options)
     return path
 
 

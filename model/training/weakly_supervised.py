@@ -34,7 +34,7 @@ VARIANTS: dict[str, dict[str, Any] | None] = {
 }
 
 
-def train(
+def train_weakly_supervised(
     params: Mapping[str, Any],
     variant: str,
     seed: int,

@@ -6,7 +6,7 @@ from pathlib import Path
 import zarr
 
 from model.data.entries import read_array
-from model.inference.clouds import palette, write_labels
+from model.inference.ply import palette, write_labels
 from model.inference.predict import Prediction, predict
 from model.inference.regions import connected_regions
 from model.network.trained import Trained
@@ -14,7 +14,7 @@ from model.network.trained import Trained
 PACKAGES = ("matplotlib", "numpy", "plyfile", "scipy", "spconv-cu120", "torch")
 
 
-def write_labelled(
+def write_labelled_cloud(
     path: Path, trained: Trained, voxels: zarr.Group, colors: Mapping[str, str] | None = None
 ) -> Prediction:
     """Write the points of an entry `voxels` with their classes, and return those of its voxels.

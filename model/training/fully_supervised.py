@@ -20,10 +20,10 @@ from model.training.loop import Run, fit
 from model.training.loss import class_weights, label_loss
 
 PACKAGES = ("numpy", "scipy", "spconv-cu120", "torch")
-VARIANT = "dense"
+VARIANT = "supervised"
 
 
-def train_ceiling(
+def train_fully_supervised(
     params: Mapping[str, Any],
     seed: int,
     scans: Sequence[LabelledScan],
