@@ -3,7 +3,7 @@ import sys
 from snakemake.exceptions import WorkflowError
 from snakemake.utils import min_version
 
-from pipeline import folds
+from pipeline.plan import folds
 from pipeline.plan.config import check, datasets, folded, register, transfers, wanted
 from pipeline.errors import BadInput
 from pipeline.plan.plan import Plan

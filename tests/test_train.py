@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,6 +19,7 @@ from pipeline.store import arrays, store
 from tests.helpers.tiny_entries import (
     CLASSES,
     Room,
+    loss_terms,
     tiny_params,
     train_tiny,
     write_rooms,
@@ -150,33 +152,42 @@ def test_a_network_file_tells_what_it_is(rooms: list[Room], text: Path, tmp_path
     assert {name.partition(".")[0] for name in tensors} == {"network", "adapter", "text"}
 
 
+def train(settings: dict[str, Any], variant: str, rooms: list[Room], text: Path, out: Path) -> Path:
+    """Train one network with these settings, in a scratch folder of its own."""
+    weak, scratch = [room.weak for room in rooms], out.with_suffix(".scratch")
+    parts = loss_terms(settings["loss"])
+    train_weakly_supervised(settings, variant, 0, weak, text, out, scratch, parts=parts)
+    return out
+
+
 def test_pseudo_labels_teach_a_specialised_network_alone(
     rooms: list[Room], text: Path, tmp_path: Path
 ) -> None:
-    weak = [room.weak for room in rooms]
     for variant in ("esgs", "ess_esgs"):
         networks = []
         for weight in (0.0, 1.0):
             settings = {**tiny_params(2), "loss": {"balance": True, "text": weight}}
-            out = tmp_path / f"{variant}{weight}"
-            train_weakly_supervised(
-                settings, variant, 0, weak, text, out, tmp_path / f"{variant}{weight}.scratch"
-            )
+            out = train(settings, variant, rooms, text, tmp_path / f"{variant}-{weight:g}")
             networks.append(files.read(out)[0]["network.head.weight"])
         assert torch.equal(*networks) == (variant == "esgs")
 
 
-def test_the_published_adapter_stands_beside_the_configured_one(
+def test_a_variant_that_no_loss_term_is_left_for_is_refused(
+    rooms: list[Room], text: Path, tmp_path: Path
+) -> None:
+    settings = {**tiny_params(1), "loss": {"balance": True, "cosine": 0, "text": 1.0}}
+    with pytest.raises(BadInput, match="leaves `esgs` without a loss, since text is for ESS"):
+        train(settings, "esgs", rooms, text, tmp_path / "esgs")
+    train(settings, "ess_esgs", rooms, text, tmp_path / "ess")
+
+
+def test_the_published_adapter_is_the_preset_of_that_name(
     rooms: list[Room], text: Path, tmp_path: Path
 ) -> None:
     settings = {**tiny_params(1), "adapter": {"preset": "paper", "batch": 2, "epochs": 3}}
     normalised = {**settings, "adapter": {**settings["adapter"], "preset": "normalised"}}
-    weak = [room.weak for room in rooms]
-    train_weakly_supervised(settings, "ess_esgs", 0, weak, text, tmp_path / "a", tmp_path / "1")
-    train_weakly_supervised(
-        normalised, "paper_ess_esgs", 0, weak, text, tmp_path / "b", tmp_path / "2"
-    )
-    (one, _), (other, _) = (files.read(tmp_path / name) for name in "ab")
+    one, _ = files.read(train(settings, "ess_esgs", rooms, text, tmp_path / "a"))
+    other, _ = files.read(train(normalised, "paper_ess_esgs", rooms, text, tmp_path / "b"))
     assert all(torch.equal(one[name], other[name]) for name in one.keys() | other.keys())
 
 
@@ -193,9 +204,7 @@ def test_rates_fall_to_nothing() -> None:
 
 def test_wrong_input_is_told(rooms: list[Room], text: Path, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="'supervised' is none of"):
-        train_weakly_supervised(
-            tiny_params(1), "supervised", 0, [rooms[0].weak], text, tmp_path / "a", tmp_path
-        )
+        train(tiny_params(1), "supervised", rooms[:1], text, tmp_path / "a")
     with pytest.raises(ValueError, match="no scan"):
         train_tiny("esgs", [], text, tmp_path / "a")
     narrow = tmp_path / "narrow.zarr.zip"

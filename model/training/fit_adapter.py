@@ -13,7 +13,7 @@ from tqdm import tqdm
 from model.data.dataset import Scenes, count_labels, load
 from model.data.entries import ScanEntries
 from model.network.adapter import Adapter, AdapterConfig
-from model.training.loss import class_weights, label_loss
+from model.training.cross_entropy import class_weights, cross_entropy
 
 
 class _Points(NamedTuple):
@@ -91,7 +91,7 @@ def fit_adapter(
         losses = []
         for _ in range(-(-len(fit_on) // config.batch)):
             points = _to(next(stream), text.device)
-            loss = label_loss(adapter.logits(points.feature, text), points.label, weight)
+            loss = cross_entropy(adapter.logits(points.feature, text), points.label, weight)
             optimiser.zero_grad()
             loss.backward()
             optimiser.step()

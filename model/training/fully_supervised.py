@@ -16,8 +16,8 @@ from model.data.entries import read_entry, read_text, voxel_size
 from model.data.labels import LabelledScan
 from model.network.device import device, reproducible
 from model.network.trained import LAST_STEP, Readout, Trained, build_network
+from model.training.cross_entropy import class_weights, cross_entropy
 from model.training.loop import Run, fit
-from model.training.loss import class_weights, label_loss
 
 PACKAGES = ("numpy", "scipy", "spconv-cu120", "torch")
 VARIANT = "supervised"
@@ -51,7 +51,7 @@ def train_fully_supervised(
             weight = class_weights(_count(scans, len(classes))).to(device())
 
         def loss(output: torch.Tensor, batch: Batch) -> torch.Tensor:
-            return label_loss(output, batch.label, weight)
+            return cross_entropy(output, batch.label, weight)
 
         network = build_network(len(classes), params["network"], seed).to(device())
         losses = fit(run, network, loss)

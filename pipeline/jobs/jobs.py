@@ -84,6 +84,7 @@ def simulator(plan: Plan) -> Callable[[Path], str]:
 def trainer(plan: Plan) -> Job:
     """The weakly supervised training; no labels among what it is given."""
     from model.data.entries import ScanEntries
+    from model.training import losses
     from model.training.weakly_supervised import train_weakly_supervised
 
     def make(run: str, path: Path) -> None:
@@ -93,16 +94,17 @@ def trainer(plan: Plan) -> Job:
             for scan in plan.splits["train"]
         ]
         text = plan.home("text", "classes")
-        scratch = _scratch(plan, "train", run)
+        scratch, params = _scratch(plan, "train", run), plan.params("train")
         with named_damage(plan, "train", run):
             train_weakly_supervised(
-                plan.params("train"),
+                params,
                 variant,
                 int(seed),
                 scans,
                 text,
                 path,
                 scratch,
+                parts={t: import_module(m) for t, m in losses.module_names(params["loss"]).items()},
                 tower=plan.tower,
                 entry=entry.identity(path),
                 workers=plan.section["workers"],

@@ -5,6 +5,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from model.training import losses
 from pipeline.plan import provenance
 
 # Stages that read raw files, and the group of raw files that each reads.
@@ -129,6 +130,9 @@ class Stages:
                 "pipeline.clip.regions",
                 "pipeline.stages.embeddings",
             ]  # for the packages of both
+        if stage == "train":  # and of the loss terms, those that the config chooses
+            terms = losses.module_names(self.section["train"].get("loss", {}))
+            return [*MODULES["train"], *terms.values()]
         return MODULES.get(stage, [f"pipeline.stages.{stage}"])
 
     def upstream(self, stage: str) -> tuple[str, ...]:
