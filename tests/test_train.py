@@ -141,15 +141,15 @@ def test_the_scratch_of_another_run_is_not_gone_on_with(
 
 
 def test_a_network_file_tells_what_it_is(rooms: list[Room], text: Path, tmp_path: Path) -> None:
-    tensors, texts = files.read(train_tiny("ess_esgs", rooms, text, tmp_path / "a", seed=7))
-    assert json.loads(texts["classes"]) == CLASSES
-    assert json.loads(texts["config"])["optimiser"]["steps"] == 4
-    assert (texts["variant"], texts["seed"]) == ("ess_esgs", "7")
-    assert "no label took part" in texts["selection"]
-    agreement = json.loads(texts["curves"])["adapter"]["agreement"]
+    tensors, metadata = files.read(train_tiny("ess_esgs", rooms, text, tmp_path / "a", seed=7))
+    assert json.loads(metadata["classes"]) == CLASSES
+    assert json.loads(metadata["config"])["optimiser"]["steps"] == 4
+    assert (metadata["variant"], metadata["seed"]) == ("ess_esgs", "7")
+    assert "no label took part" in metadata["selection"]
+    agreement = json.loads(metadata["curves"])["adapter"]["agreement"]
     assert len(agreement) == 20
     assert agreement[-1] > agreement[0]
-    assert {name.partition(".")[0] for name in tensors} == {"network", "adapter", "text"}
+    assert {name.partition(".")[0] for name in tensors} == {"network", "adapter", "text_embeddings"}
 
 
 def train(settings: dict[str, Any], variant: str, rooms: list[Room], text: Path, out: Path) -> Path:

@@ -29,7 +29,7 @@ def embed(trained: Trained, network: Path, prompts: Sequence[Sequence[str]]) -> 
     """
     tower = trained.tower
     if tower is None:
-        dense = not trained.readout.normalise
+        dense = not trained.head.normalise
         why = "dense labels taught it" if dense else "features made elsewhere taught it"
         what = f"has no text tower ({why}), so that no other words can be put to it"
         raise BadInput(network, what, "take a network that was taught with a CLIP model")

@@ -1,7 +1,7 @@
 """Embeddings specialisation stage (ESS) of 3DSS-VLG (Xu et al., ECCV 2024).
 
-A small adapter learns, from the pseudo-labels, to move the fused 2D embeddings towards the text of
-their classes. It is applied while loading; adapted embeddings are never written.
+A small adapter moves the fused 2D embeddings towards the text embeddings of their pseudo-labels. It
+is applied during training; adapted embeddings are never written to a file.
 """
 
 from collections.abc import Mapping
@@ -15,21 +15,21 @@ from torch import nn
 
 @dataclass(frozen=True)
 class AdapterConfig:
-    """How the adapter is shaped and fitted; the defaults are those of the paper's release."""
+    """The shape of the adapter and how it is fitted; defaults are those of the paper's release."""
 
-    normalise: bool  # embeddings brought to unit length before and after the adapter
-    temperature: float  # what the similarities to the text are divided by
+    normalise: bool  # embeddings to unit length before and after the adapter
+    temperature: float  # of the similarities to the text
     balance: bool  # classes weighted by 1/sqrt(n) in the cross-entropy
-    from_identity: bool  # fc begins at 0, so that A(x) begins with the direction of x
+    from_identity: bool  # fc is 0 at first, so that A(x) has the direction of x
     ratio: float = 0.95  # share of fc in A(x) = ratio fc(x) + (1 - ratio) x
     epochs: int = 80
     batch: int = 16  # scans
-    points: int = 40_000  # of each scan, drawn anew in each epoch
+    points: int = 40_000  # of each scan and epoch, drawn at random
     lr: float = 3e-3
     weight_decay: float = 4e-4
     decay: float = 0.7  # of the learning rate
     decay_epochs: int = 20
-    held_out: float = 0.1  # share of the training scans that only the agreement is measured on
+    held_out: float = 0.1  # share of the training scans that only measure the agreement
 
 
 PRESETS = {
@@ -41,7 +41,10 @@ PRESETS = {
 
 
 def adapter_config(params: Mapping[str, Any]) -> AdapterConfig:
-    """A preset with some of its fields replaced: {preset: name, field: value, ...}."""
+    """A preset with some fields replaced: {preset: name, field: value, ...}.
+
+    Raises `KeyError` for an unknown preset and `TypeError` for an unknown field.
+    """
     fields = {name: value for name, value in params.items() if name != "preset"}
     return replace(PRESETS[params["preset"]], **fields)
 

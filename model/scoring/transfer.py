@@ -38,7 +38,7 @@ def score_transferred(
     trained = load(network, device())
     names = [str(c["name"]) for c in classes]
     text = torch.from_numpy(embed(trained, network, [c["prompts"] for c in classes]))
-    asked = replace(trained, text=text.to(trained.text.device), classes=names)
+    asked = replace(trained, text_embeddings=text.to(trained.text_embeddings.device), classes=names)
     confusions = {}
     for scan in tqdm(scans, desc="scoring", unit="scan", mininterval=2):
         if scan.classes != names:
@@ -49,7 +49,6 @@ def score_transferred(
     return {
         **summarise(trained.variant, split, names, confusions),
         "seed": trained.seed,
-        "rotations": 1,
         "selection": trained.selection,
     }
 

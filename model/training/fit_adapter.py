@@ -22,7 +22,7 @@ class _Points(NamedTuple):
 
 
 class _PointSamples(Scenes):
-    """Random voxels that have a pseudo-label, by (epoch, scan)."""
+    """Random voxels with a pseudo-label, by (epoch, scan)."""
 
     def __init__(self, scans: Sequence[ScanEntries], workers: int, seed: int, points: int) -> None:
         super().__init__(scans, workers)
@@ -45,7 +45,7 @@ def _join(samples: Sequence[_Points]) -> _Points:
 
 
 def split_scans(scans: int, share: float, seed: int) -> tuple[list[int], list[int]]:
-    """Numbers of the scans to fit on and of those held out, at least one of each (of two scans)."""
+    """Numbers of the scans to fit on and of those held out; of two scans, one each."""
     order = np.random.default_rng([seed, 2]).permutation(scans).tolist()
     held = min(scans - 1, max(1, round(share * scans))) if share > 0 else 0
     return sorted(order[held:]), sorted(order[:held])
@@ -59,11 +59,11 @@ def fit_adapter(
     seed: int,
     workers: int = 0,
 ) -> tuple[Adapter, dict[str, list[float]]]:
-    """Fit an adapter on `text`'s device; the one after the last epoch is returned.
+    """Fit an adapter on the device of `text` and return it as it is after the last epoch.
 
-    `text` (K, d) of unit length is the frozen classifier. Returned beside the adapter: for each
-    epoch the loss, and the share of held-out voxels whose best class among *all* is their
-    pseudo-label, which knows the scene's classes ("agreement"). No label is read.
+    `text` (K, d) of unit length is the frozen classifier. Also returned are, for each epoch, the
+    mean `loss` and the `agreement`: the share of held-out voxels whose best class of all K is
+    their pseudo-label, which is restricted to the scene's tags. No dense label is read.
     """
     torch.manual_seed(seed)
     adapter = Adapter(text.shape[1], config).to(text.device)

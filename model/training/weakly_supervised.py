@@ -20,7 +20,7 @@ from model.data.entries import ScanEntries, read_array, read_entry, read_text, v
 from model.network import files
 from model.network.adapter import Adapter, adapter_config
 from model.network.device import device, reproducible
-from model.network.trained import LAST_STEP, Readout, Trained, build_network
+from model.network.trained import LAST_STEP, ClassifierHead, Trained, build_network
 from model.training.fit_adapter import fit_adapter
 from model.training.loop import Run, fit
 from model.training.objective import LossConfig, Objective, loss_config
@@ -95,9 +95,9 @@ def train_weakly_supervised(
         seed=seed,
         entry=entry,
         network=network,
-        text=classifier,
+        text_embeddings=classifier,
         classes=classes,
-        readout=Readout(normalise=True, temperature=config.temperature),
+        head=ClassifierHead(normalise=True, temperature=config.temperature),
         config=dict(params),
         voxel_size=voxel_size(read_entry(scans[0].voxels)),
         tower=tower,
@@ -126,11 +126,11 @@ def _fitted_adapter(
     config = adapter_config({**run.params["adapter"], **(VARIANTS[run.variant] or {})})
     kept = run.scratch / "adapter.safetensors"
     if kept.exists():
-        tensors, texts = files.read(kept)
-        if texts.get("run") == run.mark:
+        tensors, metadata = files.read(kept)
+        if metadata.get("run") == run.mark:
             adapter = Adapter(text.shape[1], config).to(text.device)
             adapter.load_state_dict(tensors)
-            return adapter.requires_grad_(False), json.loads(texts["curves"])
+            return adapter.requires_grad_(False), json.loads(metadata["curves"])
     adapter, curves = fit_adapter(config, scans, text, seed=run.seed, workers=run.workers)
     files.write(kept, adapter.state_dict(), {"run": run.mark, "curves": json.dumps(curves)})
     return adapter, curves
