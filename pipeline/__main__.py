@@ -127,4 +127,6 @@ def setting_aside() -> Iterator[None]:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    from pipeline.cli.main import main as commands
+
+    sys.exit(commands() if sys.argv[1:2] == ["predict"] else main())
