@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from model.data.entries import ScanEntries
-from model.network.adapter import PRESETS, Adapter, adapter_config, fit_adapter, split_scans
-from model.training.loss import GuidanceLoss, LossConfig, class_weights, cosine_loss, label_loss
-from tests.helpers.tiny_entries import CLASSES, WIDTH, Room, text_embeddings, write_rooms
+from model.network.adapter import PRESETS, Adapter, adapter_config
+from model.training.fit_adapter import fit_adapter, split_scans
+from tests.helpers.tiny_entries import WIDTH, Room, text_embeddings, write_rooms
 
 
 @pytest.fixture(scope="module")
@@ -90,50 +90,3 @@ def test_scans_are_fitted_on_or_held_out(scans: int, share: float, seed: int) ->
     assert sorted(fit_on + held_out) == list(range(scans))
     assert fit_on
     assert bool(held_out) == (share > 0 and scans > 1)
-
-
-@given(st.lists(st.integers(0, 10_000), min_size=2, max_size=20))
-def test_class_weights_are_inverse_roots_with_mean_one(counts: list[int]) -> None:
-    n, weight = np.array(counts), class_weights(np.array(counts)).double().numpy()
-    assert ((weight == 0) == (n == 0)).all()
-    if n.sum():
-        assert (weight * n).sum() / n.sum() == pytest.approx(1, rel=1e-5)
-        product = (weight * np.sqrt(n))[n > 0]
-        np.testing.assert_allclose(product, product[0], rtol=1e-5)
-
-
-def test_the_cosine_loss_knows_directions_only() -> None:
-    a, b = torch.randn(50, 8), torch.randn(50, 8)
-    assert cosine_loss(a, 5 * a).item() == pytest.approx(0, abs=1e-6)
-    assert cosine_loss(a, -a).item() == pytest.approx(2, abs=1e-6)
-    weight = torch.rand(50)
-    each = torch.stack([cosine_loss(a[i : i + 1], b[i : i + 1]) for i in range(50)])
-    torch.testing.assert_close(cosine_loss(a, b), each.mean())
-    torch.testing.assert_close(cosine_loss(a, b, weight), (weight * each).sum() / weight.sum())
-
-
-def test_ignored_labels_teach_nothing() -> None:
-    logits, label = torch.randn(6, 3, requires_grad=True), torch.tensor([0, -1, 2, -1, 1, 1])
-    kept = label >= 0
-    torch.testing.assert_close(label_loss(logits, label), label_loss(logits[kept], label[kept]))
-    nothing = label_loss(logits, torch.full((6,), -1))
-    nothing.backward()
-    assert nothing.item() == 0
-    assert float(logits.grad.abs().sum()) == 0
-
-
-def test_each_switch_of_the_guidance_changes_the_loss_as_it_says() -> None:
-    text, counts = torch.from_numpy(text_embeddings()), np.array([900, 400, 100, 25, 0, 9])
-    out, target = torch.randn(20, WIDTH), torch.randn(20, WIDTH)
-    label = torch.tensor([0, 1, 2, 3, -1] * 4)
-    plain = GuidanceLoss(LossConfig(), text, counts)(out, target, label)
-    torch.testing.assert_close(plain, cosine_loss(out, target))
-
-    balanced = GuidanceLoss(LossConfig(balance=True), text, counts)(out, target, label)
-    weight = torch.cat([class_weights(counts), torch.ones(1)])[label]
-    torch.testing.assert_close(balanced, cosine_loss(out, target, weight))
-
-    texted = GuidanceLoss(LossConfig(text=0.3, temperature=0.1), text, counts)(out, target, label)
-    logits = F.normalize(out, dim=1) @ text.T / 0.1
-    torch.testing.assert_close(texted, plain + 0.3 * label_loss(logits, label))
-    assert len(CLASSES) == text.shape[0]

@@ -8,9 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from plyfile import PlyData, PlyElement
 
-from model.inference.clouds import palette, read_comments, write_heat, write_labels
+from model.inference.ply import read_comments, write_heat, write_labels
 from model.inference.regions import connected_regions
 from pipeline.errors import BadInput
+from pipeline.palette import palette
 
 CLASSES = ["wall", "chaise „longue“", "line\nbreak"]
 XYZ = np.array([[0, 0, 0], [1, 2, 3], [4, 5, 6.5]], np.float32)

@@ -1,13 +1,15 @@
-"""A trained network labels any scan, and answers in words where it was taught with words."""
+"""A trained network labels any scan, and answers queries if it was trained with a text tower."""
 
 from pathlib import Path
 
 import numpy as np
 import pytest
-from plyfile import PlyData, PlyElement
+from click.testing import CliRunner, Result
+from plyfile import PlyData
 
-from model.inference.clouds import read_comments
-from model.inference.label_scan import class_colors, main
+from model.inference.label_scan import class_colors
+from model.inference.ply import read_comments
+from pipeline.cli.main import main
 from pipeline.errors import BadInput
 from pipeline.plan.manifest import read_classes
 from pipeline.readers.any_scan import read_any
@@ -16,26 +18,9 @@ from tests.helpers import tiny_clip, tiny_folders, tiny_s3dis
 from tests.helpers.room_frames import frames
 from tests.helpers.tiny_entries import CLASSES, VOXEL_SIZE
 from tests.helpers.tiny_network import network
+from tests.helpers.tiny_ply import points, write_ply
 
 VOXEL = VOXEL_SIZE
-
-
-def points(count: int = 3000) -> np.ndarray:
-    """A floor and a wall (N, 3), colours after them."""
-    rng = np.random.default_rng(0)
-    xyz = rng.uniform(0, 3, (count, 3))
-    xyz[: count // 2, 2], xyz[count // 2 :, 0] = 0, 0
-    return xyz
-
-
-def write_ply(path: Path, xyz: np.ndarray) -> Path:
-    names = [*((axis, "f4") for axis in "xyz"), *((c, "u1") for c in ("red", "green", "blue"))]
-    vertex = np.zeros(len(xyz), names)
-    for axis, column in zip("xyz", xyz.T, strict=True):
-        vertex[axis] = column
-        vertex[{"x": "red", "y": "green", "z": "blue"}[axis]] = np.rint(80 * column.clip(0, 3))
-    PlyData([PlyElement.describe(vertex, "vertex")]).write(str(path))
-    return path
 
 
 @pytest.fixture(scope="module")
@@ -43,16 +28,18 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> str:
     return tiny_clip.write(tmp_path_factory.mktemp("clip"))
 
 
-def run(scan: Path, trained: Path, out: Path, *more: str) -> int:
-    return main([f"--scan={scan}", f"--network={trained}", f"--out={out}", *more])
+def run(scan: Path, trained: Path, out: Path, *more: str) -> Result:
+    options = [f"--scan={scan}", f"--network={trained}", f"--out={out}", *more]
+    return CliRunner().invoke(main, ["predict", *options])
 
 
 def test_points_come_back_in_place_with_class_confidence_and_segment(
-    tmp_path: Path, clip: str, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, clip: str
 ) -> None:
     xyz = points()
     out, trained = tmp_path / "out", network(tmp_path, clip)
-    assert run(write_ply(tmp_path / "room.ply", xyz), trained, out) == 0
+    done = run(write_ply(tmp_path / "room.ply", xyz), trained, out)
+    assert done.exit_code == 0, done.output
     vertex = PlyData.read(str(out / "labels.ply"))["vertex"]
     written = np.stack([vertex[axis] for axis in "xyz"], 1)
     np.testing.assert_array_equal(written, xyz.astype(np.float32))
@@ -64,7 +51,7 @@ def test_points_come_back_in_place_with_class_confidence_and_segment(
         assert all(len(np.unique(values[voxel == v])) == 1 for v in range(0, voxel.max(), 50))
     counted = {line["name"]: line["points"] for line in read_comments(out / "labels.ply")}
     assert counted == {c: int((vertex["label"] == k).sum()) for k, c in enumerate(CLASSES)}
-    assert "3,000 points" in capsys.readouterr().out
+    assert "3,000 points" in done.stdout
     assert not (out / "heat.ply").exists()
 
 
@@ -75,7 +62,7 @@ def test_the_name_of_a_class_as_a_query_is_hottest_where_that_class_is(
     scan = write_ply(tmp_path / "room.ply", points())
     similarity = []
     for name in CLASSES:
-        assert run(scan, trained, out, f"--query={name}") == 0
+        assert run(scan, trained, out, f"--query={name}").exit_code == 0
         heat = PlyData.read(str(out / "heat.ply"))["vertex"]
         similarity.append(np.array(heat["similarity"]))
         assert read_comments(out / "heat.ply")[0]["query"] == name
@@ -89,8 +76,8 @@ def test_the_name_of_a_class_as_a_query_is_hottest_where_that_class_is(
 @pytest.mark.parametrize(
     ("variant", "has_tower", "changed", "said"),
     [
-        ("dense", False, {}, "dense labels taught it"),
-        ("esgs", False, {}, "features made elsewhere taught it"),
+        ("supervised", False, {}, "trained with dense labels"),
+        ("esgs", False, {}, "trained with features that were made elsewhere"),
         ("esgs", True, {"weights": "0" * 64}, "other weights than those"),
         ("esgs", True, {"model": "local-dir:nowhere"}, "no such file"),
     ],
@@ -102,22 +89,23 @@ def test_a_network_without_its_text_tower_refuses_queries_in_one_sentence(
     said: str,
     tmp_path: Path,
     clip: str,
-    capsys: pytest.CaptureFixture[str],
 ) -> None:
     trained = network(tmp_path, clip if has_tower else None, variant, **changed)
     scan = write_ply(tmp_path / "room.ply", points())
-    assert run(scan, trained, tmp_path / "out", "--query=a chair") == 1
-    told = capsys.readouterr().err.splitlines()[-1]
-    assert said in told
+    done = run(scan, trained, tmp_path / "out", "--query=a chair")
+    assert done.exit_code == 1
+    assert said in done.stderr.splitlines()[-1]
     assert not (tmp_path / "out").exists()
-    assert run(scan, trained, tmp_path / "out") == 0, "labels need no tower"
+    assert run(scan, trained, tmp_path / "out").exit_code == 0, "labels need no tower"
 
 
 @pytest.mark.parametrize("missing", ["scan", "network"])
-def test_what_is_not_named_is_told(missing: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_required_option_that_is_missing_is_named(missing: str) -> None:
     given = {"scan": "a.ply", "network": "b.safetensors"} | {missing: ""}
-    assert main([f"--{name}={value}" for name, value in given.items()]) == 1
-    assert f"no {missing} is named" in capsys.readouterr().err
+    options = [f"--{name}={value}" for name, value in given.items()]
+    done = CliRunner().invoke(main, ["predict", *options])
+    assert done.exit_code == 1
+    assert done.stderr == f"predict: no {missing} is named; name it with --{missing}=PATH.\n"
 
 
 def test_scannet_s3dis_and_frames_are_known_by_their_folders(tmp_path: Path) -> None:

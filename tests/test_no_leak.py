@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from model.training.train import train
+from model.training.weakly_supervised import train_weakly_supervised
 from tests.helpers.tiny_entries import train_tiny, write_labels, write_room, write_text
 
 ROOT = Path(__file__).parent.parent
@@ -23,12 +23,12 @@ def test_scrambled_dense_labels_change_no_bit_of_a_weak_network(
     text = write_text(tmp_path)
     rooms = [write_room(tmp_path, f"room{n}", n) for n in range(2)]
     before = train_tiny(variant, rooms, text, tmp_path / "before").read_bytes()
-    taught = train_tiny("dense", rooms, text, tmp_path / "taught").read_bytes()
+    taught = train_tiny("supervised", rooms, text, tmp_path / "taught").read_bytes()
     rng = np.random.default_rng(0)
     for room in rooms:
         write_labels(room, rng.permutation(room.labelled.ground_truth()[0]))
     assert train_tiny(variant, rooms, text, tmp_path / "after").read_bytes() == before
-    assert train_tiny("dense", rooms, text, tmp_path / "mistaught").read_bytes() != taught
+    assert train_tiny("supervised", rooms, text, tmp_path / "mistaught").read_bytes() != taught
 
 
 def imported(name: str, seen: set[str]) -> set[str]:
@@ -49,13 +49,13 @@ def imported(name: str, seen: set[str]) -> set[str]:
 
 
 def test_weak_training_has_no_way_to_a_dense_label() -> None:
-    assert "labels" not in inspect.signature(train).parameters
-    reached = imported("model.training.train", set())
+    assert "labels" not in inspect.signature(train_weakly_supervised).parameters
+    reached = imported("model.training.weakly_supervised", set())
     assert {"model.data.entries", "model.training.loop", "model.data.dataset"} <= reached
     assert not reached & {
-        "model.scoring.labels",
-        "model.training.ceiling",
+        "model.data.labels",
+        "model.training.fully_supervised",
         "model.scoring.score",
         "model.scoring.evaluate",
     }
-    assert "model.scoring.labels" in imported("model.training.ceiling", set())
+    assert "model.data.labels" in imported("model.training.fully_supervised", set())

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from plyfile import PlyData
 
-from model.inference.clouds import read_comments
+from model.inference.ply import read_comments
 from model.reports.summary import ScanSummary, text_summary, write_summary
 from pipeline.errors import BadInput
 from pipeline.facts import Facts
@@ -221,7 +221,11 @@ def test_of_several_networks_each_has_a_cloud_of_its_own(raw: Path) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [
-        ("variants: [ess_esgs]\n", "variants: [ess_esgs, dense]\n", "no dense labels to teach it"),
+        (
+            "variants: [ess_esgs]\n",
+            "variants: [ess_esgs, supervised]\n",
+            "no dense labels to teach it",
+        ),
         ("tags: {source: none}", "tags: {source: dense}", "has no dense labels"),
     ],
 )

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,12 +13,13 @@ import model.training.loop
 from model.network import files
 from model.scoring.evaluate import evaluate_network
 from model.training.loop import OptimiserConfig
-from model.training.train import train
+from model.training.weakly_supervised import train_weakly_supervised
 from pipeline.errors import BadInput
 from pipeline.store import arrays, store
 from tests.helpers.tiny_entries import (
     CLASSES,
     Room,
+    loss_terms,
     tiny_params,
     train_tiny,
     write_rooms,
@@ -52,7 +54,7 @@ def losses(path: Path) -> list[float]:
     return json.loads(files.read(path)[1]["curves"])["network"]["loss"]
 
 
-@pytest.mark.parametrize("variant", ["esgs", "ess_esgs", "dense"])
+@pytest.mark.parametrize("variant", ["esgs", "ess_esgs", "supervised"])
 def test_a_network_learns_the_rooms_and_knows_new_ones(
     variant: str, rooms: list[Room], held_out: list[Room], text: Path, tmp_path: Path
 ) -> None:
@@ -74,7 +76,7 @@ class KilledError(Exception):
 
 
 @exact
-@pytest.mark.parametrize("variant", ["ess_esgs", "dense"])
+@pytest.mark.parametrize("variant", ["ess_esgs", "supervised"])
 @pytest.mark.parametrize("killed_at", [1, 5])
 def test_a_killed_run_ends_in_the_same_bytes(
     variant: str,
@@ -139,40 +141,53 @@ def test_the_scratch_of_another_run_is_not_gone_on_with(
 
 
 def test_a_network_file_tells_what_it_is(rooms: list[Room], text: Path, tmp_path: Path) -> None:
-    tensors, texts = files.read(train_tiny("ess_esgs", rooms, text, tmp_path / "a", seed=7))
-    assert json.loads(texts["classes"]) == CLASSES
-    assert json.loads(texts["config"])["optimiser"]["steps"] == 4
-    assert (texts["variant"], texts["seed"]) == ("ess_esgs", "7")
-    assert "no label took part" in texts["selection"]
-    agreement = json.loads(texts["curves"])["adapter"]["agreement"]
+    tensors, metadata = files.read(train_tiny("ess_esgs", rooms, text, tmp_path / "a", seed=7))
+    assert json.loads(metadata["classes"]) == CLASSES
+    assert json.loads(metadata["config"])["optimiser"]["steps"] == 4
+    assert (metadata["variant"], metadata["seed"]) == ("ess_esgs", "7")
+    assert "no label took part" in metadata["selection"]
+    agreement = json.loads(metadata["curves"])["adapter"]["agreement"]
     assert len(agreement) == 20
     assert agreement[-1] > agreement[0]
-    assert {name.partition(".")[0] for name in tensors} == {"network", "adapter", "text"}
+    assert {name.partition(".")[0] for name in tensors} == {"network", "adapter", "text_embeddings"}
+
+
+def train(settings: dict[str, Any], variant: str, rooms: list[Room], text: Path, out: Path) -> Path:
+    """Train one network with these settings, in a scratch folder of its own."""
+    weak, scratch = [room.weak for room in rooms], out.with_suffix(".scratch")
+    parts = loss_terms(settings["loss"])
+    train_weakly_supervised(settings, variant, 0, weak, text, out, scratch, parts=parts)
+    return out
 
 
 def test_pseudo_labels_teach_a_specialised_network_alone(
     rooms: list[Room], text: Path, tmp_path: Path
 ) -> None:
-    weak = [room.weak for room in rooms]
     for variant in ("esgs", "ess_esgs"):
         networks = []
         for weight in (0.0, 1.0):
             settings = {**tiny_params(2), "loss": {"balance": True, "text": weight}}
-            out = tmp_path / f"{variant}{weight}"
-            train(settings, variant, 0, weak, text, out, tmp_path / f"{variant}{weight}.scratch")
+            out = train(settings, variant, rooms, text, tmp_path / f"{variant}-{weight:g}")
             networks.append(files.read(out)[0]["network.head.weight"])
         assert torch.equal(*networks) == (variant == "esgs")
 
 
-def test_the_published_adapter_stands_beside_the_configured_one(
+def test_a_variant_that_no_loss_term_is_left_for_is_refused(
+    rooms: list[Room], text: Path, tmp_path: Path
+) -> None:
+    settings = {**tiny_params(1), "loss": {"balance": True, "cosine": 0, "text": 1.0}}
+    with pytest.raises(BadInput, match="leaves `esgs` without a loss, since text is for ESS"):
+        train(settings, "esgs", rooms, text, tmp_path / "esgs")
+    train(settings, "ess_esgs", rooms, text, tmp_path / "ess")
+
+
+def test_the_published_adapter_is_the_preset_of_that_name(
     rooms: list[Room], text: Path, tmp_path: Path
 ) -> None:
     settings = {**tiny_params(1), "adapter": {"preset": "paper", "batch": 2, "epochs": 3}}
     normalised = {**settings, "adapter": {**settings["adapter"], "preset": "normalised"}}
-    weak = [room.weak for room in rooms]
-    train(settings, "ess_esgs", 0, weak, text, tmp_path / "a", tmp_path / "1")
-    train(normalised, "paper_ess_esgs", 0, weak, text, tmp_path / "b", tmp_path / "2")
-    (one, _), (other, _) = (files.read(tmp_path / name) for name in "ab")
+    one, _ = files.read(train(settings, "ess_esgs", rooms, text, tmp_path / "a"))
+    other, _ = files.read(train(normalised, "paper_ess_esgs", rooms, text, tmp_path / "b"))
     assert all(torch.equal(one[name], other[name]) for name in one.keys() | other.keys())
 
 
@@ -188,8 +203,8 @@ def test_rates_fall_to_nothing() -> None:
 
 
 def test_wrong_input_is_told(rooms: list[Room], text: Path, tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="'dense' is none of"):
-        train(tiny_params(1), "dense", 0, [rooms[0].weak], text, tmp_path / "a", tmp_path)
+    with pytest.raises(ValueError, match="'supervised' is none of"):
+        train(tiny_params(1), "supervised", rooms[:1], text, tmp_path / "a")
     with pytest.raises(ValueError, match="no scan"):
         train_tiny("esgs", [], text, tmp_path / "a")
     narrow = tmp_path / "narrow.zarr.zip"
@@ -206,4 +221,4 @@ def test_a_loss_that_is_no_number_stops_training(
         model.training.loop.OptimiserConfig, "rate", lambda self, step: float("inf")
     )
     with pytest.raises(FloatingPointError, match="lower the rate"):
-        train_tiny("dense", rooms, text, tmp_path / "a")
+        train_tiny("supervised", rooms, text, tmp_path / "a")

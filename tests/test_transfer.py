@@ -9,15 +9,15 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from model.data.labels import LabelledScan
 from model.inference.unseen import voxelised
+from model.network.device import device
 from model.network.trained import load
 from model.reports.transfer_report import Group, class_rows, write_report
 from model.scoring.evaluate import evaluate_network
-from model.scoring.labels import LabelledScan
 from model.scoring.metrics import confusion
 from model.scoring.score import summarise
 from model.scoring.transfer import label_points, restricted, score_transferred
-from model.training.loop import device
 from pipeline.errors import BadInput
 from pipeline.plan import config
 from pipeline.plan.plan import Plan

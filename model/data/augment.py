@@ -1,4 +1,4 @@
-"""Augmentation of a scan's voxel positions and colours, before they are voxelised anew."""
+"""Augmentation of a scan's voxel positions and colours, before they are voxelised again."""
 
 from dataclasses import dataclass
 
@@ -6,24 +6,24 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import convolve1d, map_coordinates
 
-# Two elastic fields, fine and coarse: (spacing of their knots, size of the push), in metres.
-# The customary values for indoor scans (Choy et al., CVPR 2019, code).
+# Two elastic fields, fine and coarse: (spacing of the knots, largest push), in metres. Values are
+# those of the code of Choy et al., CVPR 2019, for indoor scans.
 _ELASTIC = ((0.2, 0.4), (0.8, 1.6))
 
 
 @dataclass(frozen=True)
 class Augmentation:
-    """What is varied, and how far. Every draw comes from the generator that is handed in."""
+    """What is varied, and by how much. All random numbers come from the generator given."""
 
     rotation: bool = True  # about the vertical, any angle
-    tilt: float = 3.0  # degrees, largest rotation about each horizontal axis
+    tilt: float = 3.0  # degrees; largest rotation about each horizontal axis
     scale: float = 0.1  # largest relative change of size
     flip: bool = True  # mirror x, y or both
     elastic: bool = False  # smooth random distortion
     color: float = 0.05  # largest change of a channel's offset and gain, and noise of a tenth
 
     def positions(self, xyz: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
-        """Positions (M, 3) in metres, moved."""
+        """Positions (M, 3) in metres, augmented."""
         matrix = np.eye(3)
         if self.flip:
             matrix = np.diag([*rng.choice([-1.0, 1.0], 2), 1.0])
@@ -40,25 +40,20 @@ class Augmentation:
         return moved
 
     def colors(self, rgb: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
-        """Colours (M, 3) in [-1, 1], changed alike in the whole scan, and a little each."""
+        """Colours (M, 3) in [-1, 1] with one gain and offset for the scan, and noise for each."""
         gain = rng.uniform(1 - self.color, 1 + self.color, 3)
         offset = rng.uniform(-self.color, self.color, 3)
         noise = rng.normal(0.0, self.color / 10, rgb.shape)
         return np.clip(rgb * gain + offset + noise, -1.0, 1.0).astype(np.float32)
 
 
-def rotate_about_vertical(xyz: NDArray[np.float32], angle: float) -> NDArray[np.float32]:
-    """Positions (M, 3) turned about z by `angle` radians."""
-    return (xyz @ _rotation(2, angle).T).astype(np.float32)
-
-
 def elastic(
     xyz: NDArray[np.float32], spacing: float, size: float, rng: np.random.Generator
 ) -> NDArray[np.float32]:
-    """Push each position (M, 3) by a random field, smooth over a few knots of `spacing` metres.
+    """Push each position (M, 3) by a random field that is smooth over a few knots.
 
-    The field is noise of unit variance on a grid, smoothed twice by a box of three knots in each
-    direction, read trilinearly and multiplied by `size` metres.
+    The field is noise of unit variance on a grid of `spacing` metres, smoothed twice by a box of
+    three knots in each direction, interpolated trilinearly and multiplied by `size` metres.
     """
     lowest = xyz.min(axis=0)
     knots = ((xyz.max(axis=0) - lowest) / spacing).astype(int) + 3

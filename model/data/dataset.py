@@ -1,7 +1,7 @@
-"""Training batches: scans read lazily, augmented, voxelised anew and put together.
+"""Training batches: scans that are read lazily, augmented, voxelised again and concatenated.
 
-What a batch holds is a function of (seed, its number) alone, so training can stop and go on at any
-step, with any number of workers, and see the same data.
+A batch is a function of the seed and its number only: training that resumes at any step, with any
+number of workers, sees the same data.
 """
 
 from collections.abc import Iterator, Sequence
@@ -21,7 +21,7 @@ _CACHE_BYTES = 4 << 30  # data sets up to this size are kept in memory
 
 
 class Scan(Protocol):
-    """A scan that can be read: `ScanEntries`, or a `LabelledScan` for the ceiling."""
+    """A scan that can be read: `ScanEntries`, or a `LabelledScan` for full supervision."""
 
     @property
     def scan(self) -> str:
@@ -39,9 +39,9 @@ AnyScan = TypeVar("AnyScan", bound=Scan)
 
 
 def in_order(scans: Sequence[AnyScan]) -> list[AnyScan]:
-    """Scans by name, so that no result depends on the order in which they are given.
+    """Scans sorted by name, so that no result depends on their order.
 
-    Raises `ValueError` where there is none.
+    Raises `ValueError` if there is none.
     """
     if not scans:
         raise ValueError("there is no scan to train on")
@@ -49,30 +49,30 @@ def in_order(scans: Sequence[AnyScan]) -> list[AnyScan]:
 
 
 class Batch(NamedTuple):
-    """Several scans, one behind the other."""
+    """The samples of several scans, concatenated: m voxels, of which s are supervised."""
 
     rgb: torch.Tensor  # (m, 3) float32 in [-1, 1]
     indices: torch.Tensor  # (m, 4) int32 [scan, x, y, z]
-    row: torch.Tensor  # (s,) int64 rows of the above that something is known about
+    row: torch.Tensor  # (s,) int64 rows of the supervised voxels
     feature: torch.Tensor  # (s, d) float16
     label: torch.Tensor  # (s,) int64, -1 = ignored
 
     def to(self, device: torch.device) -> "Batch":
-        """The same on another device."""
+        """The same batch on another device."""
         return Batch(*(part.to(device, non_blocking=True) for part in self))
 
 
 def batch_indices(coords: Sequence[NDArray[np.int32]]) -> torch.Tensor:
     """Voxel coordinates of several scans as spconv's indices (sum of M, 4) int32 [scan, x, y, z].
 
-    `coords` holds one (M, 3) array for each scan, non-negative and without repeats in a scan.
+    `coords` has one array (M, 3) for each scan, non-negative and without repeats in a scan.
     """
     scan = np.repeat(np.arange(len(coords), dtype=np.int32), [len(c) for c in coords])
     return torch.from_numpy(np.column_stack([scan, np.concatenate(coords)]).astype(np.int32))
 
 
 def collate(samples: Sequence[Sample]) -> Batch:
-    """Put samples one behind the other."""
+    """Concatenate samples to a batch."""
     begin = np.cumsum([0, *(len(s.coords) for s in samples[:-1])])
     row = [s.row + b for s, b in zip(samples, begin, strict=True)]
     return Batch(
@@ -85,16 +85,16 @@ def collate(samples: Sequence[Sample]) -> Batch:
 
 
 class Scenes(Dataset):
-    """Scans by number, kept in memory where all of them fit."""
+    """Scans by number, kept in memory if all of them fit."""
 
     def __init__(self, scans: Sequence[Scan], workers: int) -> None:
         self.scans = scans
-        # Workers would each fill a memory of their own.
+        # With workers each process would keep its own copy.
         small = workers == 0 and sum(scan.size for scan in scans) <= _CACHE_BYTES
         self._kept: dict[int, Scene] | None = {} if small else None
 
     def read(self, number: int) -> Scene:
-        """Read a scan, here and now: entries must be opened in the process that reads them."""
+        """Read a scan now: entries must be opened in the process that reads them."""
         if self._kept is None:
             return self.scans[number].read()
         if number not in self._kept:
@@ -131,7 +131,7 @@ def _order(seed: int, epoch: int, scans: int) -> NDArray[np.int64]:
 
 
 def load(dataset: Dataset, batches: Sequence[Any], collate_fn: Any, workers: int) -> DataLoader:
-    """Read `batches`, each a list of what `dataset` is asked for, in `workers` processes."""
+    """Read `batches`, each a list of keys of `dataset`, in `workers` processes (0: in this one)."""
     return DataLoader(
         dataset,
         batch_sampler=batches,
@@ -152,14 +152,17 @@ def read_batches(
     max_voxels: int | None = None,
     workers: int = 0,
 ) -> Iterator[Batch]:
-    """The batches of the given steps, `batch` scans each."""
+    """The batches of the given steps, of `batch` scans each.
+
+    `max_voxels` of each scan are kept, all if None.
+    """
     samples = _Samples(scans, workers, seed, augmentation, max_voxels)
     numbers = [list(range(step * batch, (step + 1) * batch)) for step in steps]
     yield from load(samples, numbers, collate, workers)
 
 
 def count_labels(scans: Sequence[ScanEntries], classes: int) -> NDArray[np.int64]:
-    """How many voxels of all scans have each pseudo-label (K,)."""
+    """The number of voxels (K,) of all scans with each pseudo-label."""
     total = np.zeros(classes, np.int64)
     for scan in scans:
         label = read_array(read_entry(scan.pseudo_labels), "label")

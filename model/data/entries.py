@@ -1,4 +1,4 @@
-"""Opening entries, and what of one training scan the weakly supervised methods may see."""
+"""Reading entries, and which entries of a training scan weak supervision may see."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,8 +12,10 @@ from pipeline.errors import BadInput
 
 
 def read_entry(path: Path) -> zarr.Group:
-    """Open an entry for reading. Open it in the process that reads it: a zip that was opened
-    before a fork gives wrong data in the child."""
+    """Open an entry for reading, in the process that reads it.
+
+    A zip that is opened before a fork gives wrong data in the child process.
+    """
     return zarr.open_group(zarr.storage.ZipStore(path, mode="r"), mode="r")
 
 
@@ -30,26 +32,26 @@ def voxel_size(voxels: zarr.Group) -> float:
 
 
 def class_names(entry: zarr.Group) -> list[str]:
-    """The K classes that the numbers in an entry stand for."""
+    """The names of an entry's K classes, by their numbers."""
     names: Any = entry.attrs["classes"]
     return [str(name) for name in names]
 
 
 @dataclass(frozen=True)
 class Scene:
-    """The voxels of one scan and what is known about some of them."""
+    """The M voxels of one scan, V of them with supervision."""
 
     xyz: NDArray[np.float32]  # (M, 3) metres
     rgb: NDArray[np.uint8]  # (M, 3)
     voxel_size: float  # metres
-    voxel: NDArray[np.int64]  # (V,) the voxels that something is known about, increasing
-    feature: NDArray[np.float16]  # (V, d) fused 2D embeddings; d = 0 where labels teach
+    voxel: NDArray[np.int64]  # (V,) the supervised voxels, increasing
+    feature: NDArray[np.float16]  # (V, d) fused 2D embeddings; d = 0 with dense labels
     label: NDArray[np.int64]  # (V,) class, -1 = ignored
 
 
 @dataclass(frozen=True)
 class ScanEntries:
-    """The entries of one training scan. There is no place for dense labels in it."""
+    """The entries of one training scan. Dense labels are not among them."""
 
     scan: str
     voxels: Path
@@ -62,7 +64,7 @@ class ScanEntries:
         return sum(p.stat().st_size for p in (self.voxels, self.targets, self.pseudo_labels))
 
     def read(self) -> Scene:
-        """Read the scan. Raises `BadInput` where the entries do not belong together."""
+        """Read the scan. Raises `BadInput` if the entries do not belong together."""
         voxels, targets = read_entry(self.voxels), read_entry(self.targets)
         scene = Scene(
             xyz=read_array(voxels, "voxel_xyz"),

@@ -1,4 +1,4 @@
-"""One scan as the network sees it: cut out, moved, and voxelised anew."""
+"""One training sample: a scan that is cropped, augmented and voxelised again."""
 
 from typing import NamedTuple
 
@@ -12,11 +12,11 @@ _GRID_SHIFT = 16  # voxels; the coarsest level of the network has cells of this 
 
 
 class Sample(NamedTuple):
-    """One scan as the network sees it."""
+    """One scan as the network sees it: m voxels, of which s are supervised."""
 
     coords: NDArray[np.int32]  # (m, 3) >= 0, no repeats
     rgb: NDArray[np.float32]  # (m, 3) in [-1, 1]
-    row: NDArray[np.int64]  # (s,) voxels that something is known about, increasing
+    row: NDArray[np.int64]  # (s,) the supervised voxels, increasing
     feature: NDArray[np.float16]  # (s, d)
     label: NDArray[np.int64]  # (s,) -1 = ignored
 
@@ -24,7 +24,7 @@ class Sample(NamedTuple):
 def voxelise(
     xyz: NDArray[np.float32], voxel_size: float
 ) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
-    """The voxels (m, 3) that positions (M, 3) >= 0 fall into, sorted, and which each is in (M,)."""
+    """The voxels (m, 3) of positions (M, 3) >= 0, sorted, and the voxel of each position (M,)."""
     cell = np.floor(xyz / voxel_size).astype(np.int64)
     grid = tuple(cell.max(axis=0) + 1)
     flat, voxel_of = np.unique(np.ravel_multi_index(tuple(cell.T), grid), return_inverse=True)
@@ -32,12 +32,12 @@ def voxelise(
 
 
 def unit_colors(rgb: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Colours 0..255 as the network takes them, in [-1, 1]."""
+    """Colours (M, 3) in 0..255 as the network takes them, in [-1, 1]."""
     return rgb.astype(np.float32) / 127.5 - 1.0
 
 
 def crop(scene: Scene, voxels: int, rng: np.random.Generator) -> Scene:
-    """The `voxels` voxels of a scan that are nearest to a random one of them."""
+    """The `voxels` voxels of a scan that are nearest to a random one of its voxels."""
     if len(scene.xyz) <= voxels:
         return scene
     distance = np.square(scene.xyz - scene.xyz[rng.integers(len(scene.xyz))]).sum(axis=1)
@@ -55,10 +55,10 @@ def crop(scene: Scene, voxels: int, rng: np.random.Generator) -> Scene:
 
 
 def make_sample(scene: Scene, augmentation: Augmentation, rng: np.random.Generator) -> Sample:
-    """Move the voxels of a scan and voxelise them anew, with what is known about them.
+    """Augment the voxels of a scan and voxelise them again, with their supervision.
 
-    Where several come to lie in one voxel their colours are averaged, and the first that something
-    is known about speaks for all: a mean of embeddings would be of no object.
+    If several fall into one voxel, their colours are averaged, and the embedding and label of the
+    first supervised one are taken: a mean of embeddings would belong to no object.
     """
     xyz = augmentation.positions(scene.xyz, rng)
     rgb = augmentation.colors(unit_colors(scene.rgb), rng)

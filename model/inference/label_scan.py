@@ -1,13 +1,9 @@
-"""A trained network labels a new scan: `python -m model.inference.label_scan`.
+"""A trained network labels a new scan, and shows where a query fits best in it.
 
-It needs no image, no label and no store. It writes `labels.ply`, and with `--query` also
-`heat.ply`, into a folder; what their colours mean stands in their headers. Bad input is told in one
-sentence.
+It needs no image, no label and no store.
 """
 
-import argparse
 import resource
-import sys
 import time
 from pathlib import Path
 
@@ -15,48 +11,28 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.data.entries import read_array
-from model.inference.clouds import write_heat
-from model.inference.labelled import write_labelled
+from model.inference.label_clouds import write_labelled_cloud
+from model.inference.ply import write_heat
 from model.inference.predict import Prediction, query
 from model.inference.unseen import embed, voxelised
+from model.network.device import device
 from model.network.trained import Trained, load
-from model.training.loop import device
 from pipeline.clip.weights import CHECKOUT
-from pipeline.errors import BadInput
 from pipeline.plan import manifest
 from pipeline.readers.any_scan import read_any
 
-UPS = ("z", "y", "-y", "x", "-x")
-
-
-def main(arguments: list[str] | None = None) -> int:
-    """Label one scan; 1 where that could not be done."""
-    parser = argparse.ArgumentParser(
-        prog="python -m model.inference.label_scan", description=__doc__
-    )
-    parser.add_argument("--scan", default="", help="a PLY file, or the folder of a scan")
-    parser.add_argument("--network", default="", help="the .safetensors file of a trained network")
-    parser.add_argument("--out", type=Path, default=Path("."), help="the folder to write into")
-    parser.add_argument("--query", help="what to look for, in words")
-    parser.add_argument("--up", choices=UPS, default="z", help="the axis of the scan that is up")
-    given = parser.parse_args(arguments)
-    try:
-        for name in ("scan", "network"):
-            if not getattr(given, name):
-                raise BadInput("predict", f"no {name} is named", "name scan=PATH and network=PATH")
-        scan, network = Path(given.scan), Path(given.network)
-        label_scan(scan, network, given.out, given.query or None, given.up)
-    except BadInput as error:
-        print(error, file=sys.stderr)
-        return 1
-    return 0
-
 
 def label_scan(scan: Path, network: Path, out: Path, words: str | None, up: str = "z") -> None:
-    """Write the labelled cloud of `scan` into `out`, and the heat of the query `words`, if any."""
+    """Label a scan, print its classes, and write `labels.ply` into the folder `out`.
+
+    `words` is a query in words: then `heat.ply` is written, too, with the similarity of each point
+    to it. `scan` and `up`, the axis that points up, are those of `read_any`. Raises `BadInput` if
+    the scan or the network cannot be read, if the network cannot answer queries in words, and if
+    the files cannot be written.
+    """
     begin = time.monotonic()
     trained = load(network, device())
-    text = embed(trained, network, [[words]]) if words else None  # first: a query may be refused
+    text = embed(trained, network, [[words]]) if words else None  # first, since it may fail
     cloud, kind = read_any(scan, up)
     voxels = voxelised(cloud, trained.voxel_size)
     of_point = read_array(voxels, "voxel_of_point")
@@ -66,7 +42,7 @@ def label_scan(scan: Path, network: Path, out: Path, words: str | None, up: str 
         flush=True,
     )
     labelled = out / "labels.ply"
-    found = write_labelled(labelled, trained, voxels, class_colors(trained.classes))
+    found = write_labelled_cloud(labelled, trained, voxels, class_colors(trained.classes))
     print(table(trained.classes, found.label[of_point], found.confidence[of_point]))
     print(f"labels: {labelled}")
     if text is not None and words:
@@ -79,7 +55,7 @@ def label_scan(scan: Path, network: Path, out: Path, words: str | None, up: str 
 
 
 def class_colors(classes: list[str]) -> dict[str, str]:
-    """The colours that the first list of `data_manifest` with all these classes gives them."""
+    """The colours in the first list of classes in `data_manifest` that has all these classes."""
     for path in sorted(CHECKOUT.glob("data_manifest/*/classes*.csv"), reverse=True):
         known = {row["name"]: row["color"] for row in manifest.read_classes(path) if "color" in row}
         if set(classes) <= set(known):
@@ -88,7 +64,7 @@ def class_colors(classes: list[str]) -> dict[str, str]:
 
 
 def table(classes: list[str], label: NDArray[np.integer], confidence: NDArray[np.floating]) -> str:
-    """The classes that occur, the most frequent first, with their shares and mean confidence."""
+    """A table of the classes that occur, the most frequent first: share and mean confidence."""
     count = np.bincount(label, minlength=len(classes))
     sure = np.bincount(label, confidence, len(classes)) / np.maximum(count, 1)
     rows = [
@@ -105,7 +81,3 @@ def _best(trained: Trained, found: Prediction, heat: NDArray[np.floating]) -> st
     count = np.bincount(top, minlength=len(trained.classes))
     best = [k for k in np.argsort(-count, kind="stable")[:3] if count[k]]
     return ", ".join(f"{trained.classes[k]} ({100 * count[k] / len(top):.0f} %)" for k in best)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,4 +1,4 @@
-"""Segments of a labelled cloud: what hangs together and is of one class."""
+"""Segments of a labelled cloud: connected voxels of one class."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -7,17 +7,17 @@ from scipy.sparse.csgraph import connected_components
 
 from pipeline.stages.voxels import z_order
 
-# Half of the 26 neighbours of a voxel; the others are those of which it is the neighbour.
+# Half of the 26 neighbours of a voxel: each pair of neighbours is then found once.
 _AHEAD = [
     (x, y, z) for x in (-1, 0, 1) for y in (-1, 0, 1) for z in (-1, 0, 1) if (x, y, z) > (0, 0, 0)
 ]
 
 
 def connected_regions(coords: NDArray[np.integer], label: NDArray[np.integer]) -> NDArray[np.int32]:
-    """The connected region (M,) of one class that each voxel belongs to, the largest being 0.
+    """The connected region (M,) of one class that each voxel is in, numbered from the largest.
 
-    Voxels `coords` (M, 3) >= 0, without repeats, are neighbours if they share a corner. These are
-    no instances: chairs that touch are one region. A voxel of no class (-1) is in none (-1).
+    `coords` (M, 3) >= 0 has no repeats; voxels are neighbours if they share a corner. Regions are
+    not instances: chairs that touch are one region. A voxel without a class (-1) is in none (-1).
     """
     cell = coords.astype(np.int64)
     key = z_order(cell)

@@ -1,4 +1,4 @@
-"""What a trained network needs for what it was not taught with: other words, and other clouds."""
+"""New input for a trained network: other scans, and classes or queries in other words."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,35 +16,31 @@ from pipeline.stages.voxels import Worker
 
 
 def voxelised(cloud: Cloud, voxel_size: float) -> zarr.Group:
-    """What the stage `voxels` makes of a cloud, in memory; `voxel_size` in metres."""
+    """The entry that the stage `voxels` makes of a cloud, in memory; `voxel_size` in metres."""
     group = zarr.group(zarr.storage.MemoryStore())
     Worker({"voxel_size": voxel_size})(group, cloud)
     return group
 
 
 def embed(trained: Trained, network: Path, prompts: Sequence[Sequence[str]]) -> NDArray[np.float32]:
-    """The embeddings (Q, d), each the mean of its prompts, by the tower that taught the network.
+    """Text embeddings (Q, d) of unit length, each of several prompts, by the network's text tower.
 
-    Raises `BadInput` where it has none, or its weights are no longer those.
+    Raises `BadInput` if the network has no text tower, or the tower's weights have changed.
     """
     tower = trained.tower
     if tower is None:
-        dense = not trained.readout.normalise
-        why = "dense labels taught it" if dense else "features made elsewhere taught it"
-        what = f"has no text tower ({why}), so that no other words can be put to it"
-        raise BadInput(network, what, "take a network that was taught with a CLIP model")
-    from pipeline.stages.text import (  # heavy, and seldom needed
-        ENSEMBLES,
-        ensemble,
-        load_text_tower,
-    )
+        supervised = not trained.head.normalise
+        source = "dense labels" if supervised else "features that were made elsewhere"
+        what = f"has no text tower, since it was trained with {source}: it knows no other words"
+        raise BadInput(network, what, "take a network that was trained with a CLIP model")
+    from pipeline.stages.text import ENSEMBLES, ensemble, load_text_tower  # slow to import
 
     model, pretrained, templates = (tower[key] for key in ("model", "pretrained", "templates"))
-    with TemporaryDirectory() as records:  # its weights are read once more, not believed
+    with TemporaryDirectory() as records:  # without records, so that the weights are hashed
         digest = weights_digest({"model": model, "pretrained": pretrained}, Path(records))
     if digest != tower["weights"]:
-        what = "holds other weights than those that the network was taught with"
-        raise BadInput(model, what, "restore them, or train anew")
+        what = "has other weights than those that the network was trained with"
+        raise BadInput(model, what, "restore them, or train again")
     loaded = load_text_tower(model, pretrained)
     sentences = ENSEMBLES[templates] if isinstance(templates, str) else templates
     return np.stack([ensemble(loaded, words, sentences) for words in prompts])

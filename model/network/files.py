@@ -1,4 +1,4 @@
-"""Tensors and text in one safetensors file, equal content giving equal bytes."""
+"""Tensors and metadata in one safetensors file; equal content gives equal bytes."""
 
 import json
 import os
@@ -13,16 +13,16 @@ from safetensors.torch import save
 from pipeline.errors import BadInput
 
 
-def write(path: Path, tensors: Mapping[str, torch.Tensor], texts: Mapping[str, str]) -> None:
-    """Write tensors and texts (the file's metadata) to `path`: whole, or not at all.
+def write(path: Path, tensors: Mapping[str, torch.Tensor], metadata: Mapping[str, str]) -> None:
+    """Write tensors and metadata to `path` atomically.
 
-    safetensors writes the metadata in an order that changes from process to process, so it is put
-    into the header here: 8 bytes of its length, then JSON padded to a multiple of 8.
+    safetensors writes metadata in an order that changes from process to process, so the header is
+    written here: its length in 8 bytes, then JSON padded to a multiple of 8 bytes.
     """
     plain = save({name: t.detach().cpu().contiguous() for name, t in tensors.items()})
     (length,) = struct.unpack("<Q", plain[:8])
     entries = json.loads(plain[8 : 8 + length])
-    header = json.dumps({"__metadata__": dict(sorted(texts.items())), **entries}).encode()
+    header = json.dumps({"__metadata__": dict(sorted(metadata.items())), **entries}).encode()
     header += b" " * (-len(header) % 8)
     partial = path.with_name(path.name + ".partial")
     with partial.open("wb") as file:
@@ -32,7 +32,7 @@ def write(path: Path, tensors: Mapping[str, torch.Tensor], texts: Mapping[str, s
 
 
 def read(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
-    """The tensors and texts of a file. Raises `BadInput` where it is damaged or missing."""
+    """The tensors and metadata of a file. Raises `BadInput` if it is damaged or missing."""
     try:
         with safe_open(path, framework="pt") as file:
             return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}  # noqa: SIM118
@@ -43,7 +43,7 @@ def read(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
 
 
 def under(prefix: str, tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """The tensors whose name begins with `prefix.`, without it."""
+    """The tensors whose names begin with `prefix.`, by their names without it."""
     return {
         n.removeprefix(prefix + "."): t for n, t in tensors.items() if n.startswith(prefix + ".")
     }

@@ -1,4 +1,4 @@
-"""The file of a trained network: what `train` and `ceiling` write and `predict` reads."""
+"""The file of a trained network: written by training, read by inference and scoring."""
 
 import json
 from collections.abc import Mapping
@@ -14,11 +14,11 @@ from model.network.unet import MinkUNet
 from pipeline.errors import BadInput
 
 LAST_STEP = "last step; no label took part in the choice"
-_TEXTS = (
+_METADATA = (
     "variant",
     "seed",
     "classes",
-    "readout",
+    "head",
     "config",
     "voxel_size",
     "tower",
@@ -28,56 +28,61 @@ _TEXTS = (
 
 
 @dataclass(frozen=True)
-class Readout:
-    """How a network's vectors become class probabilities: softmax(F T' / temperature)."""
+class ClassifierHead:
+    """How outputs F (M, d) become class probabilities (M, K): softmax(F T' / temperature).
 
-    normalise: bool  # vectors brought to unit length before they meet the text
+    T (K, d) are the text embeddings.
+    """
+
+    normalise: bool  # divide each output by its length first, so that logits are cosines
     temperature: float
 
 
 @dataclass(frozen=True)
 class Trained:
-    """A trained network with the classifier it is read with."""
+    """A trained network and how its outputs are classified."""
 
-    variant: str  # a name in `model.training.train.VARIANTS`, or dense
+    variant: str  # a name in `model.training.weakly_supervised.VARIANTS`, or supervised
     seed: int
     network: MinkUNet
-    text: torch.Tensor  # (K, d): text embeddings, or the identity for a network with K outputs
+    text_embeddings: torch.Tensor  # (K, d) float32; the identity for a network with K outputs
     classes: list[str]
-    readout: Readout
+    head: ClassifierHead
     config: dict[str, Any]  # the parameters of the run
-    voxel_size: float  # metres: what it was taught with, and must be shown
+    voxel_size: float  # metres: of the training scans, and to be used in inference
     selection: str  # how the checkpoint was chosen
     curves: dict[str, Any] = field(default_factory=dict)
     adapter: Adapter | None = None
-    # Of the text tower that its embeddings agree with: model, pretrained, weights (the digest of
-    # local files) and templates. None where there is none: for the ceiling, and for features of
-    # another model.
+    # The text tower of its text embeddings: model, pretrained, weights (the digest of local files)
+    # and templates. None for a supervised network, and for features that were made elsewhere.
     tower: Mapping[str, Any] | None = None
-    entry: str = ""  # what the file says that it is
+    entry: str = ""  # the identity of the store entry that it is written to
 
     def save(self, path: Path) -> None:
         """Write everything to one safetensors file."""
-        tensors = {**files.named("network", self.network.state_dict()), "text": self.text}
+        tensors = {
+            **files.named("network", self.network.state_dict()),
+            "text_embeddings": self.text_embeddings,
+        }
         if self.adapter is not None:
             tensors |= files.named("adapter", self.adapter.state_dict())
-        texts = {
+        metadata = {
             "entry": self.entry,
             "variant": self.variant,
             "seed": str(self.seed),
             "classes": json.dumps(self.classes),
-            "readout": json.dumps(vars(self.readout), sort_keys=True),
+            "head": json.dumps(vars(self.head), sort_keys=True),
             "config": json.dumps(self.config, sort_keys=True),
             "voxel_size": json.dumps(self.voxel_size),
             "tower": json.dumps(self.tower, sort_keys=True),
             "selection": self.selection,
             "curves": json.dumps(self.curves, sort_keys=True),
         }
-        files.write(path, tensors, texts)
+        files.write(path, tensors, metadata)
 
 
 def build_network(out_channels: int, sizes: Mapping[str, Any], seed: int) -> MinkUNet:
-    """A network from colour to `out_channels`, with initial weights that the seed fixes.
+    """A network from colours to `out_channels`, its initial weights fixed by the seed.
 
     `sizes` are the keywords of `MinkUNet` after its channels.
     """
@@ -86,30 +91,30 @@ def build_network(out_channels: int, sizes: Mapping[str, Any], seed: int) -> Min
 
 
 def load(path: Path, where: torch.device) -> Trained:
-    """Read a trained network for inference. The adapter, needed in training only, stays unread.
+    """Read a trained network for inference. The adapter is for training only and is not read.
 
     Raises `BadInput` for a file that is no network, or one of another version of this project.
     """
-    tensors, texts = files.read(path)
-    lacking = [name for name in ("network.head.weight", "text") if name not in tensors]
-    lacking += [name for name in _TEXTS if name not in texts]
-    if lacking:
-        what = f"is no network of this version of the project: it has no {lacking[0]}"
-        raise BadInput(path, what, "name a network that it trained, or train anew")
-    config, text = json.loads(texts["config"]), tensors["text"]
+    tensors, metadata = files.read(path)
+    missing = [name for name in ("network.head.weight", "text_embeddings") if name not in tensors]
+    missing += [name for name in _METADATA if name not in metadata]
+    if missing:
+        what = f"is no network of this version of the project: it has no {missing[0]}"
+        raise BadInput(path, what, "name a network that it trained, or train again")
+    config = json.loads(metadata["config"])
     weights = files.under("network", tensors)
     network = build_network(len(weights["head.weight"]), config["network"], 0)
     network.load_state_dict(weights)
     return Trained(
-        variant=texts["variant"],
-        seed=int(texts["seed"]),
+        variant=metadata["variant"],
+        seed=int(metadata["seed"]),
         network=network.to(where).eval().requires_grad_(False),
-        text=text.to(where),
-        classes=json.loads(texts["classes"]),
-        readout=Readout(**json.loads(texts["readout"])),
+        text_embeddings=tensors["text_embeddings"].to(where),
+        classes=json.loads(metadata["classes"]),
+        head=ClassifierHead(**json.loads(metadata["head"])),
         config=config,
-        voxel_size=json.loads(texts["voxel_size"]),
-        tower=json.loads(texts["tower"]),
-        selection=texts["selection"],
-        curves=json.loads(texts["curves"]),
+        voxel_size=json.loads(metadata["voxel_size"]),
+        tower=json.loads(metadata["tower"]),
+        selection=metadata["selection"],
+        curves=json.loads(metadata["curves"]),
     )

@@ -37,8 +37,8 @@ ARCHITECTURES = {
 
 
 def _norm(width: int) -> nn.BatchNorm1d:
-    # A wide eps keeps fp16 training free of NaN. The momentum averages the statistics of the last
-    # few dozen batches: single scans differ much, and a small run has a few hundred steps.
+    # A large eps avoids NaN in fp16 training. The momentum averages the statistics of a few dozen
+    # batches: single scans differ much, and a small run has a few hundred steps.
     return nn.BatchNorm1d(width, eps=1e-3, momentum=0.05)
 
 
@@ -77,7 +77,7 @@ def _blocks(width_in: int, width_out: int, count: int, level: int) -> nn.Sequent
 
 
 class Down(nn.Module):
-    """Half the resolution at the same width, then residual blocks."""
+    """Halve the resolution at the same width, then residual blocks."""
 
     def __init__(self, width_in: int, width_out: int, count: int, level: int) -> None:
         super().__init__()
@@ -95,7 +95,7 @@ class Down(nn.Module):
 
 
 class Up(nn.Module):
-    """Back to the voxels of a finer level, joined with what the encoder had there."""
+    """Back to the voxels of a finer level, concatenated with the encoder's output there."""
 
     def __init__(
         self, width_in: int, width_skip: int, width_out: int, count: int, level: int
@@ -117,7 +117,7 @@ class Up(nn.Module):
 
 
 class MinkUNet(nn.Module):
-    """A sparse U-Net that gives each voxel a vector of `out_channels`."""
+    """A sparse U-Net with `out_channels` outputs for each voxel."""
 
     def __init__(
         self,
@@ -129,7 +129,7 @@ class MinkUNet(nn.Module):
         stem_width: int | None = None,
         stem_kernel: int | None = None,
     ) -> None:
-        """Build `arch` (14A, 18A, 34C), with any of its sizes replaced.
+        """Build `arch` (14A, 18A or 34C), with any of its sizes replaced.
 
         Raises `KeyError` for an unknown `arch` and `ValueError` unless there are 8 stages.
         """
@@ -166,8 +166,10 @@ class MinkUNet(nn.Module):
         return self.head(self.trunk(features, indices))
 
     def trunk(self, features: torch.Tensor, indices: torch.Tensor) -> torch.Tensor:
-        """All but the head: (M, in) -> (M, last width). The head alone is wide, so large scans
-        can take it in pieces."""
+        """All layers but the head: (M, in) -> (M, last width).
+
+        Only the output of the head is wide: of large scans it can be computed in pieces.
+        """
         x = self.stem(sparse_tensor(features, indices))
         x = x.replace_feature(torch.relu(self.stem_norm(x.features)))
         skips = [x]

@@ -19,7 +19,7 @@ ROWS = {
     "esgs": ("(c) ESGS", "3D network guided by the fused 2D embeddings"),
     "ess_esgs": ("(d) ESS+ESGS", "3D network guided by the specialised embeddings"),
     "paper_ess_esgs": ("(d) as published", "the same with the published adapter"),
-    "dense": ("ceiling", "the same network and budget, taught by dense labels"),
+    "supervised": ("supervised", "the same network and budget, taught by dense labels"),
 }
 MEANS = ("mIoU", "mAcc", "OA")
 _NUMBER = re.compile(r"\d[\d,]*(\.\d)?( ± \d+\.\d)?$")

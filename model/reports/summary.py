@@ -10,7 +10,7 @@ import numpy as np
 import zarr
 
 from model.data.entries import read_array
-from model.inference.clouds import read_comments
+from model.inference.ply import read_comments
 from model.reports.report import align
 
 _PAIRS = 1 << 22  # of voxels and frames that are in memory at once

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.data.entries import read_array, read_entry, read_text
-from model.scoring.labels import LabelledScan
+from model.data.labels import LabelledScan
 from model.scoring.metrics import PROTOCOLS, confusion, score
 from pipeline.geometry.votes import majority
 

@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from model.data.entries import read_array, read_entry
+from model.data.labels import LabelledScan
 from model.inference.predict import predict
 from model.inference.unseen import embed, voxelised
+from model.network.device import device
 from model.network.trained import Trained, load
-from model.scoring.labels import LabelledScan
 from model.scoring.metrics import confusion
 from model.scoring.score import summarise
-from model.training.loop import device
 from pipeline.errors import BadInput
 from pipeline.geometry.votes import majority
 from pipeline.scan import Cloud
@@ -38,7 +38,7 @@ def score_transferred(
     trained = load(network, device())
     names = [str(c["name"]) for c in classes]
     text = torch.from_numpy(embed(trained, network, [c["prompts"] for c in classes]))
-    asked = replace(trained, text=text.to(trained.text.device), classes=names)
+    asked = replace(trained, text_embeddings=text.to(trained.text_embeddings.device), classes=names)
     confusions = {}
     for scan in tqdm(scans, desc="scoring", unit="scan", mininterval=2):
         if scan.classes != names:
@@ -49,7 +49,6 @@ def score_transferred(
     return {
         **summarise(trained.variant, split, names, confusions),
         "seed": trained.seed,
-        "rotations": 1,
         "selection": trained.selection,
     }
 

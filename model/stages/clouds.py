@@ -37,13 +37,13 @@ class Worker:
     def __call__(self, folder: Path, request: Request) -> None:
         """Write the clouds of the scan `request.name` into `folder`."""
         from model.data.entries import read_entry
-        from model.inference.labelled import write_labelled
+        from model.inference.label_clouds import write_labelled_cloud
+        from model.network.device import device
         from model.network.trained import load
-        from model.training.loop import device
 
         facts = request.facts
         for name, run in facts.clouds.items():
             if run not in self._networks:
                 self._networks[run] = load(request.path(facts.trainer(run), run), device())
             voxels = read_entry(request.path("voxels", request.name))
-            write_labelled(folder / f"{name}.ply", self._networks[run], voxels, self.colors)
+            write_labelled_cloud(folder / f"{name}.ply", self._networks[run], voxels, self.colors)

@@ -45,8 +45,8 @@ class Worker:
 
 
 def _results(request: Request) -> list[dict[str, Any]]:
+    from model.data.labels import LabelledScan
     from model.scoring import score
-    from model.scoring.labels import LabelledScan
 
     name, facts = request.name, request.facts
     split = "train" if name == PSEUDO_LABELS else "val"

@@ -22,12 +22,12 @@ class Worker:
 
     def __call__(self, path: Path, request: Request) -> None:
         """Write the network of the run `supervised-<seed>` to `path`."""
-        from model.scoring.labels import LabelledScan
-        from model.training.ceiling import train_ceiling
+        from model.data.labels import LabelledScan
+        from model.training.fully_supervised import train_fully_supervised
 
         facts = request.facts
         stages = ("voxels", "labels")
-        train_ceiling(
+        train_fully_supervised(
             self.params,
             int(request.name.rpartition("-")[2]),
             [

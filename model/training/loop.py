@@ -1,10 +1,9 @@
-"""The training loop that all variants share: one budget, one schedule, exact resumption."""
+"""The training loop of all variants: one budget, one schedule, exact resumption."""
 
 import hashlib
 import json
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,7 +20,7 @@ from model.network.unet import MinkUNet
 
 @dataclass(frozen=True)
 class OptimiserConfig:
-    """How long and how fast to learn; the same for every variant."""
+    """The optimiser and its schedule, the same for every variant."""
 
     steps: int
     batch: int = 4  # scans in a step
@@ -31,51 +30,28 @@ class OptimiserConfig:
     schedule: str = "poly"  # poly (power 0.9) or cosine, to 0 at the last step
 
     def rate(self, step: int) -> float:
-        """Learning rate of a step from 0."""
+        """The learning rate of a step, counted from 0."""
         left = 1 - step / self.steps
         if self.schedule == "poly":
             return self.lr * left**0.9
         return self.lr * 0.5 * (1 - math.cos(math.pi * left))
 
 
-def device() -> torch.device:
-    """The GPU where there is one; spconv's algorithms are chosen by the same question."""
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-
-
-@contextmanager
-def reproducible() -> Iterator[None]:
-    """Make the CPU give the same bits again: sums depend on how many threads share them.
-
-    Sparse convolutions on a GPU add in no fixed order, so there only the data repeats.
-    """
-    threads = torch.get_num_threads()
-    strict = torch.are_deterministic_algorithms_enabled()
-    if not torch.cuda.is_available():
-        torch.set_num_threads(1)
-        torch.use_deterministic_algorithms(True)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
-        torch.use_deterministic_algorithms(strict)
-
-
 @dataclass(frozen=True)
 class Run:
-    """One training run: all that the variants share."""
+    """One training run: what all variants share."""
 
     variant: str
     seed: int
     params: Mapping[str, Any]
     scans: Sequence[Scan]
-    scratch: Path  # checkpoints; private to this run
-    workers: int  # processes that read scans; 0 = this one
+    scratch: Path  # folder of checkpoints, private to this run
+    workers: int  # processes that read scans; 0: this process reads
     checkpoint_every: int  # steps
 
     @property
     def mark(self) -> str:
-        """What a checkpoint must have been written by: the same run over the same scans."""
+        """Identifies the run and its scans: a checkpoint with another mark is not resumed."""
         names = [scan.scan for scan in self.scans]
         facts = [self.variant, self.seed, dict(self.params), names]
         return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
@@ -84,20 +60,20 @@ class Run:
 def fit(
     run: Run, network: MinkUNet, loss_of: Callable[[torch.Tensor, Batch], torch.Tensor]
 ) -> list[float]:
-    """Train `network` (on its device) for all steps and return the loss of each.
+    """Train `network` (on its device) for all steps and return the loss of each step.
 
-    `loss_of` takes the network's output (s, out_channels) at `batch.row`, and the batch. Now and
-    then the state goes to the run's scratch folder; if a state of this run is there, training goes
-    on from it. Nothing random is drawn after the initial weights but from (seed, step), so network,
-    optimiser and loss scale are the whole state.
+    `loss_of` takes the network's output (s, out_channels) at `batch.row`, and the batch. Every
+    `run.checkpoint_every` steps the state is written to the run's scratch folder; if a state of
+    this run is there, training resumes from it. All random numbers after the initial weights are
+    functions of the seed and the step, so network, optimiser and loss scale are the whole state.
 
-    Raises `FloatingPointError` where the loss is not finite.
+    Raises `FloatingPointError` if the loss is not finite.
     """
     config = OptimiserConfig(**run.params["optimiser"])
     where = next(network.parameters()).device
     amp = where.type == "cuda"
     kind = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[config.name]
-    # fp16 gradients leave second moments near 0: the default eps of 1e-8 would blow them up.
+    # fp16 gradients leave second moments near 0: with the default eps of 1e-8 steps would explode.
     optimiser = kind(network.parameters(), lr=config.lr, weight_decay=config.weight_decay, eps=1e-6)
     scaler = torch.amp.GradScaler(where.type, enabled=amp)
     checkpoint = run.scratch / "checkpoint.safetensors"
@@ -165,11 +141,11 @@ def _restore(
     optimiser: torch.optim.Optimizer,
     scaler: torch.amp.GradScaler,
 ) -> list[float]:
-    """Load a checkpoint of this run, if there is one, and return the losses up to it."""
+    """Load the checkpoint of this run, if there is one, and return the losses of its steps."""
     if not path.exists():
         return []
-    tensors, texts = files.read(path)
-    if texts.get("run") != mark:
+    tensors, metadata = files.read(path)
+    if metadata.get("run") != mark:
         return []
     network.load_state_dict(files.under("network", tensors))
     state: dict[int, dict[str, torch.Tensor]] = {}
@@ -178,5 +154,5 @@ def _restore(
         state.setdefault(int(number), {})[name] = tensor
     groups = optimiser.state_dict()["param_groups"]
     optimiser.load_state_dict({"state": state, "param_groups": groups})
-    scaler.load_state_dict(json.loads(texts["scaler"]))
+    scaler.load_state_dict(json.loads(metadata["scaler"]))
     return tensors["losses"].tolist()

@@ -72,7 +72,7 @@ def _groups(taught: Plan, asked: Plan, transfer: Transfer) -> list["Group"]:
 
 
 def _transferred(taught: Plan, asked: Plan) -> list[dict[str, Any]]:
-    from model.scoring.labels import LabelledScan
+    from model.data.labels import LabelledScan
     from model.scoring.transfer import score_transferred
 
     scans = [

@@ -8,7 +8,7 @@ import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
-from matplotlib.colors import Normalize, to_rgb
+from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.patches import Patch
@@ -16,6 +16,8 @@ from matplotlib.patheffects import withStroke
 from numpy.typing import NDArray
 from PIL import Image
 from scipy import ndimage
+
+from pipeline.palette import palette
 
 _INCHES = 3.6  # of an image's width in the picture
 _LEGEND = 1.9  # entries to a line of the legend, for each column
@@ -43,7 +45,7 @@ def draw(
     rows: Sequence[Row], classes: Sequence[Mapping[str, Any]], queries: Sequence[str], title: str
 ) -> Figure:
     """The picture: a row for each frame, its columns the image, the classes and each query."""
-    columns, palette = 2 + len(queries), colors(classes)
+    columns, color = 2 + len(queries), colors(classes)
     count = np.bincount(
         np.concatenate([row.best[row.best >= 0] for row in rows]), minlength=len(classes)
     )
@@ -67,13 +69,13 @@ def draw(
         first.imshow(row.image)
         first.set_ylabel(row.title, fontsize=8)
         known = (row.best >= 0)[..., None]
-        second.imshow(np.where(known, 0.72 * palette[row.best] + 0.28 * row.grey, 1.0))
+        second.imshow(np.where(known, 0.72 * color[row.best] + 0.28 * row.grey, 1.0))
         _name_areas(second, row.best, [c["name"] for c in classes])
     for index in range(len(queries)):
         _draw_heat(figure, axes[:, 2 + index], rows, index)
     share = 100 * count / max(1, count.sum())
     figure.legend(
-        [Patch(facecolor=palette[k], edgecolor="0.4", linewidth=0.5) for k in shown],
+        [Patch(facecolor=color[k], edgecolor="0.4", linewidth=0.5) for k in shown],
         [f"{classes[k]['name']} {f'{share[k]:.0f}' if share[k] >= 1 else '< 1'} %" for k in shown],
         loc="outside lower left",
         ncols=per_line,
@@ -84,13 +86,9 @@ def draw(
 
 
 def colors(classes: Sequence[Mapping[str, Any]]) -> NDArray[np.float64]:
-    """The colours (K, 3) of the classes in [0, 1]: their own, or hues that lie far apart."""
-    wheel, shades = matplotlib.colormaps["hsv"], (1.0, 0.72, 0.5)
-    found = []
-    for i, one in enumerate(classes):
-        hue = np.array(wheel((0.6180339887 * (i // 3) + 0.21 * (i % 3)) % 1)[:3])
-        found.append(to_rgb(one["color"]) if "color" in one else hue * shades[i % 3])
-    return np.array(found)
+    """The colours (K, 3) of the classes in [0, 1]: their own, or distinct ones."""
+    own = {one["name"]: one["color"] for one in classes if "color" in one}
+    return palette([one["name"] for one in classes], own) / 255
 
 
 def _name_areas(axis: Axes, best: NDArray[np.int64], names: Sequence[str]) -> None:

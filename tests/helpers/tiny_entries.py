@@ -4,18 +4,21 @@ Embeddings are text plus noise, so a network that learns can be told from one th
 dense label has any part in targets or pseudo-labels.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from model.data.entries import ScanEntries
-from model.scoring.labels import LabelledScan
-from model.training.ceiling import train_ceiling
-from model.training.train import train
+from model.data.labels import LabelledScan
+from model.training import losses
+from model.training.fully_supervised import train_fully_supervised
+from model.training.weakly_supervised import train_weakly_supervised
 from pipeline.store import arrays, store
 
 CLASSES = ["floor", "wall", "chair", "table", "bed", "lamp"]
@@ -132,18 +135,26 @@ def tiny_params(steps: int) -> dict[str, Any]:
     }
 
 
+def loss_terms(loss: Mapping[str, Any]) -> dict[str, ModuleType]:
+    """The modules of the loss terms that the section `loss` of a config chooses."""
+    return {name: import_module(module) for name, module in losses.module_names(loss).items()}
+
+
 def train_tiny(
     variant: str, rooms: list[Room], text: Path, out: Path, steps: int = 4, **options: Any
 ) -> Path:
     """Train one network into `out`.safetensors, with its own scratch folder."""
     path, scratch = out.with_suffix(".safetensors"), out.with_suffix(".scratch")
     settings, seed = tiny_params(steps), options.pop("seed", 0)
-    if variant == "dense":
+    if variant == "supervised":
         scans = [room.labelled for room in rooms]
-        train_ceiling(settings, seed, scans, text, path, scratch, **options)
+        train_fully_supervised(settings, seed, scans, text, path, scratch, **options)
     else:
         weak = [room.weak for room in rooms]
-        train(settings, variant, seed, weak, text, path, scratch, **options)
+        parts = loss_terms(settings["loss"])
+        train_weakly_supervised(
+            settings, variant, seed, weak, text, path, scratch, parts=parts, **options
+        )
     return path
 
 

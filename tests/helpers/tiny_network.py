@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from model.network.trained import LAST_STEP, Readout, Trained, build_network
+from model.network.trained import LAST_STEP, ClassifierHead, Trained, build_network
 from pipeline.plan.rawdata import weights_digest
 from pipeline.stages.text import ensemble, load_text_tower
 from tests.helpers.tiny_entries import CLASSES, SMALL_NETWORK, VOXEL_SIZE, WIDTH
@@ -16,7 +16,7 @@ TEMPLATES = ["a {}", "the {}"]
 def network(folder: Path, clip: str | None, variant: str = "ess_esgs", **tower: str) -> Path:
     """A network with its initial weights, whose classes are words of the tower."""
     path = folder / f"{variant}.safetensors"
-    dense = variant == "dense"
+    supervised = variant == "supervised"
     text = torch.eye(len(CLASSES))
     known = None
     if clip:
@@ -25,15 +25,15 @@ def network(folder: Path, clip: str | None, variant: str = "ess_esgs", **tower: 
         digest = weights_digest({"model": clip, "pretrained": None}, folder)
         known = {"model": clip, "pretrained": None, "weights": digest, "templates": TEMPLATES}
         known |= tower
-    elif not dense:
+    elif not supervised:
         text = torch.eye(len(CLASSES), WIDTH)
     Trained(
         variant=variant,
         seed=0,
         network=build_network(text.shape[1], SMALL_NETWORK, 0),
-        text=text,
+        text_embeddings=text,
         classes=CLASSES,
-        readout=Readout(normalise=not dense, temperature=1.0 if dense else 0.05),
+        head=ClassifierHead(normalise=not supervised, temperature=1.0 if supervised else 0.05),
         config={"network": SMALL_NETWORK},
         voxel_size=VOXEL_SIZE,
         tower=known,

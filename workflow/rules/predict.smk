@@ -1,5 +1,5 @@
-# One scan, labelled by a trained network: `snakemake predict --config scan=PATH network=PATH`. It has
-# no output that Snakemake knows, so that it is made anew whenever it is asked for.
+# One scan, labelled by a trained network: `snakemake predict --config 'predict={scan: PATH, network: PATH}'`.
+# It has no output that Snakemake knows, so it runs whenever it is asked for. The command checks the options.
 rule predict:
     log:
         "logs/predict.log",
@@ -10,11 +10,6 @@ rule predict:
         mem_mb=16000,
         runtime=60,
     params:
-        scan=config["scan"],
-        network=config["network"],
-        out=config["out"],
-        up=config["up"],
-        query=config["query"],
+        options=[f"--{option}={value}" for option, value in config["predict"].items()],
     shell:
-        "python -m model.inference.label_scan --scan={params.scan:q} --network={params.network:q} "
-        "--out={params.out:q} --up={params.up} --query={params.query:q} 2>&1 | tee {log}"
+        "python -m pipeline predict {params.options:q} 2>&1 | tee {log}"

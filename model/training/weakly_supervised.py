@@ -2,14 +2,15 @@
 
 3DSS-VLG (Xu et al., ECCV 2024). A sparse 3D network learns the fused 2D embeddings of the voxels,
 as they are (`esgs`) or adapted to the pseudo-labels (`ess_esgs`, and `paper_ess_esgs` with the
-published form of the adapter). No dense label can get in here:
-the entries that it is given have no place for one, and the module that reads them is not imported.
+published form of the adapter). No dense label can reach it: `ScanEntries` names no entry that has
+one, and the module that reads them is not imported.
 """
 
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import torch
@@ -17,10 +18,12 @@ import torch
 from model.data.dataset import Batch, count_labels, in_order
 from model.data.entries import ScanEntries, read_array, read_entry, read_text, voxel_size
 from model.network import files
-from model.network.adapter import Adapter, adapter_config, fit_adapter
-from model.network.trained import LAST_STEP, Readout, Trained, build_network
-from model.training.loop import Run, device, fit, reproducible
-from model.training.loss import GuidanceLoss, LossConfig
+from model.network.adapter import Adapter, adapter_config
+from model.network.device import device, reproducible
+from model.network.trained import LAST_STEP, ClassifierHead, Trained, build_network
+from model.training.fit_adapter import fit_adapter
+from model.training.loop import Run, fit
+from model.training.objective import LossConfig, Objective, loss_config
 from pipeline.errors import BadInput
 
 PACKAGES = ("numpy", "scipy", "spconv-cu120", "torch")
@@ -32,7 +35,7 @@ VARIANTS: dict[str, dict[str, Any] | None] = {
 }
 
 
-def train(
+def train_weakly_supervised(
     params: Mapping[str, Any],
     variant: str,
     seed: int,
@@ -41,6 +44,7 @@ def train(
     out: Path,
     scratch: Path,
     *,
+    parts: Mapping[str, ModuleType],
     tower: Mapping[str, Any] | None = None,
     entry: str = "",
     workers: int = 0,
@@ -48,12 +52,15 @@ def train(
 ) -> None:
     """Train one network and write it to `out`.
 
-    `params` holds `network` (keywords of `MinkUNet`), `optimiser` (`OptimiserConfig`), `augment`
-    (`Augmentation`), `loss` (`LossConfig`), `adapter` (a preset and changes to it) and
-    `max_voxels` (of one scan in a step, or None). The file says that it is `entry`, and that its
-    embeddings agree with the text `tower`. A run that is killed goes on from the checkpoint in
-    `scratch` and ends, on a CPU, in the same bytes. Raises `BadInput` where text and targets do not
-    fit each other, and `ValueError` for an unknown variant or where there is no scan.
+    `params` has `network` (keywords of `MinkUNet`), `optimiser` (`OptimiserConfig`), `augment`
+    (`Augmentation`), `loss` (weights of terms, and settings of `LossConfig`), `adapter` (a preset
+    and changes to it) and `max_voxels` (of one scan in a step, or None). `parts` are the modules
+    of the loss terms, by the names in `model.training.losses.module_names`. `entry` and the text
+    `tower` are written into the file. A run that was killed resumes from the checkpoint in
+    `scratch` and ends, on a CPU, with the same bytes.
+
+    Raises `BadInput` if text and targets differ in width or the variant has no loss term, and
+    `ValueError` for an unknown variant or without any scan.
     """
     if variant not in VARIANTS:
         raise ValueError(f"{variant!r} is none of {list(VARIANTS)}")
@@ -66,22 +73,20 @@ def train(
             f"text embeddings of width {embedding.shape[1]} for targets of width {width}",
             "make both with the same model",
         )
+    config = _loss_of(variant, params["loss"], parts)
     scratch.mkdir(parents=True, exist_ok=True)
     run = Run(variant, seed, params, scans, scratch, workers, checkpoint_every)
-    loss_config = LossConfig(**params["loss"])
-    if VARIANTS[variant] is None:  # the scene-level labels teach specialised networks alone
-        loss_config = replace(loss_config, text=0.0)
     curves: dict[str, Any] = {}
     adapter = None
     with reproducible():
         classifier = torch.from_numpy(embedding).to(device())
         if VARIANTS[variant] is not None:
             adapter, curves["adapter"] = _fitted_adapter(run, scans, classifier)
-        guidance = GuidanceLoss(loss_config, classifier, count_labels(scans, len(classes)))
+        objective = Objective(config, parts, classifier, count_labels(scans, len(classes)))
 
         def loss(output: torch.Tensor, batch: Batch) -> torch.Tensor:
             target = batch.feature if adapter is None else adapter(batch.feature)
-            return guidance(output, target, batch.label)
+            return objective(output, target, batch.label)
 
         network = build_network(width, params["network"], seed).to(device())
         curves["network"] = {"loss": fit(run, network, loss)}
@@ -90,9 +95,9 @@ def train(
         seed=seed,
         entry=entry,
         network=network,
-        text=classifier,
+        text_embeddings=classifier,
         classes=classes,
-        readout=Readout(normalise=True, temperature=loss_config.temperature),
+        head=ClassifierHead(normalise=True, temperature=config.temperature),
         config=dict(params),
         voxel_size=voxel_size(read_entry(scans[0].voxels)),
         tower=tower,
@@ -102,6 +107,18 @@ def train(
     ).save(out)
 
 
+def _loss_of(variant: str, loss: Mapping[str, Any], parts: Mapping[str, ModuleType]) -> LossConfig:
+    """The loss of a variant: terms of specialisation take part only in variants that have it."""
+    config = loss_config(loss)
+    if VARIANTS[variant] is not None:
+        return config
+    kept = {name: w for name, w in config.weights.items() if not parts[name].ESS_ONLY}
+    if not kept:
+        what = f"leaves `{variant}` without a loss, since {', '.join(config.weights)} is for ESS"
+        raise BadInput("`loss:` in the config", what, "give `cosine` a weight above 0")
+    return replace(config, weights=kept)
+
+
 def _fitted_adapter(
     run: Run, scans: Sequence[ScanEntries], text: torch.Tensor
 ) -> tuple[Adapter, dict[str, list[float]]]:
@@ -109,11 +126,11 @@ def _fitted_adapter(
     config = adapter_config({**run.params["adapter"], **(VARIANTS[run.variant] or {})})
     kept = run.scratch / "adapter.safetensors"
     if kept.exists():
-        tensors, texts = files.read(kept)
-        if texts.get("run") == run.mark:
+        tensors, metadata = files.read(kept)
+        if metadata.get("run") == run.mark:
             adapter = Adapter(text.shape[1], config).to(text.device)
             adapter.load_state_dict(tensors)
-            return adapter.requires_grad_(False), json.loads(texts["curves"])
+            return adapter.requires_grad_(False), json.loads(metadata["curves"])
     adapter, curves = fit_adapter(config, scans, text, seed=run.seed, workers=run.workers)
     files.write(kept, adapter.state_dict(), {"run": run.mark, "curves": json.dumps(curves)})
     return adapter, curves

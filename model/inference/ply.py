@@ -1,10 +1,9 @@
-"""Labelled clouds as PLY files that any viewer opens: colours are classes, or a query's heat.
+"""Point clouds as PLY files whose colours are classes, or similarities to a query.
 
-What the colours stand for is told in the comments of the header, one json object a line. A file
-appears whole or not at all.
+The meaning of the colours is in the comments of the header, one JSON object per line. Files are
+written atomically.
 """
 
-import colorsys
 import json
 import os
 from collections.abc import Mapping, Sequence
@@ -21,20 +20,7 @@ from pipeline.errors import BadInput
 
 UNLABELLED = (0, 0, 0)  # the colour of points without a class
 RAMP = "inferno"  # black, violet, orange, yellow
-_GOLDEN = 0.618034  # turns of hue: successive colours lie far apart, however many there are
-_SPREAD = (2, 98)  # percentiles of the similarities that are the ends of the ramp
-
-
-def palette(classes: Sequence[str], colors: Mapping[str, str] | None = None) -> NDArray[np.uint8]:
-    """Colours (K, 3) of classes: `colors` (`#aec7e8`) by name, and own ones for the rest."""
-    known = colors or {}
-    return np.array(
-        [
-            list(bytes.fromhex(known[name].removeprefix("#"))) if name in known else _own(index)
-            for index, name in enumerate(classes)
-        ],
-        np.uint8,
-    ).reshape(-1, 3)
+_SPREAD = (2, 98)  # percentiles of the similarities at the ends of the ramp
 
 
 def write_labels(
@@ -48,9 +34,9 @@ def write_labels(
 ) -> None:
     """Write points (N, 3) coloured by their class, with `label`, `confidence` and `segment` (N,).
 
-    Labels are numbers of `classes`, -1 (black) where there is none; `colors` (K, 3) are those of
-    `palette`. The comments say which number is which class, in which colour, and of how many
-    points. Raises `BadInput` where the file cannot be written.
+    `label` is a number of `classes`, or -1 (black) for no class; `segment` is a connected region of
+    one class. `colors` (K, 3) are those of `pipeline.palette`. The comments give the name, the
+    colour and the number of points of each class. Raises `BadInput` if the file cannot be written.
     """
     shown = np.vstack([colors, np.array([UNLABELLED], np.uint8)])[label]
     count = np.bincount(label[label >= 0], minlength=len(classes))
@@ -71,9 +57,9 @@ def write_heat(
 ) -> None:
     """Write points (N, 3) coloured by their `similarity` (N,) to a query, from black to yellow.
 
-    The ends of the ramp are what 2 % of the points are below and above, and stand in a comment: it
-    shows where the query fits best in this cloud, not whether it fits. Raises `BadInput` where the
-    file cannot be written.
+    The ramp goes from the 2nd to the 98th percentile, which are in the comment: colours show where
+    in this cloud the query fits best, not whether it fits. Raises `BadInput` if the file cannot be
+    written.
     """
     low, high = np.percentile(similarity, _SPREAD)
     share = np.clip((similarity - low) / max(high - low, 1e-9), 0, 1)
@@ -83,15 +69,10 @@ def write_heat(
 
 
 def read_comments(path: Path) -> list[dict[str, Any]]:
-    """What the colours of a file that was written here stand for."""
+    """The comments of a file that was written by this module."""
     with path.open("rb") as file:
         header = iter(file.readline, b"end_header\n")
         return [json.loads(line[8:]) for line in header if line.startswith(b"comment {")]
-
-
-def _own(index: int) -> list[int]:
-    hue, light = index * _GOLDEN % 1, (0.5, 0.65, 0.35)[index % 3]
-    return [round(255 * part) for part in colorsys.hls_to_rgb(hue, light, 0.7)]
 
 
 def _write(
@@ -112,7 +93,7 @@ def _write(
     ply = PlyData(
         [PlyElement.describe(vertex, "vertex")],
         byte_order="<",
-        comments=[json.dumps(comment) for comment in comments],  # escaped, so one line of ASCII
+        comments=[json.dumps(comment) for comment in comments],  # each one line of ASCII
     )
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:

@@ -1,6 +1,6 @@
-"""The only module of `model` that opens dense labels: for the ceiling and for scores.
+"""The only module of `model` that opens dense labels: for full supervision and for scores.
 
-`model.training.train` does not import it, so no dense label can reach a weakly supervised network.
+Weakly supervised training does not import it, directly or not, so no dense label can reach it.
 """
 
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from pipeline.geometry.votes import majority
 
 @dataclass(frozen=True)
 class LabelledScan:
-    """One scan with its ground truth."""
+    """The entries of one scan with its ground truth."""
 
     scan: str
     voxels: Path
@@ -35,7 +35,7 @@ class LabelledScan:
     def ground_truth(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Class of each point (N,), -1 = ignored, and the voxel of each point (N,).
 
-        Raises `BadInput` where the labels are not of these points.
+        Raises `BadInput` if there are more or fewer labels than points.
         """
         label = read_array(read_entry(self.labels), "label").astype(np.int64)
         voxel_of_point = read_array(read_entry(self.voxels), "voxel_of_point").astype(np.int64)
@@ -48,7 +48,10 @@ class LabelledScan:
         return label, voxel_of_point
 
     def read(self) -> Scene:
-        """The scan with the most frequent label of each voxel's labelled points."""
+        """The scan with the most frequent label of each voxel's labelled points.
+
+        Raises `BadInput` as `ground_truth` does.
+        """
         label, voxel_of_point = self.ground_truth()
         entry = read_entry(self.voxels)
         xyz = read_array(entry, "voxel_xyz")

@@ -1,7 +1,7 @@
-"""The ceiling: the same network and budget, taught by dense labels.
+"""Fully supervised training: the same network and budget, taught by dense labels.
 
-It stands apart from the method. Nothing that it reads or makes goes into a weakly supervised
-network; its score only says what this network could reach on these scans.
+It is an upper bound for comparison and no part of the method: nothing that it reads or makes goes
+into a weakly supervised network.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,16 +13,17 @@ import torch
 
 from model.data.dataset import Batch, in_order
 from model.data.entries import read_entry, read_text, voxel_size
-from model.network.trained import LAST_STEP, Readout, Trained, build_network
-from model.scoring.labels import LabelledScan
-from model.training.loop import Run, device, fit, reproducible
-from model.training.loss import class_weights, label_loss
+from model.data.labels import LabelledScan
+from model.network.device import device, reproducible
+from model.network.trained import LAST_STEP, ClassifierHead, Trained, build_network
+from model.training.cross_entropy import class_weights, cross_entropy
+from model.training.loop import Run, fit
 
 PACKAGES = ("numpy", "scipy", "spconv-cu120", "torch")
-VARIANT = "dense"
+VARIANT = "supervised"
 
 
-def train_ceiling(
+def train_fully_supervised(
     params: Mapping[str, Any],
     seed: int,
     scans: Sequence[LabelledScan],
@@ -36,9 +37,10 @@ def train_ceiling(
 ) -> None:
     """Train the network with K outputs on the voxels' majority labels and write it to `out`.
 
-    `params`, `entry` and `scratch` are those of `train.train`; `loss: balance` weighs the
-    classes of the cross-entropy by 1/sqrt(n), the rest of `loss` and `adapter` do not apply. Of
-    `text` only the names of the classes are used. Raises `ValueError` where there is no scan.
+    Parameters are those of `train_weakly_supervised`. With `balance` in `params["loss"]` classes
+    of n voxels weigh 1/sqrt(n) in the cross-entropy; the other keys of `loss`, and `adapter`, are
+    not used. Of `text` only the names of the classes are read. Raises `ValueError` without any
+    scan.
     """
     scans = in_order(scans)
     _, classes = read_text(text)
@@ -50,7 +52,7 @@ def train_ceiling(
             weight = class_weights(_count(scans, len(classes))).to(device())
 
         def loss(output: torch.Tensor, batch: Batch) -> torch.Tensor:
-            return label_loss(output, batch.label, weight)
+            return cross_entropy(output, batch.label, weight)
 
         network = build_network(len(classes), params["network"], seed).to(device())
         losses = fit(run, network, loss)
@@ -59,9 +61,9 @@ def train_ceiling(
         seed=seed,
         entry=entry,
         network=network,
-        text=torch.eye(len(classes)),
+        text_embeddings=torch.eye(len(classes)),
         classes=classes,
-        readout=Readout(normalise=False, temperature=1.0),
+        head=ClassifierHead(normalise=False, temperature=1.0),
         config=dict(params),
         voxel_size=voxel_size(read_entry(scans[0].voxels)),
         selection=LAST_STEP,
@@ -70,7 +72,7 @@ def train_ceiling(
 
 
 def _count(scans: Sequence[LabelledScan], classes: int) -> np.ndarray:
-    """How many voxels of all scans have each label (K,)."""
+    """The number of voxels (K,) of all scans with each label."""
     total = np.zeros(classes, np.int64)
     for scan in scans:
         total += np.bincount(scan.read().label, minlength=classes)

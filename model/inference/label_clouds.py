@@ -1,4 +1,4 @@
-"""What a trained network makes of a scan's voxels: a labelled cloud of its points."""
+"""Labelled clouds: the points of a scan with the classes that a network predicts."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -6,21 +6,22 @@ from pathlib import Path
 import zarr
 
 from model.data.entries import read_array
-from model.inference.clouds import palette, write_labels
+from model.inference.ply import write_labels
 from model.inference.predict import Prediction, predict
 from model.inference.regions import connected_regions
 from model.network.trained import Trained
+from pipeline.palette import palette
 
 PACKAGES = ("matplotlib", "numpy", "plyfile", "scipy", "spconv-cu120", "torch")
 
 
-def write_labelled(
+def write_labelled_cloud(
     path: Path, trained: Trained, voxels: zarr.Group, colors: Mapping[str, str] | None = None
 ) -> Prediction:
-    """Write the points of an entry `voxels` with their classes, and return those of its voxels.
+    """Write the points of an entry `voxels` with their classes; return the classes of its voxels.
 
-    `colors` (`#aec7e8`) are those of classes that have some. Raises `BadInput` where the file
-    cannot be written.
+    `colors` (`#aec7e8`) are by class, for some or all of them. Raises `BadInput` if the file cannot
+    be written.
     """
     found = predict(trained, voxels)
     segment = connected_regions(read_array(voxels, "coords"), found.label)

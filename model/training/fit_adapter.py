@@ -1,0 +1,117 @@
+"""Fitting the adapter of the embeddings specialisation stage (ESS) to the pseudo-labels.
+
+3DSS-VLG (Xu et al., ECCV 2024). Only voxels that have a pseudo-label take part.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from tqdm import tqdm
+
+from model.data.dataset import Scenes, count_labels, load
+from model.data.entries import ScanEntries
+from model.network.adapter import Adapter, AdapterConfig
+from model.training.cross_entropy import class_weights, cross_entropy
+
+
+class _Points(NamedTuple):
+    feature: torch.Tensor  # (p, d) float16
+    label: torch.Tensor  # (p,) int64, no -1
+
+
+class _PointSamples(Scenes):
+    """Random voxels with a pseudo-label, by (epoch, scan)."""
+
+    def __init__(self, scans: Sequence[ScanEntries], workers: int, seed: int, points: int) -> None:
+        super().__init__(scans, workers)
+        self.seed, self.points = seed, points
+
+    def __getitem__(self, key: tuple[int, int]) -> _Points:
+        epoch, number = key
+        scene = self.read(number)
+        rng = np.random.default_rng([self.seed, 3, epoch, number])
+        labelled = np.flatnonzero(scene.label >= 0)
+        if len(labelled) > self.points:
+            labelled = np.sort(rng.choice(labelled, self.points, replace=False))
+        return _Points(
+            torch.from_numpy(scene.feature[labelled]), torch.from_numpy(scene.label[labelled])
+        )
+
+
+def _join(samples: Sequence[_Points]) -> _Points:
+    return _Points(torch.cat([s.feature for s in samples]), torch.cat([s.label for s in samples]))
+
+
+def split_scans(scans: int, share: float, seed: int) -> tuple[list[int], list[int]]:
+    """Numbers of the scans to fit on and of those held out; of two scans, one each."""
+    order = np.random.default_rng([seed, 2]).permutation(scans).tolist()
+    held = min(scans - 1, max(1, round(share * scans))) if share > 0 else 0
+    return sorted(order[held:]), sorted(order[:held])
+
+
+def fit_adapter(
+    config: AdapterConfig,
+    scans: Sequence[ScanEntries],
+    text: torch.Tensor,
+    *,
+    seed: int,
+    workers: int = 0,
+) -> tuple[Adapter, dict[str, list[float]]]:
+    """Fit an adapter on the device of `text` and return it as it is after the last epoch.
+
+    `text` (K, d) of unit length is the frozen classifier. Also returned are, for each epoch, the
+    mean `loss` and the `agreement`: the share of held-out voxels whose best class of all K is
+    their pseudo-label, which is restricted to the scene's tags. No dense label is read.
+    """
+    torch.manual_seed(seed)
+    adapter = Adapter(text.shape[1], config).to(text.device)
+    fit_on, held_out = split_scans(len(scans), config.held_out, seed)
+    counts = count_labels([scans[i] for i in fit_on], len(text))
+    weight = class_weights(counts).to(text.device) if config.balance else None
+    optimiser = torch.optim.Adam(
+        adapter.parameters(), lr=config.lr, weight_decay=config.weight_decay
+    )
+
+    batches = []
+    for epoch in range(config.epochs):
+        order = np.random.default_rng([seed, 4, epoch]).permutation(fit_on).tolist()
+        steps = [order[i : i + config.batch] for i in range(0, len(order), config.batch)]
+        batches += [[(epoch, scan) for scan in step] for step in steps]
+        batches += [[(epoch, scan)] for scan in held_out]
+    samples = _PointSamples(scans, workers, seed, config.points)
+    stream = iter(load(samples, batches, _join, workers))
+
+    curves: dict[str, list[float]] = {"loss": [], "agreement": []}
+    bar = tqdm(range(config.epochs), desc="adapter", unit="epoch", mininterval=2)
+    for epoch in bar:
+        for group in optimiser.param_groups:
+            group["lr"] = config.lr * config.decay ** (epoch // config.decay_epochs)
+        losses = []
+        for _ in range(-(-len(fit_on) // config.batch)):
+            points = _to(next(stream), text.device)
+            loss = cross_entropy(adapter.logits(points.feature, text), points.label, weight)
+            optimiser.zero_grad()
+            loss.backward()
+            optimiser.step()
+            losses.append(loss.item())
+        curves["loss"].append(float(np.mean(losses)))
+        if held_out:
+            with torch.no_grad():
+                agreed = [
+                    _agreement(adapter, _to(next(stream), text.device), text) for _ in held_out
+                ]
+            hits, total = np.sum(agreed, axis=0)
+            curves["agreement"].append(float(hits / max(total, 1)))
+            bar.set_postfix(agreement=f"{curves['agreement'][-1]:.3f}", refresh=False)
+    return adapter.eval().requires_grad_(False), curves
+
+
+def _to(points: _Points, device: torch.device) -> _Points:
+    return _Points(*(part.to(device, non_blocking=True) for part in points))
+
+
+def _agreement(adapter: Adapter, points: _Points, text: torch.Tensor) -> tuple[int, int]:
+    best = adapter.logits(points.feature, text).argmax(dim=1)
+    return int((best == points.label).sum()), len(points.label)

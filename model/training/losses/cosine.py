@@ -1,0 +1,25 @@
+"""Soft guidance: the predicted embeddings point where the fused 2D embeddings point.
+
+3DSS-VLG (Xu et al., ECCV 2024), embeddings soft guidance stage:
+
+    L = mean over voxels v of  1 - cos(embedding_v, target_v)
+
+With class weights w (`balance`) it is the mean weighted by w of each voxel's pseudo-label, voxels
+without one weighing 1.
+"""
+
+import torch
+import torch.nn.functional as F
+
+from model.training.supervision import Supervision
+
+ESS_ONLY = False
+
+
+def loss(embedding: torch.Tensor, supervision: Supervision) -> torch.Tensor:
+    """A scalar in [0, 2]; `embedding` (V, d) of any length."""
+    target, weight = supervision.target.float(), supervision.voxel_weight
+    distance = 1 - F.cosine_similarity(embedding.float(), target, dim=1)
+    if weight is None:
+        return distance.mean()
+    return (weight * distance).sum() / weight.sum().clamp_min(1e-12)

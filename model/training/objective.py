@@ -1,0 +1,57 @@
+"""The loss of weakly supervised training: a weighted sum of terms that the config chooses."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from model.training.cross_entropy import class_weights
+from model.training.losses import SETTINGS, term_weights
+from model.training.supervision import Supervision
+
+
+@dataclass(frozen=True)
+class LossConfig:
+    """The section `loss` of the config."""
+
+    weights: Mapping[str, float]  # of the terms that take part, by name
+    balance: bool = False  # weigh each voxel by 1/sqrt(n) of its pseudo-label
+    temperature: float = 0.05  # of similarities to the text
+
+
+def loss_config(loss: Mapping[str, Any]) -> LossConfig:
+    """Read the section. Raises `BadInput` for an unknown term, and if none has a weight above 0."""
+    settings = {name: loss[name] for name in SETTINGS if name in loss}
+    return LossConfig(term_weights(loss), **settings)
+
+
+class Objective:
+    """The loss of one run."""
+
+    def __init__(
+        self,
+        config: LossConfig,
+        parts: Mapping[str, ModuleType],
+        text: torch.Tensor,
+        counts: NDArray[np.int64],
+    ) -> None:
+        """`parts` are the modules of the terms by name (see `model.training.losses`).
+
+        `text` (K, d) float32 is of unit length, `counts` (K,) are those of the pseudo-labels.
+        """
+        self.config, self.text = config, text
+        self.terms = [(weight, parts[name]) for name, weight in config.weights.items()]
+        self.class_weight = class_weights(counts).to(text.device) if config.balance else None
+
+    def __call__(
+        self, embedding: torch.Tensor, target: torch.Tensor, label: torch.Tensor
+    ) -> torch.Tensor:
+        """Predicted embeddings (V, d) against 2D embeddings (V, d) and pseudo-labels (V,)."""
+        temperature = self.config.temperature
+        known = Supervision(target, label, self.text, temperature, self.class_weight)
+        first, *rest = (weight * term.loss(embedding, known) for weight, term in self.terms)
+        return sum(rest, start=first)

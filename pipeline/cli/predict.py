@@ -1,0 +1,41 @@
+"""`python -m pipeline predict`: a trained network labels a scan."""
+
+from pathlib import Path
+
+import click
+
+from pipeline.errors import BadInput
+
+
+@click.command()
+@click.option("--scan", default="", metavar="PATH", help="A PLY file, or the folder of a scan.")
+@click.option(
+    "--network", default="", metavar="PATH", help="The .safetensors file of a trained network."
+)
+@click.option("--query", default="", help="What to look for in the scan, in words.")
+@click.option(
+    "--up",
+    type=click.Choice(["z", "y", "-y", "x", "-x"]),
+    default="z",
+    show_default=True,
+    help="The axis of the scan that points up.",
+)
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path("results/predict"),
+    show_default=True,
+    help="The folder to write to.",
+)
+def predict(scan: str, network: str, query: str, up: str, out: Path) -> None:
+    """Label a scan with a trained network.
+
+    Writes labels.ply, and with --query also heat.ply. A scan is a PLY file, or the folder of a
+    ScanNet scan, of an S3DIS room or of RGB-D frames. It needs no image, no label and no store.
+    """
+    for name, value in (("scan", scan), ("network", network)):
+        if not value:
+            raise BadInput("predict", f"no {name} is named", f"name it with --{name}=PATH")
+    from model.inference.label_scan import label_scan
+
+    label_scan(Path(scan), Path(network), out, query or None, up)
