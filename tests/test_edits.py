@@ -50,7 +50,7 @@ EDITS = {
                        {"embeddings"} | FUSED),
     "augmentation": ("model/data/augment.py", "tilt: float = 3.0", "tilt: float = 4.0",
                      TRAINED),
-    "metrics": ("model/scoring/metrics.py", "import", "import math\nimport", SCORED),
+    "counts": ("model/scoring/counting.py", "import", "import math\nimport", SCORED),
     "the raw reader": ("pipeline/readers/scannet/sens.py", "import", "import math\nimport",
                        OF_FRAMES),
     "the store": ("pipeline/store/store.py", "1 << 20", "1 << 21", set()),

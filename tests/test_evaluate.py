@@ -1,8 +1,10 @@
-"""Scores are counted as the protocols say, on points, and told as they were found."""
+"""Labels are counted over points and voxels, and scored by every protocol in the tables."""
 
 import csv
 import json
 import math
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -11,14 +13,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from model.reports.report import csv_rows, text_report, write_report
-from model.scoring.metrics import PROTOCOLS, confusion, score
-from model.scoring.score import OVER, count, score_fused, score_pseudo_labels, summarise
+from model.reports.lines import csv_rows, scores, with_scores
+from model.reports.report import text_report, write_report
+from model.scoring import protocols
+from model.scoring.counting import confusion, count, count_fused, count_pseudo_labels
+from model.scoring.results import OVER, Result, as_result
 from pipeline.errors import BadInput
+from pipeline.plan import provenance
 from pipeline.store import arrays, store
 from tests.helpers.tiny_entries import CLASSES, Room, write_labels, write_rooms, write_text
 
+ROOT = Path(__file__).parent.parent
 K = 4
+PROTOCOLS = protocols.names()
 NAMES = ["wall", "chair", "floor", "bed"]
 POINTS = st.lists(st.tuples(st.integers(-1, K - 1), st.integers(-1, K + 1)), max_size=60)
 
@@ -69,7 +76,7 @@ def slow_scores(points: list[tuple[int, int]], protocol: str) -> tuple[float, fl
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 @given(points=POINTS)
 def test_scores_are_those_of_a_slow_count(protocol: str, points: list[tuple[int, int]]) -> None:
-    found = score(confusion(*unzip(points), K), NAMES, protocol)
+    found = protocols.score(protocol, confusion(*unzip(points), K), NAMES)
     means = (found.mean_iou, found.mean_accuracy, found.overall_accuracy)
     np.testing.assert_allclose(means, slow_scores(points, protocol))
 
@@ -79,16 +86,18 @@ def test_protocols_agree_where_all_classes_occur_and_all_points_are_seen(
     points: list[tuple[int, int]],
 ) -> None:
     counts = confusion(*unzip(points + [(k, k) for k in range(K)]), K)
-    official, openscene = (score(counts, NAMES, p) for p in ("scannet_official", "openscene"))
+    official, openscene = (
+        protocols.score(p, counts, NAMES) for p in ("scannet_official", "openscene")
+    )
     assert official.mean_iou == pytest.approx(openscene.mean_iou)
     assert official.mean_accuracy == pytest.approx(openscene.mean_accuracy)
 
 
 def test_a_miss_costs_officially_what_openscene_forgives() -> None:
     counts = confusion(np.array([0, 0, 1, 2, 3]), np.array([0, -1, 1, 2, 3]), K)
-    assert score(counts, NAMES, "scannet_official").iou.tolist() == [0.5, 1, 1, 1]
-    assert score(counts, NAMES, "openscene").iou.tolist() == [1, 1, 1, 1]
-    assert score(counts, NAMES, "openscene").overall_accuracy == 0.8
+    assert protocols.score("scannet_official", counts, NAMES).iou.tolist() == [0.5, 1, 1, 1]
+    assert protocols.score("openscene", counts, NAMES).iou.tolist() == [1, 1, 1, 1]
+    assert protocols.score("openscene", counts, NAMES).overall_accuracy == 0.8
 
 
 def test_nonsense_is_refused() -> None:
@@ -97,7 +106,37 @@ def test_nonsense_is_refused() -> None:
     with pytest.raises(ValueError, match="none of 4"):
         confusion(np.array([4]), np.array([0]), K)
     with pytest.raises(ValueError, match="'best' is none of"):
-        score(np.zeros((K, K + 1), int), NAMES, "best")
+        protocols.score("best", np.zeros((K, K + 1), int), NAMES)
+
+
+def test_protocols_keep_their_order_in_the_tables() -> None:
+    assert protocols.names() == ("scannet_official", "openscene", "foreground", "s3dis")
+
+
+def test_a_protocol_is_added_by_one_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    protocol = Path(protocols.__file__).with_name("s3dis.py").read_text()
+    (tmp_path / "added_here.py").write_text(protocol)
+    monkeypatch.setattr(protocols, "__path__", [*protocols.__path__, str(tmp_path)])
+    assert protocols.names() == (*PROTOCOLS, "added_here")
+    found = scores(RESULTS[0])["points"]
+    assert found["added_here"] == found["s3dis"]
+    assert any(row.split()[3:5] == ["points", "added_here"] for row in by_protocol(RESULTS))
+    assert {row[4] for row in csv_rows(RESULTS)[1:]} == set(protocols.names())
+
+
+def test_names_of_protocols_need_no_numpy() -> None:
+    code = (
+        "import sys; from model.scoring import protocols; protocols.names(); "
+        "sys.exit('numpy' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
+
+
+@pytest.mark.parametrize("module", ["evaluate", "counting", "transfer"])
+def test_counts_know_no_protocol(module: str) -> None:
+    known = provenance.closure(f"model.scoring.{module}")
+    assert not [name for name in known if name.startswith("model.scoring.protocols")]
+    assert "model.scoring.scores" not in known
 
 
 @pytest.fixture(scope="module")
@@ -108,7 +147,7 @@ def rooms(tmp_path_factory: pytest.TempPathFactory) -> list[Room]:
 def test_labels_are_scored_on_points_and_unseen_points_have_none(rooms: list[Room]) -> None:
     scans, targets = [r.labelled for r in rooms], [r.path("targets") for r in rooms]
     pseudo = [r.path("pseudo_labels") for r in rooms]
-    result = score_pseudo_labels(scans, targets, pseudo, "training", filtered=True)
+    result = count_pseudo_labels(scans, targets, pseudo, "training", filtered=True)
     for room, (scan, counts) in zip(rooms, result["scans"].items(), strict=True):
         truth, voxel_of_point = room.labelled.ground_truth()
         scene = room.weak.read()
@@ -142,12 +181,12 @@ def test_a_voxel_counts_once_and_is_what_most_of_its_labelled_points_are(
 def test_the_fused_score_is_that_of_unfiltered_labels(rooms: list[Room], tmp_path: Path) -> None:
     scans, targets = [r.labelled for r in rooms], [r.path("targets") for r in rooms]
     pseudo = [r.path("pseudo_labels") for r in rooms]
-    fused = score_fused(scans, targets, write_text(tmp_path), "held-out")
-    unfiltered = score_pseudo_labels(scans, targets, pseudo, "training", filtered=False)
-    filtered = score_pseudo_labels(scans, targets, pseudo, "training", filtered=True)
+    fused = count_fused(scans, targets, write_text(tmp_path), "held-out")
+    unfiltered = count_pseudo_labels(scans, targets, pseudo, "training", filtered=False)
+    filtered = count_pseudo_labels(scans, targets, pseudo, "training", filtered=True)
     difference = np.abs(np.array(fused["total"]) - np.array(unfiltered["total"])).sum()
     assert difference < 0.01 * np.sum(fused["total"])  # fp16 features decide a few ties otherwise
-    mean = [r["scores"]["points"]["scannet_official"]["mIoU"] for r in (unfiltered, filtered)]
+    mean = [scores(r)["points"]["scannet_official"]["mIoU"] for r in (unfiltered, filtered)]
     assert mean[1] > mean[0] + 0.1
 
 
@@ -160,13 +199,13 @@ def test_labels_of_other_points_are_told(tmp_path: Path) -> None:
         room.labelled.ground_truth()
 
 
-def result(row: str, hits: int, seed: int | None = None, split: str = "held-out") -> dict:
+def result(row: str, hits: int, seed: int | None = None, split: str = "held-out") -> Result:
     """A made-up result: of ten points of each class but bed, `hits` are right, the rest unseen."""
     counts = np.zeros((K, K + 1), np.int64)
     for k in range(3):
         counts[k, k], counts[k, K] = hits, 10 - hits
     both = np.stack([counts, counts // 2])
-    made = summarise(row, split, NAMES, {"a": both, "b": both})
+    made = as_result(row, split, NAMES, {"a": both, "b": both})
     return made | ({} if seed is None else {"seed": seed, "selection": "last step"})
 
 
@@ -176,6 +215,11 @@ RESULTS = [
     result("fused", 5),
     result("pseudo_labels", 9, split="training"),
 ]
+
+
+def by_protocol(results: list[Result]) -> list[str]:
+    """The lines of the table by protocol."""
+    return text_report(results, "Demo").partition("All protocols")[2].splitlines()
 
 
 def test_the_table_says_what_was_measured_on_what() -> None:
@@ -195,8 +239,7 @@ def test_the_table_says_what_was_measured_on_what() -> None:
     assert "Simulated rooms" in text
     assert "Scored on 2 training scans: (b) filtered." in text
     assert "IoU by class, over points, protocol scannet_official" in text
-    rest = text.partition("All protocols")[2].splitlines()
-    named = [line.split()[3:5] for line in rest if "(d)" in line]
+    named = [line.split()[3:5] for line in by_protocol(RESULTS) if "(d)" in line]
     assert named == [[over, protocol] for over in OVER for protocol in PROTOCOLS]
     assert "2 seeds" in text
     assert "Simulated" not in text_report(RESULTS, "ScanNet")
@@ -216,7 +259,9 @@ def test_the_report_is_written_as_text_json_and_csv(tmp_path: Path) -> None:
     text = write_report(RESULTS, tmp_path / "results" / "demo", "Demo", simulated=True)
     folder = tmp_path / "results"
     assert (folder / "demo.txt").read_text() == text
-    assert json.loads((folder / "demo.json").read_text())["results"] == RESULTS
+    assert json.loads((folder / "demo.json").read_text())["results"] == [
+        with_scores(result) for result in RESULTS
+    ]
     with (folder / "demo.csv").open(newline="") as file:
         assert list(csv.reader(file)) == csv_rows(RESULTS)
 

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from model.reports.folds import pool
-from model.scoring.score import summarise
+from model.reports.lines import scores
+from model.scoring.results import as_result
 from pipeline.errors import BadInput
 from pipeline.jobs import jobs
 from pipeline.plan import config, folds
@@ -46,7 +47,7 @@ def result(rooms: Iterable[str], seed: int = 0) -> dict[str, Any]:
     """A result on some rooms, each with counts of its own."""
     known = list(ROOMS)
     found = {s: np.full((2, 3, 4), known.index(s) + 1) + 7 * np.eye(3, 4, dtype=int) for s in rooms}
-    return summarise("esgs", "val", CLASSES, found) | {"seed": seed, "rotations": 1}
+    return as_result("esgs", "val", CLASSES, found) | {"seed": seed, "rotations": 1}
 
 
 @settings(max_examples=25)
@@ -54,7 +55,7 @@ def result(rooms: Iterable[str], seed: int = 0) -> dict[str, Any]:
 def test_pooled_scores_are_those_of_all_points_of_all_folds(given_counts: list) -> None:
     of_folds = {
         str(area): [
-            summarise("esgs", "val", CLASSES, {f"{area}_{i}": c for i, c in enumerate(rooms)})
+            as_result("esgs", "val", CLASSES, {f"{area}_{i}": c for i, c in enumerate(rooms)})
             | {"seed": 3}
         ]
         for area, rooms in enumerate(given_counts)
@@ -70,11 +71,11 @@ def test_pooled_scores_are_those_of_all_points_of_all_folds(given_counts: list) 
     for k in range(3):
         union = sum(matrix[k]) + sum(matrix[t][k] for t in range(3)) - matrix[k][k]
         ious.append(matrix[k][k] / union if union else 0.0)  # as this protocol has it
-    scores = pooled["scores"]["points"]["s3dis"]
-    assert scores["IoU"] == pytest.approx(ious)
+    found = scores(pooled)["points"]["s3dis"]
+    assert found["IoU"] == pytest.approx(ious)
     all_points = sum(map(sum, matrix))
     right = sum(matrix[k][k] for k in range(3))
-    assert scores["OA"] == (pytest.approx(right / all_points) if all_points else None)
+    assert found["OA"] == (pytest.approx(right / all_points) if all_points else None)
     assert pooled["seed"] == 3
     assert len(pooled["scans"]) == sum(map(len, given_counts))
 

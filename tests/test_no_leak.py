@@ -55,7 +55,7 @@ def test_weak_training_has_no_way_to_a_dense_label() -> None:
     assert not reached & {
         "model.scoring.labels",
         "model.training.ceiling",
-        "model.scoring.score",
+        "model.scoring.counting",
         "model.scoring.evaluate",
     }
     assert "model.scoring.labels" in imported("model.training.ceiling", set())

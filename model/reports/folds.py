@@ -7,17 +7,16 @@ from typing import Any
 import numpy as np
 
 from model.reports.report import write_report
-from model.scoring.score import summarise
+from model.scoring.results import Result, as_result
 
 HELD_OUT = "held-out"  # in the place of a split's name: all scans, each in its own fold
 _NUMBERS = ("seed", "rotations", "selection")  # what a network's result says beside its scores
-Result = dict[str, Any]
 
 
 def pool(folds: Mapping[str, Sequence[Result]]) -> list[Result]:
     """One result for each kind and seed, scored from the counts of all folds together.
 
-    `folds` are the results of each fold by the area held out, as `score.summarise` has them.
+    `folds` are the results of each fold by the area held out, as `results.as_result` makes them.
     Scores are of the summed counts, and no mean of the folds' scores: a class that an area lacks
     would count in the one and not in the other. Raises `ValueError` where a scan is scored in two
     folds, or where folds have scored different things.
@@ -34,7 +33,7 @@ def pool(folds: Mapping[str, Sequence[Result]]) -> list[Result]:
             raise ValueError(f"{kind[0]} is not scored once on each scan, fold by fold")
         counts = {scan: np.array(c, np.int64) for p in parts for scan, c in p["scans"].items()}
         said = {name: parts[0][name] for name in _NUMBERS if name in parts[0]}
-        pooled.append(summarise(kind[0], HELD_OUT, parts[0]["classes"], counts) | said)
+        pooled.append(as_result(kind[0], HELD_OUT, parts[0]["classes"], counts) | said)
     return pooled
 
 

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from model.reports.report import MEANS, align, cell, csv_rows, lines
+from model.reports.lines import MEANS, cell, csv_rows, lines, with_scores
+from model.reports.report import align
+from model.scoring.results import Result
 
 Classes = Sequence[Mapping[str, Any]]  # name and prompts of each
 
@@ -19,7 +21,7 @@ class Group:
     trained_on: str
     scored_on: str
     classes: str  # what they are: all, or common
-    results: Sequence[dict[str, Any]]
+    results: Sequence[Result]
 
 
 def class_rows(sets: Mapping[str, Classes]) -> list[list[str]]:
@@ -76,7 +78,7 @@ def _tables(dataset: str, groups: Sequence[Group], protocol: str) -> list[str]:
         [
             line.name,
             group.trained_on,
-            f"{group.classes} {len(line.results[0]['classes'])}",
+            f"{group.classes} {len(line.classes)}",
             *(cell(line.values("points", protocol, metric)) for metric in MEANS),
         ]
         for group, line in found
@@ -84,7 +86,7 @@ def _tables(dataset: str, groups: Sequence[Group], protocol: str) -> list[str]:
     whole = [(group, line) for group, line in found if group.classes == "all"]
     of_class = [
         [name, *(cell(line.values("points", protocol, "IoU", k)) for _, line in whole)]
-        for k, name in enumerate(whole[0][1].results[0]["classes"])
+        for k, name in enumerate(whole[0][1].classes)
     ]
     head = [["", *(line.name for _, line in whole)]]
     head += [["class", *(group.trained_on for group, _ in whole)]]
@@ -110,7 +112,10 @@ def write_report(
         "simulated": list(simulated),
         "protocols": dict(protocols),
         "mapping": class_rows(sets),
-        "groups": [vars(group) for group in groups],
+        "groups": [
+            {**vars(group), "results": [with_scores(result) for result in group.results]}
+            for group in groups
+        ],
     }
     content = json.dumps(report, indent=1, sort_keys=True)
     out_prefix.with_suffix(".json").write_text(content, encoding="utf-8")

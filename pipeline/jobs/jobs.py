@@ -130,7 +130,7 @@ def ceiling(plan: Plan) -> Job:
 
 def evaluator(plan: Plan) -> Job:
     """Scores of the fused embeddings, of the pseudo-labels or of a network, as a json list."""
-    from model.scoring import score
+    from model.scoring import counting
     from model.scoring.labels import LabelledScan
 
     def make(name: str, path: Path) -> None:
@@ -143,11 +143,11 @@ def evaluator(plan: Plan) -> Job:
         scans = [LabelledScan(scan, *_labelled(plan, scan)) for scan in plan.splits[split]]
         targets = [plan.home("targets", scan.scan) for scan in scans]
         if name == "fused":
-            return [score.score_fused(scans, targets, plan.home("text", "classes"), split)]
+            return [counting.count_fused(scans, targets, plan.home("text", "classes"), split)]
         if name == "pseudo_labels":
             labels = [plan.home("pseudo_labels", scan.scan) for scan in scans]
             return [
-                score.score_pseudo_labels(scans, targets, labels, split, filtered)
+                counting.count_pseudo_labels(scans, targets, labels, split, filtered)
                 for filtered in (False, True)
             ]
         from model.scoring.evaluate import evaluate_network

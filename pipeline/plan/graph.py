@@ -36,7 +36,7 @@ FEATURES = "features"  # the group of files that `embeddings` reads where no ima
 MODULES = {
     "train": ["model.training.train"],
     "ceiling": ["model.training.ceiling"],
-    "evaluate": ["model.scoring.evaluate", "model.scoring.score"],
+    "evaluate": ["model.scoring.evaluate", "model.scoring.counting"],
     "clouds": ["model.inference.labelled"],
 }
 SIMULATORS = {"scannet": "pipeline.simulate.scan", "s3dis": "pipeline.simulate.s3dis_scan"}
@@ -111,7 +111,7 @@ class Stages:
 
     @property
     def protocol(self) -> str:
-        """The protocol, in `model.scoring.metrics`, for the scores of the dataset's scans."""
+        """The protocol, in `model.scoring.protocols`, for the scores of the dataset's scans."""
         return "s3dis" if self.section["reader"] == "s3dis" else "scannet_official"
 
     def group(self, stage: str) -> str | None:
