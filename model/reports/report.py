@@ -1,17 +1,12 @@
-"""The table at the end: what each step of the method earned, as text, json and csv."""
+"""The table at the end: the scores of each step of the method, as text, json and csv."""
 
-import csv
-import json
-import re
 from collections.abc import Sequence
 from pathlib import Path
 
 from model.reports.lines import MEANS, Line, cell, csv_rows, lines, with_scores
 from model.scoring import protocols
 from model.scoring.results import Result
-from pipeline.tables import aligned
-
-_NUMBER = re.compile(r"\d[\d,]*(\.\d)?( ± \d+\.\d)?$")
+from pipeline import tables
 
 
 def text_report(
@@ -23,42 +18,17 @@ def text_report(
 ) -> str:
     """The table as plain text, in percent; "mean ± standard deviation" where there are seeds.
 
-    Of `parts`, the results whose sum the others are, the means alone are told. Raises `ValueError`
-    where there is no result.
+    `parts` are results whose sum is `results`, such as those of the folds; only their means are
+    reported. Raises `ValueError` where there is no result.
     """
     if not results:
         raise ValueError("there is no result to report")
     table, main = lines(results), ("points", protocol)
-    by_protocol = [
-        [line.name, line.split, over, p, *(cell(line.values(over, p, m)) for m in MEANS)]
-        for line in table
-        for over in line.over
-        for p in protocols.names()
-    ]
-    by_class = [
-        [name, *(cell(line.values(*main, "IoU", index)) for line in table)]
-        for index, name in enumerate(results[0]["classes"])
-    ]
-    return (
-        "\n\n".join(
-            [
-                _heading(table, title, protocol, simulated),
-                _means(table, *main),
-                *([_means(lines(parts), *main)] if parts else []),
-                f"IoU by class, over points, protocol {protocol}\n"
-                + align(
-                    [
-                        ["", *(line.name for line in table)],
-                        ["class", *(line.split for line in table)],
-                        *by_class,
-                    ]
-                ),
-                "All protocols, over points and over voxels\n"
-                + align([["", "scans", "over", "protocol", *MEANS], *by_protocol]),
-            ]
-        )
-        + "\n"
-    )
+    sections = [_heading(table, title, protocol, simulated), _means(table, *main)]
+    if parts:
+        sections.append(_means(lines(parts), *main))
+    sections += [_by_class(table, *main), _by_protocol(table)]
+    return "\n\n".join(sections) + "\n"
 
 
 def write_report(
@@ -71,37 +41,18 @@ def write_report(
 ) -> str:
     """Write `out_prefix`.txt, .json (the results with their scores) and .csv; return the text.
 
-    `parts` are as in `text_report`, and as good as results in the other two.
+    `parts` are as in `text_report`; in the other two files they are results like any.
     """
     text = text_report(results, title, protocol, simulated, parts)
-    out_prefix.parent.mkdir(parents=True, exist_ok=True)
-    out_prefix.with_name(out_prefix.name + ".txt").write_text(text, encoding="utf-8")
+    every = [*results, *parts]
     report = {
         "title": title,
         "simulated": simulated,
         "protocol": protocol,
-        "results": [with_scores(result) for result in (*results, *parts)],
+        "results": [with_scores(result) for result in every],
     }
-    with out_prefix.with_name(out_prefix.name + ".json").open("w", encoding="utf-8") as file:
-        json.dump(report, file, indent=1, sort_keys=True)
-    with out_prefix.with_name(out_prefix.name + ".csv").open(
-        "w", encoding="utf-8", newline=""
-    ) as file:
-        csv.writer(file).writerows(csv_rows([*results, *parts]))
+    tables.write(out_prefix, text, report, csv_rows(every))
     return text
-
-
-def _means(table: Sequence[Line], over: str, protocol: str) -> str:
-    rows = [
-        [
-            line.name,
-            line.split,
-            *(cell(line.values(over, protocol, m)) for m in MEANS),
-            line.meaning,
-        ]
-        for line in table
-    ]
-    return align([["", "scans", *MEANS, ""], *rows])
 
 
 def _heading(table: Sequence[Line], title: str, protocol: str, simulated: bool) -> str:
@@ -125,8 +76,34 @@ def _heading(table: Sequence[Line], title: str, protocol: str, simulated: bool) 
     return "\n".join(parts)
 
 
-def align(rows: Sequence[Sequence[str]]) -> str:
-    """Columns side by side: numbers to the right, words to the left."""
-    columns = enumerate(zip(*rows, strict=True))
-    words = {i for i, column in columns if not any(_NUMBER.match(cell) for cell in column)}
-    return aligned(rows, left=words)
+def _means(table: Sequence[Line], over: str, protocol: str) -> str:
+    rows = [
+        [
+            line.name,
+            line.split,
+            *(cell(line.values(over, protocol, m)) for m in MEANS),
+            line.meaning,
+        ]
+        for line in table
+    ]
+    return tables.aligned([["", "scans", *MEANS, ""], *rows])
+
+
+def _by_class(table: Sequence[Line], over: str, protocol: str) -> str:
+    rows = [
+        [name, *(cell(line.values(over, protocol, "IoU", index)) for line in table)]
+        for index, name in enumerate(table[0].classes)
+    ]
+    head = [["", *(line.name for line in table)], ["class", *(line.split for line in table)]]
+    return f"IoU by class, over {over}, protocol {protocol}\n" + tables.aligned([*head, *rows])
+
+
+def _by_protocol(table: Sequence[Line]) -> str:
+    rows = [
+        [line.name, line.split, over, p, *(cell(line.values(over, p, m)) for m in MEANS)]
+        for line in table
+        for over in line.over
+        for p in protocols.names()
+    ]
+    head = ["", "scans", "over", "protocol", *MEANS]
+    return "All protocols, over points and over voxels\n" + tables.aligned([head, *rows])

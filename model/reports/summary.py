@@ -1,7 +1,5 @@
 """The table at the end where there are no labels to score by: what was seen, and what was found."""
 
-import csv
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -11,7 +9,7 @@ import zarr
 
 from model.data.entries import read_array
 from model.inference.clouds import read_comments
-from model.reports.report import align
+from pipeline import tables
 
 _PAIRS = 1 << 22  # of voxels and frames that are in memory at once
 
@@ -66,8 +64,8 @@ def text_summary(scans: Sequence[ScanSummary], title: str, notes: Sequence[str] 
     ]
     parts = [
         "\n".join(heading),
-        align(counts),
-        "Classes, in percent of points\n" + align([["scan", "network", ""], *shares]),
+        tables.aligned(counts),
+        "Classes, in percent of points\n" + tables.aligned([["scan", "network", ""], *shares]),
     ]
     return "\n\n".join(parts) + "\n"
 
@@ -90,13 +88,8 @@ def write_summary(
 ) -> str:
     """Write `out_prefix`.txt, .json and .csv; return the text."""
     text = text_summary(scans, title, notes)
-    out_prefix.parent.mkdir(parents=True, exist_ok=True)
-    out_prefix.with_suffix(".txt").write_text(text, encoding="utf-8")
-    said = {"title": title, "notes": list(notes), "scans": [asdict(scan) for scan in scans]}
-    content = json.dumps(said, indent=1, sort_keys=True)
-    out_prefix.with_suffix(".json").write_text(content, encoding="utf-8")
-    with out_prefix.with_suffix(".csv").open("w", encoding="utf-8", newline="") as file:
-        csv.writer(file).writerows(csv_rows(scans))
+    content = {"title": title, "notes": list(notes), "scans": [asdict(scan) for scan in scans]}
+    tables.write(out_prefix, text, content, csv_rows(scans))
     return text
 
 

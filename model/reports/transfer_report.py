@@ -1,15 +1,13 @@
 """The tables of networks scored on another dataset, beside those that were trained on it."""
 
-import csv
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from model.reports.lines import MEANS, cell, csv_rows, lines, with_scores
-from model.reports.report import align
 from model.scoring.results import Result
+from pipeline import tables
 
 Classes = Sequence[Mapping[str, Any]]  # name and prompts of each
 
@@ -61,7 +59,7 @@ def text_report(
         "Percent, over all points of the scans.",
     ]
     head = [one, other, "", f"prompts of {one}", f"prompts of {other}"]
-    mapping = align([head, *class_rows(sets)])
+    mapping = tables.aligned([head, *class_rows(sets)])
     parts = ["\n".join(heading), f"Classes, mapped by name\n{mapping}"]
     for dataset in dict.fromkeys(group.scored_on for group in groups):
         of_it = [group for group in groups if group.scored_on == dataset]
@@ -92,8 +90,8 @@ def _tables(dataset: str, groups: Sequence[Group], protocol: str) -> list[str]:
     head += [["class", *(group.trained_on for group, _ in whole)]]
     return [
         f"Scored on {scans} val scan{'s' * (scans != 1)} of {dataset}, protocol {protocol}\n"
-        + align([["", "trained on", "classes", *MEANS], *means]),
-        f"IoU by class of {dataset}, all classes asked for\n" + align([*head, *of_class]),
+        + tables.aligned([["", "trained on", "classes", *MEANS], *means]),
+        f"IoU by class of {dataset}, all classes asked for\n" + tables.aligned([*head, *of_class]),
     ]
 
 
@@ -106,8 +104,6 @@ def write_report(
 ) -> str:
     """Write `out_prefix`.txt, .json (classes and results) and .csv; return the text."""
     text = text_report(sets, groups, protocols, simulated)
-    out_prefix.parent.mkdir(parents=True, exist_ok=True)
-    out_prefix.with_suffix(".txt").write_text(text, encoding="utf-8")
     report = {
         "simulated": list(simulated),
         "protocols": dict(protocols),
@@ -117,13 +113,10 @@ def write_report(
             for group in groups
         ],
     }
-    content = json.dumps(report, indent=1, sort_keys=True)
-    out_prefix.with_suffix(".json").write_text(content, encoding="utf-8")
     heading = csv_rows(groups[0].results)[0]
-    with out_prefix.with_suffix(".csv").open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(["trained_on", "scored_on", "classes", *heading])
-        for group in groups:
-            known = (group.trained_on, group.scored_on, group.classes)
-            writer.writerows([*known, *row] for row in csv_rows(group.results)[1:])
+    rows = [["trained_on", "scored_on", "classes", *heading]]
+    for group in groups:
+        known = (group.trained_on, group.scored_on, group.classes)
+        rows += [[*known, *row] for row in csv_rows(group.results)[1:]]
+    tables.write(out_prefix, text, report, rows)
     return text
