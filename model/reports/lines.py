@@ -14,12 +14,12 @@ from model.scoring.results import Result
 # What is scored: its short name and what it is.
 ROWS = {
     "fused": ("(a) fused 2D", "fused 2D embeddings, best text of all classes"),
-    "pseudo_labels_open": ("(b) open", "pseudo-labels without the scene-level filter"),
-    "pseudo_labels": ("(b) filtered", "pseudo-labels with the scene-level filter"),
+    "pseudo_labels_open": ("(b) open", "pseudo-labels before the filter by scene tags"),
+    "pseudo_labels": ("(b) filtered", "pseudo-labels after the filter by scene tags"),
     "esgs": ("(c) ESGS", "3D network guided by the fused 2D embeddings"),
     "ess_esgs": ("(d) ESS+ESGS", "3D network guided by the specialised embeddings"),
     "paper_ess_esgs": ("(d) as published", "the same with the published adapter"),
-    "dense": ("ceiling", "the same network and budget, taught by dense labels"),
+    "supervised": ("supervised", "fully supervised upper bound: same network, same budget"),
 }
 MEANS = ("mIoU", "mAcc", "OA")
 Scored = dict[str, dict[str, dict[str, Any]]]  # over -> protocol -> metric -> value
