@@ -1,4 +1,4 @@
-"""A network of one dataset is scored on the scans of another, whose classes it is told in words."""
+"""A network of one dataset is scored on scans of another, whose classes are given as text."""
 
 from pathlib import Path
 from typing import Any
@@ -64,13 +64,11 @@ def scans(folder: Path, classes: list[str], turned: bool = False) -> list[Labell
     return found
 
 
-def test_asked_for_its_own_classes_a_network_has_its_own_scores(
-    trained: Path, tmp_path: Path
-) -> None:
+def test_with_its_own_classes_a_network_has_its_own_counts(trained: Path, tmp_path: Path) -> None:
     rooms = scans(tmp_path, CLASSES)
     own = evaluate_network(trained, rooms, "val")
     assert evaluate_transferred(trained, ASKED, rooms, "val") == own
-    assert len(np.flatnonzero(np.sum(own["total"][0], axis=0))) > 1, "all is of one class"
+    assert len(np.flatnonzero(np.sum(own["total"][0], axis=0))) > 1, "all points have one class"
 
 
 def test_classes_in_another_order_have_the_same_counts_in_that_order(
@@ -83,7 +81,7 @@ def test_classes_in_another_order_have_the_same_counts_in_that_order(
     np.testing.assert_array_equal(of_turned[::-1, ::-1], counts)
 
 
-def test_points_are_shown_in_the_networks_voxels_whatever_those_of_the_dataset(
+def test_points_are_put_into_the_networks_voxels_whatever_those_of_the_dataset(
     trained: Path,
 ) -> None:
     known = load(trained, device())
@@ -103,7 +101,7 @@ def test_a_network_without_a_text_tower_or_labels_of_other_classes_are_refused(
 
 
 @given(st.integers(0, 2**32 - 1), st.sets(st.sampled_from(CLASSES), min_size=1))
-def test_on_some_classes_the_points_of_others_do_not_count_and_labels_of_others_are_misses(
+def test_on_some_classes_other_points_are_not_counted_and_other_predictions_are_misses(
     seed: int, kept: set[str]
 ) -> None:
     truth, label = np.random.default_rng(seed).integers(-1, len(CLASSES), (2, 60))
@@ -112,9 +110,9 @@ def test_on_some_classes_the_points_of_others_do_not_count_and_labels_of_others_
     names = sorted(kept)
     number = {CLASSES.index(name): new for new, name in enumerate(names)}
     renamed = [np.array([number.get(k, -1) for k in each]) for each in (truth, label)]
-    obvious = confusion(renamed[0], renamed[1], len(names)).tolist()
+    expected = confusion(renamed[0], renamed[1], len(names)).tolist()
     found = restricted(result, names)
-    assert found["total"] == [obvious, obvious]
+    assert found["total"] == [expected, expected]
     assert found["classes"] == names
     assert found["seed"] == 3
 
@@ -125,7 +123,7 @@ SETS: dict[str, list[dict[str, Any]]] = {
 }
 
 
-def test_classes_are_mapped_by_name_and_the_others_are_named_too() -> None:
+def test_classes_are_mapped_by_name_and_the_unmapped_are_listed() -> None:
     assert class_rows(SETS) == [
         ["wall", "wall", "mapped", "wall", "a wall"],
         ["bed", "-", "only in homes", "bed|cot", "-"],
@@ -133,7 +131,7 @@ def test_classes_are_mapped_by_name_and_the_others_are_named_too() -> None:
     ]
 
 
-def test_the_tables_have_the_networks_of_either_dataset_side_by_side(tmp_path: Path) -> None:
+def test_the_tables_have_the_networks_of_both_datasets_side_by_side(tmp_path: Path) -> None:
     names = [c["name"] for c in SETS["offices"]]
     groups = []
     for dataset, hits in (("homes", 1), ("offices", 3)):
@@ -163,7 +161,7 @@ def planned(monkeypatch: pytest.MonkeyPatch, store_: Path, **changed: Any) -> Tr
     return Transfer(*(Plan.make(name, loaded) for name in ("demo", "demo_s3dis")))
 
 
-def test_tables_have_another_name_once_anything_they_come_from_has(
+def test_tables_are_renamed_when_anything_they_depend_on_changes(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     plain = planned(monkeypatch, tmp_path)

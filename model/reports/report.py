@@ -56,10 +56,10 @@ def write_report(
 
 
 def _heading(table: Sequence[Line], title: str, protocol: str, simulated: bool) -> str:
-    """What was measured, how and on what."""
+    """The title, the scans, the seeds and the protocol."""
     parts = [title]
     if simulated:
-        parts.append("Simulated rooms: these figures are of no real data set.")
+        parts.append("Simulated rooms: these are not results on a real dataset.")
     for split in sorted({line.split for line in table}):
         of_split = [line for line in table if line.split == split]
         count = len(of_split[0].results[0]["scans"])
@@ -69,9 +69,9 @@ def _heading(table: Sequence[Line], title: str, protocol: str, simulated: bool) 
     if seeds and seeds[-1] > 1:
         parts.append(f"Networks: mean ± standard deviation over {seeds[-1]} seeds.")
     for selection in sorted({r["selection"] for t in table for r in t.results if "selection" in r}):
-        parts.append(f"Network taken: {selection}.")
+        parts.append(f"Network used: {selection}.")
     parts.append(
-        f"Percent, over all points of the scans, protocol {protocol}, unless others are named."
+        f"Percent, over all points of the scans, protocol {protocol}, unless stated otherwise."
     )
     return "\n".join(parts)
 

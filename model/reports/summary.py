@@ -1,4 +1,4 @@
-"""The table at the end where there are no labels to score by: what was seen, and what was found."""
+"""The table at the end where no labels exist to score by: what was seen and predicted."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -11,26 +11,26 @@ from model.data.entries import read_array
 from model.inference.clouds import read_comments
 from pipeline import tables
 
-_PAIRS = 1 << 22  # of voxels and frames that are in memory at once
+_PAIRS = 1 << 22  # pairs of a voxel and a frame that are in memory at a time
 
 
 @dataclass(frozen=True)
 class ScanSummary:
-    """What became of one scan. Shares are of its points, from 0 to 1."""
+    """What was seen of one scan and predicted for it. Shares are of its points, from 0 to 1."""
 
     scan: str
     split: str  # train, or val: not trained on
     points: int
     voxels: int
     frames: int
-    seen: float  # share of points in voxels that some frame sees
-    classes: Mapping[str, Mapping[str, float]]  # network -> class -> share; those that occur
+    seen: float  # share of points in voxels that at least one frame sees
+    classes: Mapping[str, Mapping[str, float]]  # network -> class predicted -> share
 
 
 def summarise(
     scan: str, split: str, voxels: zarr.Group, projections: zarr.Group, clouds: Mapping[str, Path]
 ) -> ScanSummary:
-    """What became of a scan, by its entries and labelled clouds; `clouds` is by network."""
+    """The summary of a scan from its entries and its labelled clouds (network -> PLY file)."""
     of_point, count = read_array(voxels, "voxel_of_point"), len(read_array(voxels, "coords"))
     offsets, seen = read_array(projections, "offsets"), np.zeros(count, bool)
     for start in range(0, int(offsets[-1]), _PAIRS):
@@ -45,7 +45,7 @@ def summarise(
 
 
 def text_summary(scans: Sequence[ScanSummary], title: str, notes: Sequence[str] = ()) -> str:
-    """The table as plain text, in percent of points, classes from the most frequent on."""
+    """The table as plain text, in percent of points, the most frequent classes first."""
     counts = [["scan", "", "points", "voxels", "frames", "seen %"]]
     counts += [
         [s.scan, s.split, f"{s.points:,}", f"{s.voxels:,}", str(s.frames), f"{100 * s.seen:.1f}"]
@@ -58,8 +58,8 @@ def text_summary(scans: Sequence[ScanSummary], title: str, notes: Sequence[str] 
     ]
     heading = [
         title,
-        "No labels, so nothing is scored: these are the classes that the networks say, not how "
-        "often they are right.",
+        "No labels, so nothing is scored: these are predicted classes, not how often they are "
+        "correct.",
         *notes,
     ]
     parts = [
@@ -71,11 +71,11 @@ def text_summary(scans: Sequence[ScanSummary], title: str, notes: Sequence[str] 
 
 
 def csv_rows(scans: Sequence[ScanSummary]) -> list[list[str]]:
-    """Every number as one row, under a row of headings."""
+    """Every number as one row, below a row of headings."""
     rows = [["scan", "split", "network", "what", "class", "value"]]
     for s in scans:
-        for what in ("points", "voxels", "frames"):
-            rows.append([s.scan, s.split, "", what, "", str(getattr(s, what))])
+        for count in ("points", "voxels", "frames"):
+            rows.append([s.scan, s.split, "", count, "", str(getattr(s, count))])
         rows.append([s.scan, s.split, "", "seen", "", f"{s.seen:.6f}"])
         for network, found in s.classes.items():
             for name, share in _ranked(found):

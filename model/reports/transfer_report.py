@@ -1,4 +1,4 @@
-"""The tables of networks scored on another dataset, beside those that were trained on it."""
+"""The tables of networks scored on another dataset, beside the networks trained on it."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,19 +14,19 @@ Classes = Sequence[Mapping[str, Any]]  # name and prompts of each
 
 @dataclass(frozen=True)
 class Group:
-    """Results of the networks of one dataset on the scans of one, on some of the classes."""
+    """Results of the networks of one dataset on the scans of another or the same dataset."""
 
     trained_on: str
     scored_on: str
-    classes: str  # what they are: all, or common
+    classes: str  # which of them are counted: all, or common
     results: Sequence[Result]
 
 
 def class_rows(sets: Mapping[str, Classes]) -> list[list[str]]:
-    """Which class of one dataset is which of the other, by name, and the prompts in each.
+    """The classes of two datasets, mapped by name, with their prompts; those in both first.
 
-    `sets` are the classes of the two datasets. Those in both come first. A row has the name in
-    either (`-`: none), `mapped` or `only in <dataset>`, and the prompts in either.
+    `sets` maps the names of the two datasets to their classes. A row has the class name in each
+    dataset (`-`: none), `mapped` or `only in <dataset>`, and the prompts in each dataset.
     """
     prompts = [{c["name"]: "|".join(c["prompts"]) for c in classes} for classes in sets.values()]
     first, second = prompts
@@ -44,18 +44,19 @@ def text_report(
 ) -> str:
     """The tables as text, in percent over points; "mean ± standard deviation" over seeds.
 
-    `protocols` says by which protocol the scans of a dataset are scored, `simulated` names the
-    datasets whose rooms are.
+    `protocols` maps a dataset to the protocol of its scans; `simulated` are the datasets of
+    simulated rooms.
     """
     one, other = sets
     heading = [f"Transfer between {one} and {other}"]
     if simulated:
         names = " and ".join(simulated)
-        heading.append(f"Simulated rooms ({names}): these figures are of no real data set.")
+        heading.append(f"Simulated rooms ({names}): these are not results on a real dataset.")
     heading += [
         "A network sees the points of the other dataset in voxels of the size it was trained on, "
-        "and is asked for its classes in words.",
-        "On common classes, points of other classes do not count, and labels of others are misses.",
+        "and finds that dataset's classes by their text embeddings.",
+        "On common classes, points of other classes are not counted, and predictions of other "
+        "classes are misses.",
         "Percent, over all points of the scans.",
     ]
     head = [one, other, "", f"prompts of {one}", f"prompts of {other}"]
@@ -68,7 +69,7 @@ def text_report(
 
 
 def _tables(dataset: str, groups: Sequence[Group], protocol: str) -> list[str]:
-    """The scores on the scans of one dataset, and the IoU of each of its classes."""
+    """The mean scores on the scans of one dataset, and the IoU of each of its classes."""
     found = [(group, line) for group in groups for line in lines(group.results)]
     found.sort(key=lambda each: (each[1].name, each[0].classes))
     scans = len(found[0][1].results[0]["scans"])
@@ -91,7 +92,7 @@ def _tables(dataset: str, groups: Sequence[Group], protocol: str) -> list[str]:
     return [
         f"Scored on {scans} val scan{'s' * (scans != 1)} of {dataset}, protocol {protocol}\n"
         + tables.aligned([["", "trained on", "classes", *MEANS], *means]),
-        f"IoU by class of {dataset}, all classes asked for\n" + tables.aligned([*head, *of_class]),
+        f"IoU by class of {dataset}, all classes\n" + tables.aligned([*head, *of_class]),
     ]
 
 
@@ -102,7 +103,7 @@ def write_report(
     protocols: Mapping[str, str],
     simulated: Sequence[str] = (),
 ) -> str:
-    """Write `out_prefix`.txt, .json (classes and results) and .csv; return the text."""
+    """Write `out_prefix`.txt, .json (classes, results, scores) and .csv; return the text."""
     text = text_report(sets, groups, protocols, simulated)
     report = {
         "simulated": list(simulated),
