@@ -63,10 +63,10 @@ def test_each_scan_gets_a_labelled_cloud(scan: str, latest: Path) -> None:
     assert legend == {c["name"]: c["color"] for c in CLASSES}
 
 
-def test_the_table_says_what_was_seen_and_found(latest: Path) -> None:
-    told = json.loads((latest / "table.json").read_text())["scans"]
-    assert [scan["scan"] for scan in told] == list(SCANS)
-    for scan in told:
+def test_the_table_has_what_was_seen_and_predicted(latest: Path) -> None:
+    scans = json.loads((latest / "table.json").read_text())["scans"]
+    assert [scan["scan"] for scan in scans] == list(SCANS)
+    for scan in scans:
         vertex = PlyData.read(str(latest / scan["scan"] / "labels.ply"))["vertex"]
         assert scan["points"] == len(vertex["label"])
         assert scan["frames"] == 3, "one of four has lost its pose"
@@ -263,7 +263,7 @@ def test_an_empty_split_is_told_or_labelled(tmp_path: Path) -> None:
 # The table
 
 
-def test_the_table_lists_classes_from_the_most_frequent_on(tmp_path: Path) -> None:
+def test_the_table_lists_the_most_frequent_classes_first(tmp_path: Path) -> None:
     shares = {"esgs-0": {"wall": 0.25, "floor": 0.75}}
     scan = ScanSummary("a", "train", 12000, 800, 40, 0.5, shares)
     held_out = replace(scan, scan="b", split="val", seen=0.999)

@@ -46,7 +46,7 @@ class Worker:
 
 def _results(request: Request) -> list[dict[str, Any]]:
     from model.data.labels import LabelledScan
-    from model.scoring import score
+    from model.scoring import counting
 
     name, facts = request.name, request.facts
     split = "train" if name == PSEUDO_LABELS else "val"
@@ -57,12 +57,12 @@ def _results(request: Request) -> list[dict[str, Any]]:
     ]
     if name == FUSED:
         targets = [request.path("targets", scan) for scan in names]
-        return [score.score_fused(scans, targets, request.path("text"), split)]
+        return [counting.count_fused(scans, targets, request.path("text"), split)]
     if name == PSEUDO_LABELS:
         targets = [request.path("targets", scan) for scan in names]
         labels = [request.path("pseudo_labels", scan) for scan in names]
         return [
-            score.score_pseudo_labels(scans, targets, labels, split, filtered)
+            counting.count_pseudo_labels(scans, targets, labels, split, filtered)
             for filtered in (False, True)
         ]
     from model.scoring.evaluate import evaluate_network

@@ -2,8 +2,10 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
+from model.scoring import protocols
 from pipeline.facts import Facts
 from pipeline.stages.declaration import Entry, Over, Request, Stage, of_scans
 
@@ -27,6 +29,10 @@ class ReportStage(Stage):
         names = facts.scores if facts.scored else facts.scans
         return of_scans(self.upstream(facts), names)
 
+    def parts(self, facts: Facts) -> dict[str, str]:
+        """All protocols: a new one changes the tables and nothing else."""
+        return {name: f"{protocols.__name__}.{name}" for name in protocols.names()}
+
     def params(self, facts: Facts) -> dict[str, Any]:
         """What the tables say besides what they are made from."""
         names = (facts.tags or {}).items()
@@ -43,7 +49,7 @@ class ReportStage(Stage):
 class Worker:
     """Writes the tables of one dataset."""
 
-    def __init__(self, params: Mapping[str, Any]) -> None:
+    def __init__(self, params: Mapping[str, Any], parts: Mapping[str, ModuleType]) -> None:
         self.params = params
 
     def __call__(self, path: Path, request: Request) -> str:

@@ -12,6 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from model.scoring import scores
+from model.scoring.counting import confusion
 from pipeline.clip import regions
 from pipeline.clip.models import load_text_tower
 from pipeline.demo_clip.captions import HELD_OUT, WORDS
@@ -71,16 +73,12 @@ def class_iou(
     tower = load_text_tower(f"local-dir:{folder.resolve()}", None)
     text = np.stack([ensemble(tower, words.nouns, TEMPLATES) for words in WORDS.values()])
     truth, k = labels(views), len(text)
-    confusion = np.zeros((k, k), np.int64)
+    counts = np.zeros((k, k + 1), np.int64)
     for part in np.array_split(np.arange(len(truth)), max(1, len(truth) // 16)):
         grid = embed(stage, views.color[part])
         guess = similarities(grid, text, truth.shape[:0:-1]).argmax(-1)
-        known = truth[part] >= 0
-        pairs = truth[part][known].astype(np.int64) * k + guess[known]
-        confusion += np.bincount(pairs, minlength=k * k).reshape(k, k)
-    hit = np.diag(confusion)
-    either = confusion.sum(0) + confusion.sum(1) - hit
-    return np.where(confusion.sum(1) > 0, hit / np.maximum(either, 1), np.nan)
+        counts += confusion(truth[part], guess, k)
+    return np.where(counts.sum(axis=1) > 0, scores.class_iou(counts), np.nan)
 
 
 def average_precision(score: NDArray, wanted: NDArray[np.bool_]) -> float:

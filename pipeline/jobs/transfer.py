@@ -55,7 +55,7 @@ def report(transfer: Transfer, table: Path) -> str:
 def _groups(taught: Plan, asked: Plan, transfer: Transfer) -> list["Group"]:
     """Networks of `taught` on the scans of `asked`, and its own beside them."""
     from model.reports.transfer_report import Group
-    from model.scoring.transfer import restricted
+    from model.scoring.results import restricted
 
     runs = taught.facts.runs("train")
     homes = [asked.home("evaluate", run) for run in runs if run in asked.facts.runs("train")]
@@ -73,7 +73,7 @@ def _groups(taught: Plan, asked: Plan, transfer: Transfer) -> list["Group"]:
 
 def _transferred(taught: Plan, asked: Plan) -> list[dict[str, Any]]:
     from model.data.labels import LabelledScan
-    from model.scoring.transfer import score_transferred
+    from model.scoring.transfer import evaluate_transferred
 
     scans = [
         LabelledScan(scan, asked.home("voxels", scan), asked.home("labels", scan))
@@ -81,6 +81,6 @@ def _transferred(taught: Plan, asked: Plan) -> list[dict[str, Any]]:
     ]
     classes = asked.facts.classes
     return [
-        score_transferred(taught.home("train", run), classes, scans, "val")
+        evaluate_transferred(taught.home("train", run), classes, scans, "val")
         for run in taught.facts.runs("train")
     ]

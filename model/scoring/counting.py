@@ -1,49 +1,48 @@
-"""Scores of the labels that come before any 3D network: fused 2D embeddings and pseudo-labels."""
+"""Counts of labels against ground truth: the counter, and what precedes any 3D network.
 
-from collections.abc import Mapping, Sequence
+That is the fused 2D embeddings and the pseudo-labels.
+"""
+
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from model.data.entries import read_array, read_entry, read_text
 from model.data.labels import LabelledScan
-from model.scoring.metrics import PROTOCOLS, confusion, score
+from model.scoring.results import Result, as_result
 from pipeline.geometry.votes import majority
 
-OVER = ("points", "voxels")  # what is counted
-_ROWS = 1 << 16  # voxels whose embeddings are in memory at once
+_ROWS = 1 << 16  # voxels whose embeddings are in memory at a time
 
 
-def summarise(
-    row: str, split: str, classes: Sequence[str], confusions: Mapping[str, NDArray[np.int64]]
-) -> dict[str, Any]:
-    """One result as plain JSON: counts of each scan and in total, and all scores of the total.
+def confusion(
+    ground_truth: NDArray[np.integer], prediction: NDArray[np.integer], classes: int
+) -> NDArray[np.int64]:
+    """Count points (K, K + 1) by [ground truth][prediction].
 
-    `row` is what was scored (a key of `model.reports.report.ROWS`), `split` names the scans, and
-    `confusions` (2, K, K + 1) of each are those of `count`: one for each of `OVER`.
+    Points whose ground truth (N,) is -1 are left out. A prediction (N,) that is none of the K
+    classes (-1: there is none) goes to the last column. Raises `ValueError` where the lengths
+    differ or a ground truth is beyond the classes.
     """
-    total = np.sum([confusions[scan] for scan in sorted(confusions)], axis=0)
-    return {
-        "row": row,
-        "split": split,
-        "classes": list(classes),
-        "over": list(OVER),
-        "scans": {scan: confusions[scan].tolist() for scan in sorted(confusions)},
-        "total": total.tolist(),
-        "scores": {
-            over: {p: score(counts, classes, p).as_json() for p in PROTOCOLS}
-            for over, counts in zip(OVER, total, strict=True)
-        },
-    }
+    if ground_truth.shape != prediction.shape:
+        raise ValueError(f"{prediction.shape} predictions for {ground_truth.shape} labels")
+    if ground_truth.max(initial=-1) >= classes:
+        raise ValueError(f"label {ground_truth.max()} is none of {classes} classes")
+    counted = ground_truth >= 0
+    truth = ground_truth[counted].astype(np.int64)
+    guess = prediction[counted].astype(np.int64)
+    guess[(guess < 0) | (guess >= classes)] = classes
+    flat = np.bincount(truth * (classes + 1) + guess, minlength=classes * (classes + 1))
+    return flat.reshape(classes, classes + 1)
 
 
 def count(scan: LabelledScan, label: NDArray[np.integer], classes: int) -> NDArray[np.int64]:
-    """Confusions (2, K, K + 1) of one scan over its points, and over its voxels.
+    """Confusion matrices (2, K, K + 1) of one scan: over its points, and over its voxels.
 
-    A point has the label of its voxel, of which `label` (M,) are all, -1 where there is none. A
-    voxel is, in truth, what most of its labelled points are.
+    `label` (M,) is the predicted class of each voxel, -1 where there is none. A point has the
+    label of its voxel. The true class of a voxel is that of most of its labelled points.
     """
     truth, voxel_of_point = scan.ground_truth()
     of_voxel = majority(truth, voxel_of_point, len(label))
@@ -51,10 +50,10 @@ def count(scan: LabelledScan, label: NDArray[np.integer], classes: int) -> NDArr
     return np.stack([over_points, confusion(of_voxel, label, classes)])
 
 
-def score_fused(
+def count_fused(
     scans: Sequence[LabelledScan], targets: Sequence[Path], text: Path, split: str
-) -> dict[str, Any]:
-    """The fused 2D embeddings read with the text of all classes, no scene label used.
+) -> Result:
+    """Count the fused 2D embeddings, classified by the text of all classes without scene tags.
 
     `targets` are the target entries of the `scans`, in their order. Points of voxels that no frame
     sees have no prediction.
@@ -70,17 +69,17 @@ def score_fused(
             feature = read_array(entry, "feature", rows).astype(np.float32)
             best[rows] = (feature @ embedding.T).argmax(axis=1)
         confusions[scan.scan] = _count(scan, voxel, best, len(classes))
-    return summarise("fused", split, classes, confusions)
+    return as_result("fused", split, classes, confusions)
 
 
-def score_pseudo_labels(
+def count_pseudo_labels(
     scans: Sequence[LabelledScan],
     targets: Sequence[Path],
     pseudo_labels: Sequence[Path],
     split: str,
     filtered: bool,
-) -> dict[str, Any]:
-    """The pseudo-labels with the scene-level filter, or (not `filtered`) before it.
+) -> Result:
+    """Count the pseudo-labels, filtered by scene tags or (not `filtered`) before that.
 
     `targets` and `pseudo_labels` are the entries of the `scans`, in their order.
     """
@@ -91,7 +90,7 @@ def score_pseudo_labels(
         label = read_array(read_entry(pseudo), "label" if filtered else "open")
         confusions[scan.scan] = _count(scan, voxel, label, len(classes))
     row = "pseudo_labels" if filtered else "pseudo_labels_open"
-    return summarise(row, split, classes, confusions)
+    return as_result(row, split, classes, confusions)
 
 
 def _count(
