@@ -11,6 +11,7 @@ import numpy as np
 from scipy.spatial import cKDTree
 
 from pipeline.doctor.views import Array, Sample, View, in_world, luminance, pixels
+from pipeline.images import luma
 from pipeline.scan import Cloud
 
 OPENGL = np.diag([1.0, -1.0, -1.0, 1.0])  # its camera axes: x right, y up, looking along -z
@@ -69,7 +70,7 @@ class Reference:
     def __init__(self, cloud: Cloud) -> None:
         every = -(-len(cloud.xyz) // _POINTS)
         self.tree = cKDTree(cloud.xyz[::every].astype(float))
-        self.grey = cloud.rgb[::every].astype(float) @ [0.299, 0.587, 0.114]
+        self.grey = luma(cloud.rgb[::every])
 
 
 def disagreement(sample: Sample, reference: Reference | None, reading: Reading) -> Array:

@@ -5,7 +5,8 @@ from numpy.typing import NDArray
 
 from pipeline.doctor.readings import AS_GIVEN
 from pipeline.doctor.views import Array, Sample, View, in_world, luminance, pixels
-from pipeline.geometry.cameras import project, transform, world_to_camera
+from pipeline.geometry.visibility import Camera, see
+from pipeline.images import luma
 from pipeline.scan import Cloud, RawFrames
 
 _SHOWN = 100_000  # points
@@ -17,7 +18,7 @@ def points(sample: Sample, cloud: Cloud | None) -> tuple[Array, NDArray[np.uint8
     """Positions (P, 3) and brightness (P,) of a scan: its cloud's, or those that pixels see."""
     if cloud is not None:
         every = -(-len(cloud.xyz) // _SHOWN)
-        grey = cloud.rgb[::every].astype(float) @ [0.299, 0.587, 0.114]
+        grey = luma(cloud.rgb[::every])
         return cloud.xyz[::every].astype(float), grey.astype(np.uint8)
     found = []
     for view in sample.at():
@@ -28,18 +29,17 @@ def points(sample: Sample, cloud: Cloud | None) -> tuple[Array, NDArray[np.uint8
 
 
 def seen(view: View, xyz: Array) -> tuple[NDArray[np.intp], Array, Array]:
-    """Which points (N, 3) the depth image of a frame confirms: index, uv (S, 2) in its colour
-    image and depth z (S,) in metres."""
-    local = transform(world_to_camera(view.camera_to_world), xyz)
-    front = np.flatnonzero(local[:, 2] > 0)
-    column, row = np.rint(project(view.depth_intrinsics, local[front])).T
-    height, width = view.depth.shape
-    inside = (column >= 0) & (row >= 0) & (column < width) & (row < height)
-    front, column, row = front[inside], column[inside].astype(int), row[inside].astype(int)
-    z, depth = local[front, 2], view.depth[row, column]
-    near = (depth > 0) & (abs(depth - z) <= _TOLERANCE[0] + _TOLERANCE[1] * z)
-    chosen = front[near]
-    return chosen, project(view.color_intrinsics, local[chosen]), z[near]
+    """The points (N, 3) that a frame sees: index, uv (S, 2) in its colour image, z (S,) metres."""
+    height, width = view.color.shape[:2]
+    camera = Camera(
+        (width, height),
+        view.color_intrinsics,
+        view.depth,
+        1.0,
+        view.depth_intrinsics,
+        view.camera_to_world,
+    )
+    return see(camera, xyz, *_TOLERANCE)
 
 
 def facts(

@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from pipeline.errors import BadInput
-from pipeline.geometry.cameras import project, scale_intrinsics, transform, unproject
+from pipeline.geometry.cameras import is_rigid, project, scale_intrinsics, transform, unproject
+from pipeline.images import check_image, luma
 from pipeline.scan import RawFrames
-from pipeline.stages.frames import check_image, is_rigid
 
 Array = NDArray[np.float64]
 
@@ -117,7 +117,7 @@ def luminance(view: View, uv: Array) -> tuple[NDArray[np.bool_], Array]:
     height, width = view.color.shape[:2]
     column, row = np.rint(uv).astype(int).T
     inside = (column >= 0) & (row >= 0) & (column < width) & (row < height)
-    grey = view.color.astype(float) @ [0.299, 0.587, 0.114]
+    grey = luma(view.color)
     value = np.zeros(len(uv))
     value[inside] = grey[row[inside], column[inside]]
     return inside, value

@@ -12,10 +12,11 @@ import zarr
 from numpy.typing import NDArray
 
 from pipeline.errors import BadInput
+from pipeline.geometry.cameras import is_rigid
+from pipeline.images import check_image
 from pipeline.plan import config, rawdata
 from pipeline.plan.plan import Plan
 from pipeline.readers.features import reader as features
-from pipeline.stages.frames import check_image, is_rigid
 from pipeline.store import arrays
 
 SCANS = 3  # that are looked at if none are named

@@ -11,8 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from pipeline.errors import BadInput
-from pipeline.geometry.cameras import transform, unproject, world_to_camera
-from pipeline.readers.folder.upright import is_pose
+from pipeline.geometry.cameras import is_rigid, transform, unproject, world_to_camera
 from pipeline.scan import Frame, RawFrames
 
 VOXEL = 0.02  # metres
@@ -50,7 +49,7 @@ def fuse(frames: RawFrames) -> tuple[Array, NDArray[np.uint8], Array]:
     every = len(frames.frame_ids)
     depth_k = np.broadcast_to(frames.depth_intrinsics, (every, 3, 3))
     color_k = np.broadcast_to(frames.color_intrinsics, (every, 3, 3))
-    posed = [i for i, each in enumerate(frames.frame_ids) if is_pose(frames.pose(each))]
+    posed = [i for i, each in enumerate(frames.frame_ids) if is_rigid(frames.pose(each))]
     for i in posed[:: -(-len(posed) // MOST_FRAMES) or 1]:
         frame = frames.read(frames.frame_ids[i])
         blocks = touched(frame, depth_k[i], frames.depth_scale)

@@ -17,9 +17,9 @@ from typing import Any
 import numpy as np
 
 from pipeline.errors import BadInput
+from pipeline.geometry.cameras import is_rigid
 from pipeline.readers.folder.depth import decode_exr, decode_lzfse, exr_size
 from pipeline.readers.folder.recording import Blob, Recording, View, content
-from pipeline.readers.folder.upright import is_pose
 from pipeline.readers.folder.values import (
     MEND,
     OPENGL,
@@ -99,7 +99,7 @@ def _recording(metadata: dict[str, Any], files: Mapping[str, Blob], where: Path)
         intrinsics = checked_intrinsics(matrix, where)
     if str(views[0].depth).endswith(".exr"):
         # One with a pose, since the images of the others need not be whole.
-        first = next((v for v in views if is_pose(v.camera_to_world)), views[0])
+        first = next((v for v in views if is_rigid(v.camera_to_world)), views[0])
         size, read_depth = exr_size(content(first.depth), str(first.depth)), decode_exr
     else:
         size, read_depth = image_size_in(metadata, "dw", "dh", where), decode_lzfse

@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.errors import BadInput
-from pipeline.geometry.cameras import scale_intrinsics
-from pipeline.readers.folder.upright import guess_up, is_pose, turn_up
+from pipeline.geometry.cameras import is_rigid, scale_intrinsics
+from pipeline.images import check_image_size, decode_depth, image_size
+from pipeline.readers.folder.upright import guess_up, turn_up
 from pipeline.readers.folder.values import MEND
-from pipeline.readers.scannet.images import check_image_size, decode_depth, image_size
 from pipeline.scan import Frame
 
 Array = NDArray[np.float64]
@@ -80,7 +80,9 @@ class FolderFrames:
         poses = [view.camera_to_world for view in recording.views]
         self.turn = turn_up(recording.up or guess_up(poses))
         # One with a pose, since the images of the others need not be whole.
-        first = next((v for v in recording.views if is_pose(v.camera_to_world)), recording.views[0])
+        first = next(
+            (v for v in recording.views if is_rigid(v.camera_to_world)), recording.views[0]
+        )
         self.color_size = image_size(content(first.color), str(first.color), MEND)
         self.depth_size = recording.depth_size or image_size(
             content(first.depth), str(first.depth), MEND

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.geometry.cameras import is_rigid
+
 Array = NDArray[np.float64]
 
 _UPRIGHT = 0.7  # of the mean of the cameras' up: an axis that has as much is up
@@ -30,14 +32,9 @@ def guess_up(camera_to_world: Sequence[Array]) -> str:
     Over a walk through a room the leanings of the cameras cancel. Upside down ("-z") is never
     guessed: it is what poses with OpenGL's axes look like.
     """
-    ups = [-pose[:3, 1] for pose in camera_to_world if is_pose(pose)]
+    ups = [-pose[:3, 1] for pose in camera_to_world if is_rigid(pose)]
     if not ups:
         return "z"
     x, y, z = np.mean(ups, axis=0)
     value, axis = max((abs(x), "x" if x > 0 else "-x"), (abs(y), "y" if y > 0 else "-y"))
     return axis if value >= _UPRIGHT and abs(z) <= _LEVEL else "z"
-
-
-def is_pose(pose: Array) -> bool:
-    """Whether (4, 4) is finite and of volume 1 but for rounding."""
-    return bool(np.isfinite(pose).all() and abs(np.linalg.det(pose[:3, :3]) - 1) < 0.1)

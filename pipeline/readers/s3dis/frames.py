@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.errors import BadInput
+from pipeline.images import check_image_size, decode_depth, image_size
 from pipeline.readers.s3dis.alignment import AREA_5B_TO_5A
 from pipeline.readers.s3dis.poses import read_pose
-from pipeline.readers.scannet.images import check_image_size, decode_depth, image_size
 from pipeline.scan import Frame, RawFrames
 
 DEPTH_SCALE = 512.0

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.errors import BadInput
-from pipeline.readers.scannet.images import check_image_size, decode_depth, image_size
+from pipeline.images import check_image_size, decode_depth, image_size
 from pipeline.scan import Frame
 
 DEPTH_SCALE = 1000.0  # the exporters write the millimetres of the `.sens`

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from pipeline.errors import BadInput
-from pipeline.readers.scannet.images import check_image_size
+from pipeline.images import check_image_size
 from pipeline.scan import Frame
 
 VERSION = 4
