@@ -2,15 +2,13 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from importlib import import_module
 from pathlib import Path
 
+from pipeline import readers
 from pipeline.errors import BadInput
 from pipeline.look import sample
 from pipeline.plan import rawdata
 from pipeline.plan.plan import Plan
-from pipeline.readers.folder.files import CLOUD
-from pipeline.readers.s3dis.files import SCAN_NAME, scan_files
 from pipeline.scan import Cloud, RawFrames
 
 
@@ -19,7 +17,7 @@ class Scan:
     """One scan whose files are not open yet."""
 
     name: str
-    reader: str  # the package of `pipeline` that reads it
+    reader: str  # its name in `pipeline.readers`
     raw: Path  # the root in which its files are found by its name
 
     def open(self) -> tuple[RawFrames, Cloud | None]:
@@ -27,14 +25,13 @@ class Scan:
 
         Raises `BadInput` where files are missing or damaged.
         """
-        package = f"pipeline.readers.{self.reader}"
-        files = import_module(f"{package}.files").scan_files(self.raw, self.name)
+        files = readers.load(self.reader, "files").scan_files(self.raw, self.name)
         if not files["frames"]:
             raise BadInput(self.raw, f"{self.name} has no frames here", "complete it")
-        frames = import_module(f"{package}.frames").open_frames(files["frames"])
-        if not files["cloud"] or (self.reader == "folder" and CLOUD not in files["cloud"]):
+        frames = readers.load(self.reader, "frames").open_frames(files["frames"])
+        if files["cloud"].items() <= files["frames"].items():  # nothing but frames
             return frames, None
-        return frames, import_module(f"{package}.cloud").read_cloud(files["cloud"])
+        return frames, readers.load(self.reader, "cloud").read_cloud(files["cloud"])
 
 
 def of_dataset(plan: Plan, names: Iterable[str] | None) -> list[Scan]:
@@ -55,18 +52,14 @@ def of_dataset(plan: Plan, names: Iterable[str] | None) -> list[Scan]:
 
 
 def of_folder(path: Path) -> Scan:
-    """The scan that lies in a folder: ScanNet's, a room of S3DIS, or any folder of frames.
+    """The scan in a folder: ScanNet's, a room of S3DIS, or any folder of frames.
 
     Raises `BadInput` where there is no such folder.
     """
-    path = path.resolve()
     if not path.is_dir():
-        raise BadInput(path, "no such folder", "name the folder of a scan")
-    room = f"{path.parent.name}_{path.name}"
-    if (path / f"{path.name}_vh_clean_2.ply").is_file():
-        return Scan(path.name, "scannet", path.parent.parent)
-    if SCAN_NAME.fullmatch(room):  # its images may lie beside its area, or beside what holds areas
-        above = path.parents[1:3]
-        raw = next((root for root in above if scan_files(root, room)["frames"]), above[0])
-        return Scan(room, "s3dis", raw)
-    return Scan(path.name, "folder", path.parent)
+        raise BadInput(path.resolve(), "no such folder", "give the folder of a scan")
+    found = readers.recognise(path)
+    if found is None:
+        remedy = f"give the folder of a scan that one of {', '.join(readers.names())} reads"
+        raise BadInput(path.resolve(), "is not recognised as a scan", remedy)
+    return Scan(found.scan, found.reader, found.raw)

@@ -10,7 +10,7 @@ from pipeline.errors import BadInput
 from pipeline.plan import manifest, provenance
 from pipeline.plan.graph import Stages, raw_root
 from pipeline.readers.features import reader as features
-from pipeline.readers.folder import scans as folder_scans
+from pipeline.readers.folder import files as folder_scans
 
 
 def scans(section: Mapping[str, Any]) -> tuple[list[dict[str, str]], list[str]]:
