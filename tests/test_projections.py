@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ from pipeline.stages import frames, projections, voxels
 from pipeline.stages.projections import Weighting, weigh
 from tests.helpers import planes, room
 
-Entries = tuple[zarr.Group, zarr.Group]  # frames and voxels
+Entries = tuple[Any, Any]  # frames and voxels
 
 K = np.array([[150.0, 0, 80.2], [0, 152, 59.1], [0, 0, 1]])
 
@@ -111,7 +112,7 @@ def test_chunks_and_buffers_do_not_change_the_pairs(entries: Entries) -> None:
         tuple(out[name][first:last] for name in ("voxel", "uv", "weight"))
         for first, last in pairwise(out["offsets"][:])
     ]
-    other = zarr.create_group(zarr.storage.MemoryStore())
+    other: Any = zarr.create_group(zarr.storage.MemoryStore())
     projections.write_pairs(other, views, chunk=700, buffered=1500)
     assert other["voxel"].chunks == (700,)
     for name in ("offsets", "voxel", "uv", "weight"):
@@ -123,7 +124,7 @@ def test_every_frame_has_cameras_of_its_own(entries: Entries) -> None:
     zoomed = replace(view, color_intrinsics=view.color_intrinsics @ np.diag([1.1, 1.1, 1]))
     points = entries[1]["voxel_xyz"][:]
     index, uv, _ = see(zoomed, points, absolute_tolerance=0.02, relative_tolerance=0.0)
-    in_camera = geometry.transform(np.linalg.inv(view.camera_to_world), points[index])
+    in_camera = geometry.transform(geometry.world_to_camera(view.camera_to_world), points[index])
     np.testing.assert_allclose(uv, geometry.project(zoomed.color_intrinsics, in_camera))
     assert not np.array_equal(other.camera_to_world, view.camera_to_world)
 

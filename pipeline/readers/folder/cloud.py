@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline.geometry.oversegment import describe
+from pipeline.geometry.superpoints import normals_and_superpoints
 from pipeline.readers.folder.files import CLOUD
 from pipeline.readers.folder.frames import open_frames
 from pipeline.readers.folder.fuse import fuse
@@ -28,7 +28,7 @@ def read_cloud(files: Mapping[str, Path]) -> Cloud:
         normal = None if normal is None else normal @ frames.turn.T
     else:
         xyz, rgb, normal = fuse(frames)
-    found, segment = describe(xyz, rgb)
+    found, segment = normals_and_superpoints(xyz, rgb)
     return Cloud(
         xyz=xyz.astype(np.float32),
         rgb=rgb,

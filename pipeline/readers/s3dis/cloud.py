@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from pipeline.errors import BadInput
-from pipeline.geometry.oversegment import describe
+from pipeline.geometry.superpoints import normals_and_superpoints
 from pipeline.readers.s3dis.alignment import read_angle, turned
 from pipeline.readers.s3dis.point_text import is_aligned, read_points
 from pipeline.scan import Cloud
@@ -36,5 +36,5 @@ def read_cloud(files: Mapping[str, Path]) -> Cloud:
                 folder, what, "copy Area_N_alignmentAngle.txt from Stanford3dDataset_v1.2"
             )
         xyz = turned(xyz, read_angle(files["angles"], folder.name))
-    normal, segment = describe(xyz, rgb)
+    normal, segment = normals_and_superpoints(xyz, rgb)
     return Cloud(xyz.astype(np.float32), rgb, normal, segment)
