@@ -1,4 +1,4 @@
-"""The raw files of the scans that are to be looked at, whatever they lie in."""
+"""The raw files of the scans to examine, from a dataset or from a folder."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -6,8 +6,7 @@ from pathlib import Path
 
 from pipeline import readers
 from pipeline.errors import BadInput
-from pipeline.look import sample
-from pipeline.plan import rawdata
+from pipeline.plan import choice, rawdata
 from pipeline.plan.plan import Plan
 from pipeline.scan import Cloud, RawFrames
 
@@ -18,37 +17,38 @@ class Scan:
 
     name: str
     reader: str  # its name in `pipeline.readers`
-    raw: Path  # the root in which its files are found by its name
+    raw: Path  # the root below which the reader finds the scan
 
     def open(self) -> tuple[RawFrames, Cloud | None]:
-        """Its frames, and its points where they do not come from these.
+        """Its frames, and its points unless they come from the frames.
 
         Raises `BadInput` where files are missing or damaged.
         """
         files = readers.load(self.reader, "files").scan_files(self.raw, self.name)
         if not files["frames"]:
-            raise BadInput(self.raw, f"{self.name} has no frames here", "complete it")
+            raise BadInput(self.raw, f"{self.name} has no frames here", "add them")
         frames = readers.load(self.reader, "frames").open_frames(files["frames"])
-        if files["cloud"].items() <= files["frames"].items():  # nothing but frames
+        if files["cloud"].items() <= files["frames"].items():  # no cloud, or one fused from frames
             return frames, None
         return frames, readers.load(self.reader, "cloud").read_cloud(files["cloud"])
 
 
 def of_dataset(plan: Plan, names: Iterable[str] | None) -> list[Scan]:
-    """The scans that are named, or else a few, spread over all.
+    """The named scans, or else a few, spread over all.
 
-    Raises `BadInput` for one that is named and is none of the dataset's, and where there are no raw
+    Raises `BadInput` for a name that is not one of the dataset's scans, and where there are no raw
     files at all.
     """
     rawdata.require_scans(plan)
-    chosen = list(dict.fromkeys(names or sample.spread(plan.scans)[: sample.SCANS]))
+    chosen = list(dict.fromkeys(names or choice.spread(plan.scans)[: choice.SCANS]))
     for name in chosen:
-        sample.require(plan, name)
+        choice.require_scan(plan, name)
+    reader = plan.section["reader"]
     if not plan.raw.is_dir():
-        what, reader = f"there is no {plan.dataset} data here", plan.section["reader"]
+        what = f"there is no {plan.dataset} data here"
         remedy = f"get it as data_manifest/{reader}/README.md says, or set `raw:` of {plan.dataset}"
         raise BadInput(plan.raw, what, remedy)
-    return [Scan(name, plan.section["reader"], plan.raw) for name in chosen]
+    return [Scan(name, reader, plan.raw) for name in chosen]
 
 
 def of_folder(path: Path) -> Scan:

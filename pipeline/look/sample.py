@@ -15,11 +15,10 @@ from pipeline.errors import BadInput
 from pipeline.geometry.cameras import is_rigid
 from pipeline.images import check_image
 from pipeline.plan import config, rawdata
+from pipeline.plan.choice import SCANS, require_scan, spread
 from pipeline.plan.plan import Plan
 from pipeline.readers.features import reader as features
 from pipeline.store import arrays
-
-SCANS = 3  # that are looked at if none are named
 
 
 @dataclass(frozen=True)
@@ -87,14 +86,6 @@ def take(plan: Plan, scans: Iterable[str] | None, frames: int) -> list[Sample]:
     return sorted(found, key=lambda sample: plan.scans.index(sample.scan))
 
 
-def spread(scans: Sequence[str]) -> list[str]:
-    """All scans, each of the first few far from the others: a fraction in steps of the golden
-    ratio."""
-    count = len(scans)
-    order = np.argsort((np.arange(count) * 0.6180339887) % 1, kind="stable")
-    return [scans[np.flatnonzero(order == i)[0]] for i in range(count)]
-
-
 def _sample(plan: Plan, scan: str, count: int) -> Sample:
     raw = _open(plan, scan)
     selected = list(raw.frame_ids)[:: plan.section["frames"]["every"]]
@@ -114,20 +105,9 @@ def _sample(plan: Plan, scan: str, count: int) -> Sample:
     return Sample(scan, len(taken), group)
 
 
-def require(plan: Plan, scan: str) -> None:
-    """Raise `BadInput` where a scan is none of the dataset's, or is not simulated yet."""
-    if scan not in plan.scans:
-        remedy = f"name one like {plan.scans[0]}" if plan.scans else "let `scans:` name some"
-        raise BadInput(plan.section.get("scans", plan.raw), f"names no scan {scan!r}", remedy)
-    if plan.simulated and not (plan.raw / f"{scan}.done").is_file():
-        what = f"the room {scan} is not simulated yet"
-        remedy = f"type: snakemake --cores all train_{plan.dataset} --until {plan.dataset}_simulate"
-        raise BadInput(plan.raw, what, remedy)
-
-
 def _open(plan: Plan, scan: str) -> Any:
     """The raw frames of a scan, which need no labels. Raises `BadInput` where they are missing."""
-    require(plan, scan)
+    require_scan(plan, scan)
     package = f"pipeline.readers.{plan.section['reader']}"
     files = import_module(f"{package}.files").scan_files(plan.raw, scan)["frames"]
     if not files:
