@@ -66,7 +66,7 @@ def test_a_bad_set_is_told_in_one_sentence(tmp_path: Path, text: str, said: str)
 @pytest.mark.parametrize(
     ("classes", "said"),
     [
-        ([{"name": "mug"}], "mug has no nyu40 id, and ScanNet's labels are known by them"),
+        ([{"name": "mug"}], "mug has no nyu40 id, which ScanNet's labels need"),
         ([{"name": "a", "nyu40": 1}, {"name": "b", "nyu40": 1}], "a and b have the same nyu40 id"),
     ],
 )

@@ -20,7 +20,7 @@ from pipeline.plan import config
 from pipeline.plan.manifest import read_classes
 from pipeline.plan.plan import Plan
 from pipeline.plan.rawdata import require_scans, scene_tags
-from pipeline.readers.folder.scans import find_scans, read_own_tags
+from pipeline.readers.folder.files import find_scans, read_own_tags
 from pipeline.store import store
 from pipeline.upkeep import status
 from tests.helpers import tiny_store
@@ -81,8 +81,8 @@ def test_a_folder_that_is_no_scan_is_told_in_one_sentence_and_left_out(
 ) -> None:
     told = [line for line in ran[1].stderr.splitlines() if "left out" in line]
     assert len(told) == 1
-    assert "data/folder/holiday: holds beach.jpg" in told[0]
-    assert "data/folder/holiday: holds beach.jpg" in (latest / "table.txt").read_text()
+    assert "data/folder/holiday: contains beach.jpg" in told[0]
+    assert "data/folder/holiday: contains beach.jpg" in (latest / "table.txt").read_text()
 
 
 def test_no_label_is_an_entry_and_tags_restrict_the_pseudo_labels(
@@ -124,7 +124,7 @@ def test_each_folder_is_a_scan_and_others_are_named(tmp_path: Path) -> None:
     found, faults = find_scans(tmp_path)
     assert found == ["a", "b"]
     assert len(faults) == 1
-    assert "'has space': is no scan name" in faults[0]
+    assert "'has space': is not a scan name" in faults[0]
     assert find_scans(tmp_path / "nowhere") == ([], [])
 
 

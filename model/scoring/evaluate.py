@@ -20,7 +20,8 @@ PACKAGES = ("numpy", "spconv-cu120", "torch")
 def evaluate_network(network: Path, scans: Sequence[LabelledScan], split: str) -> Result:
     """Run the network on the scans and count its labels over points and over voxels.
 
-    The network sees voxels only. Raises `BadInput` where the network was trained for other classes than the labels'.
+    The network sees voxels only. Raises `BadInput` where the network was trained for other
+    classes than the labels'.
     """
     trained = load(network, device())
     confusions = {}

@@ -38,7 +38,9 @@ def evaluate_transferred(
     trained = load(network, device())
     names = [str(c["name"]) for c in classes]
     text = torch.from_numpy(embed(trained, network, [c["prompts"] for c in classes]))
-    renamed = replace(trained, text=text.to(trained.text.device), classes=names)
+    renamed = replace(
+        trained, text_embeddings=text.to(trained.text_embeddings.device), classes=names
+    )
     confusions = {}
     for scan in tqdm(scans, desc="scoring", unit="scan", mininterval=2):
         if scan.classes != names:

@@ -3,7 +3,6 @@
 import argparse
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from importlib import import_module
 from pathlib import Path
 from typing import Any, cast
 
@@ -11,15 +10,16 @@ import numpy as np
 import zarr
 from numpy.typing import NDArray
 
+from pipeline import readers
 from pipeline.errors import BadInput
+from pipeline.geometry.cameras import is_rigid
+from pipeline.images import check_image
 from pipeline.jobs import entries
 from pipeline.plan import config, rawdata
+from pipeline.plan.choice import SCANS, require_scan, spread
 from pipeline.plan.plan import Plan
 from pipeline.readers.features import reader as features
-from pipeline.stages.frames import check_image, is_rigid
 from pipeline.store import arrays
-
-SCANS = 3  # that are looked at if none are named
 
 
 @dataclass(frozen=True)
@@ -87,14 +87,6 @@ def take(plan: Plan, scans: Iterable[str] | None, frames: int) -> list[Sample]:
     return sorted(found, key=lambda sample: plan.facts.scans.index(sample.scan))
 
 
-def spread(scans: Sequence[str]) -> list[str]:
-    """All scans, each of the first few far from the others: a fraction in steps of the golden
-    ratio."""
-    count = len(scans)
-    order = np.argsort((np.arange(count) * 0.6180339887) % 1, kind="stable")
-    return [scans[np.flatnonzero(order == i)[0]] for i in range(count)]
-
-
 def _sample(plan: Plan, scan: str, count: int) -> Sample:
     raw = _open(plan, scan)
     selected = list(raw.frame_ids)[:: plan.section["frames"]["every"]]
@@ -114,27 +106,14 @@ def _sample(plan: Plan, scan: str, count: int) -> Sample:
     return Sample(scan, len(taken), group)
 
 
-def require(plan: Plan, scan: str) -> None:
-    """Raise `BadInput` where a scan is none of the dataset's, or is not simulated yet."""
-    if scan not in plan.facts.scans:
-        remedy = (
-            f"name one like {plan.facts.scans[0]}" if plan.facts.scans else "let `scans:` name some"
-        )
-        raise BadInput(plan.section.get("scans", plan.raw), f"names no scan {scan!r}", remedy)
-    if plan.facts.simulated and not (plan.raw / f"{scan}.done").is_file():
-        what = f"the room {scan} is not simulated yet"
-        remedy = f"type: snakemake --cores all train_{plan.dataset} --until {plan.dataset}_simulate"
-        raise BadInput(plan.raw, what, remedy)
-
-
 def _open(plan: Plan, scan: str) -> Any:
     """The raw frames of a scan, which need no labels. Raises `BadInput` where they are missing."""
-    require(plan, scan)
-    package = f"pipeline.readers.{plan.section['reader']}"
-    files = import_module(f"{package}.files").scan_files(plan.raw, scan)["frames"]
+    require_scan(plan, scan)
+    reader = plan.facts.reader
+    files = readers.load(reader, "files").scan_files(plan.raw, scan)["frames"]
     if not files:
         raise BadInput(plan.raw, f"{scan} has no frames here", "complete it or look at another")
-    return import_module(f"{package}.frames").open_frames(files)
+    return readers.load(reader, "frames").open_frames(files)
 
 
 class Reader:

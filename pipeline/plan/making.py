@@ -3,7 +3,6 @@
 import os
 from collections.abc import Mapping
 from dataclasses import replace
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,7 @@ from pipeline.facts import Facts
 from pipeline.plan import graph, manifest, provenance, rawdata
 from pipeline.plan.plan import Plan
 
-GROUPS = ("frames", "cloud", "labels")  # of the raw files of a scan
+GROUPS = tuple(group for group in readers.GROUPS if group != "files")  # of raw files
 
 
 def make_plan(dataset: str, config: Mapping[str, Any], wanted: bool = True) -> Plan:
@@ -43,7 +42,7 @@ def collect(dataset: str, config: Mapping[str, Any]) -> Facts:
     rows, left_out = rawdata.scans(section)
     scans = [row for row in rows if row["split"] != "test"]
     classes = manifest.read_classes(Path(section["classes"]))
-    files: Any = import_module(readers.module_name(section["reader"], "files"))
+    reader = readers.load(section["reader"], "files")
     return Facts(
         dataset=dataset,
         store=os.environ.get("SCAN_STORE", config["store"]),
@@ -52,9 +51,9 @@ def collect(dataset: str, config: Mapping[str, Any]) -> Facts:
         section=section,
         splits={s: [r["scan"] for r in scans if r["split"] == s] for s in ("train", "val")},
         classes=classes,
-        protocol=files.PROTOCOL,
-        has_labels=files.HAS_LABELS,
-        simulator=files.SIMULATOR,
+        protocol=reader.PROTOCOL or "scannet_official",
+        has_labels=reader.HAS_LABELS,
+        simulator=reader.SIMULATOR,
         seeds={row["scan"]: int(row.get("seed") or 0) for row in scans},
         areas={row["scan"]: row["area"] for row in scans if row.get("area")},
         blessed=manifest.read_blessed(manifest.BLESSED),

@@ -1,7 +1,6 @@
 """What lies outside the store and has to be there: raw scans, weights, features made elsewhere."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,6 @@ from pipeline.facts import SUPERVISED, Facts, raw_root
 from pipeline.plan import graph, manifest, provenance
 from pipeline.plan.plan import Plan
 from pipeline.readers.features import reader as features
-from pipeline.readers.folder import scans as folder_scans
 
 
 def scans(section: Mapping[str, Any]) -> tuple[list[dict[str, str]], list[str]]:
@@ -22,7 +20,12 @@ def scans(section: Mapping[str, Any]) -> tuple[list[dict[str, str]], list[str]]:
     """
     if "scans" in section:
         return manifest.read_scans(Path(section["scans"])), []
-    found, faults = folder_scans.find_scans(raw_root(section))
+    reader = readers.load(section["reader"], "files")
+    if not hasattr(reader, "find_scans"):
+        raise BadInput(
+            "the config", "names no `scans:`", "set it to a csv file with scan and split"
+        )
+    found, faults = reader.find_scans(raw_root(section))
     return [{"scan": scan, "split": "train"} for scan in found], faults
 
 
@@ -36,8 +39,9 @@ def scene_tags(
     """
     source, known = section["tags"]["source"], [c["name"] for c in classes]
     tags = {}
-    if section["reader"] == "folder":
-        tags = folder_scans.read_own_tags(raw_root(section), names, known)
+    reader = readers.load(section["reader"], "files")
+    if hasattr(reader, "read_own_tags"):
+        tags = reader.read_own_tags(raw_root(section), names, known)
     if source == "file":
         return tags | manifest.read_tags(Path(section["tags"]["file"]), classes)
     if tags and source == "none":
@@ -63,7 +67,7 @@ def require_scans(facts: Facts) -> None:
 
 def scan_files(plan: Plan, scan: str) -> manifest.Files:
     """The raw files of one scan by group. Raises `BadInput` where some are missing."""
-    reader = import_module(readers.module_name(plan.facts.reader, "files"))
+    reader = readers.load(plan.facts.reader, "files")
     split = "train" if scan in plan.splits["train"] else "val"
     labels = (split == "val" and plan.facts.scored) or plan.facts.dense_tags
     reader.check(plan.raw, scan, split, labels=labels)
@@ -117,7 +121,7 @@ def open_raw(plan: Plan, stage: str, group: str, scan: str) -> Any:
         if now != plan.facts.raw_digests[scan][group]:
             what = f"the files of {scan} have changed since the run was planned"
             raise BadInput(plan.raw, what, "run snakemake again")
-    reader = import_module(readers.module_name(plan.facts.reader, group))
+    reader = readers.load(plan.facts.reader, group)
     if stage == "frames":
         return reader.open_frames(files[group])
     if stage == "voxels":

@@ -29,7 +29,7 @@ class LabelsStage(Stage):
 
 
 class Worker:
-    """Keeps the labels of one scan after another; `classes` are those that its reader was given."""
+    """Stores the labels of one scan per call; `classes` are those that its reader was given."""
 
     def __init__(self, params: Mapping[str, Any]) -> None:
         self.classes = [each["name"] for each in params["classes"]]

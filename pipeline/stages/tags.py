@@ -1,8 +1,8 @@
-"""Stage tags: the scene-level label of a scan, which classes are in it.
+"""Stage tags: the scene tags of a scan, that is, which classes are in it.
 
-This is all the supervision there is. It comes from a file that somebody wrote, or, for data with
-dense labels, from these: then a class counts from a least share of the points on, because a single
-stray vertex would make a class of it. With none at all, annotation-free, any class may be there.
+These are the only supervision. They come from a file that a person wrote, or, for data with dense
+labels, from these: then a class needs a minimum share of the points, because otherwise a single
+stray vertex would add it. Without any tags (annotation-free), every class may be present.
 """
 
 from collections.abc import Mapping, Sequence
@@ -21,7 +21,7 @@ from pipeline.store import arrays
 
 @dataclass(frozen=True)
 class Settings:
-    """What the config says under `tags`, with the dataset's classes and the content of the file."""
+    """The section `tags` of the config, with the dataset's classes and the content of the file."""
 
     source: Literal["dense", "file", "none"]
     classes: Sequence[str]
@@ -53,7 +53,7 @@ class TagsStage(Stage):
 
 
 class Worker:
-    """Tags one scan after another."""
+    """Writes the tags of one scan per call."""
 
     def __init__(self, params: Mapping[str, Any]) -> None:
         self.settings = Settings(**params)
@@ -74,7 +74,7 @@ class Worker:
 
 
 def by_share(label: NDArray[np.int16], classes: int, min_share: float) -> NDArray[np.bool_]:
-    """The classes (K,) of at least `min_share` of those points (N,) that have a label >= 0."""
+    """The classes (K,) with at least `min_share` of the points (N,) that have a label >= 0."""
     count = np.bincount(label[label >= 0], minlength=classes)
     return (count > 0) & (count >= min_share * count.sum())
 
@@ -82,7 +82,7 @@ def by_share(label: NDArray[np.int16], classes: int, min_share: float) -> NDArra
 def by_name(
     tags: Mapping[str, Sequence[str]], scan: str, classes: Sequence[str]
 ) -> NDArray[np.bool_]:
-    """The classes (K,) that the file names for the scan. Raises `BadInput`."""
+    """The classes (K,) that the file lists for the scan. Raises `BadInput` without such a line."""
     if scan not in tags:
         raise BadInput("tag file", f"has no line for {scan}", "add one")
     return np.isin(np.array(classes, str), np.array(tags[scan], str))

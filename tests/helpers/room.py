@@ -1,4 +1,4 @@
-"""The room of planes as raw frames and a cloud in memory, and stages run into memory."""
+"""The room of planes as raw frames and a cloud in memory, and stages that write into memory."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -19,11 +19,11 @@ PROJECTIONS: dict[str, Any] = {
     "border": 2,
     "weight": {"incidence_power": 1.0, "half_distance": 3.0, "border_ramp": 10.0},
 }
-EQUAL_WEIGHTS = {"incidence_power": 0.0, "half_distance": None, "border_ramp": 0.0}
+EQUAL_WEIGHTS: dict[str, Any] = {"incidence_power": 0.0, "half_distance": None, "border_ramp": 0.0}
 
 
-def run(stage: Any, params: dict[str, Any], **inputs: Any) -> zarr.Group:
-    """The entry that a stage (module) makes."""
+def run(stage: Any, params: dict[str, Any], **inputs: Any) -> Any:
+    """The entry (a `zarr.Group`) that a stage (module) makes."""
     out = zarr.create_group(zarr.storage.MemoryStore())
     stage.Worker(params)(out, **inputs)
     return out
@@ -37,7 +37,7 @@ def encoded(rgb: NDArray[np.uint8], kind: str = "JPEG") -> bytes:
 
 @dataclass
 class Recording:
-    """A `RawFrames` that is held in memory and notes which frames are read."""
+    """A `RawFrames` in memory that records which frames are read."""
 
     color_size: tuple[int, int]
     color_intrinsics: planes.Array

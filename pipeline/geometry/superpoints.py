@@ -1,8 +1,8 @@
-"""Normals and over-segments of a cloud that has neither, from positions and colours alone.
+"""Normals and superpoints of a cloud that has neither, from positions and colours alone.
 
-Points are taken together in cells, which bounds the work and evens out the density; a cell is
-joined to its nearest neighbours (scipy's tree) and the graph is parted where the surface bends
-or its colour changes, by the method that made ScanNet's segments from meshes.
+Points are grouped into cells, which bounds the work and evens out the density. Cells are connected
+to their nearest neighbours, and the graph is segmented where the surface bends or its colour
+changes, by the method that made ScanNet's segments from meshes (`graph_segments`).
 """
 
 import numpy as np
@@ -15,22 +15,22 @@ from pipeline.geometry.graph_segments import segment_graph
 Array = NDArray[np.float64]
 
 _CELL = 0.04  # metres
-_WIDEST = 1e4  # metres that a cloud may extend, so that its cells can be numbered
-_NEIGHBOURS = 12  # cells that give a normal
-_LINKED = 8  # of them, those that an edge joins
-_REACH = 2.6  # cells; what is farther is no neighbour
+_MAX_EXTENT = 1e4  # metres, so that cells can be numbered
+_NEIGHBOURS = 12  # cells used for a normal
+_LINKED = 8  # of these, the nearest, connected by edges
+_REACH = 2.6  # maximum distance of neighbours in cells
 _COLOR = 1.0  # weight of a change from black to white, against 1 for a bend of 90 degrees
 _K = 0.12
-_LEAST = 12  # cells in a segment
+_LEAST = 12  # cells in a superpoint
 
 
-def describe(
+def normals_and_superpoints(
     xyz: NDArray[np.floating], rgb: NDArray[np.uint8]
 ) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
-    """Normal (N, 3) and over-segment (N,), numbered from 0, of points (N, 3) and colours (N, 3).
+    """Normal (N, 3) and superpoint (N,), numbered from 0, of points (N, 3) and colours (N, 3).
 
-    Normals are of unit length, 0 where a point has too few neighbours, and look to the side where
-    the middle of the cloud is: into the room. All points of a cell (4 cm) have the same of both.
+    Positions are in metres. Normals are of unit length, 0 where a point has too few neighbours, and
+    point towards the centre of the cloud: into the room. All points of a cell (4 cm) share both.
     Raises `BadInput` where the cloud is wider than any building.
     """
     cell = _cells(xyz)
@@ -59,9 +59,9 @@ def describe(
 
 
 def _cells(xyz: NDArray[np.floating]) -> NDArray[np.int64]:
-    """The number (N,) of the cell of each point, in an order that only the positions decide."""
+    """The number (N,) of the cell of each point, in an order that depends on positions only."""
     extent = float(np.ptp(xyz, axis=0).max())
-    if not extent < _WIDEST:
+    if not extent < _MAX_EXTENT:
         raise BadInput("cloud", f"is {extent:.3g} m wide", "check its unit, or leave it out")
     index = np.floor(xyz / _CELL).astype(np.int64)
     index -= index.min(0)
@@ -74,7 +74,7 @@ def _sums(values: NDArray, cell: NDArray[np.int64]) -> Array:
 
 
 def _normals(centre: Array, neighbour: NDArray[np.int64], near: NDArray[np.bool_]) -> Array:
-    """The direction (M, 3) in which the neighbours (M, k) of a cell spread least."""
+    """The direction (M, 3) of least spread of the neighbours (M, k) of a cell."""
     share = near / near.sum(1, keepdims=True)
     away = centre[neighbour] - centre[:, None]
     away -= (share[..., None] * away).sum(1)[:, None]

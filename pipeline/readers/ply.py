@@ -1,6 +1,5 @@
-"""Clouds and meshes in PLY files of any program."""
+"""Clouds and meshes in PLY files, as any program writes them."""
 
-import re
 import warnings
 from pathlib import Path
 
@@ -10,9 +9,9 @@ from plyfile import PlyData, PlyElement
 
 from pipeline.errors import BadInput
 from pipeline.geometry.mesh import vertex_normals
+from pipeline.readers.ply_header import read_header
 
 SAVE = "save it again as a cloud or a triangle mesh"
-HEADER_BYTES = 65536  # far more than any header has
 
 _COLORS = (
     ("red", "green", "blue"),
@@ -28,10 +27,11 @@ def read_points(
 ) -> tuple[NDArray[np.float64], NDArray[np.uint8], NDArray[np.float64] | None]:
     """Positions (N, 3) as in the file, colours (N, 3), and unit normals (N, 3) or None.
 
-    Normals are the file's own, or else those of its faces. A cloud without colours is grey, and a
-    warning says so. Raises `BadInput` for a file that is none, is cut off, or holds no point.
+    Normals are those in the file, or else computed from its faces. A cloud without colours becomes
+    grey, with a warning. Raises `BadInput` for a file that is not a PLY file, is cut off, or has
+    no point.
     """
-    _check_header(path)
+    read_header(path, SAVE)
     try:
         ply = PlyData.read(str(path))
         vertex = ply["vertex"].data
@@ -40,30 +40,10 @@ def read_points(
         faces = [element for element in ply if element.name == "face" and len(element.data)]
         normal = _normals(vertex, xyz, faces)
     except Exception as error:  # plyfile lets numpy's exceptions through on a damaged file
-        raise BadInput(path, f"is no cloud that can be read ({error})", SAVE) from None
+        raise BadInput(path, f"is not a readable cloud ({error})", SAVE) from None
     if not np.isfinite(xyz).all():
         raise BadInput(path, "has a point whose position is not finite", SAVE)
     return xyz, rgb, normal
-
-
-def _check_header(path: Path) -> None:
-    """Refuse what plyfile would allocate for blindly."""
-    try:
-        with open(path, "rb") as file:
-            head = file.read(HEADER_BYTES)
-            size = file.seek(0, 2)
-    except OSError as error:
-        raise BadInput(path, f"cannot be read ({error.strerror})", SAVE) from None
-    header, end, _ = head.partition(b"end_header")
-    if not head.startswith(b"ply") or not end:
-        raise BadInput(path, "is no PLY file", SAVE)
-    counts = [int(n) for n in re.findall(rb"element\s+\S+\s+([0-9]{1,15})\s", header)]
-    vertices = re.search(rb"element\s+vertex\s+([0-9]{1,15})\s", header)
-    if vertices is None or int(vertices[1]) == 0:
-        raise BadInput(path, "has no vertex", SAVE)
-    # Every element takes a byte at least, and a vertex six: x, y and z as text.
-    if sum(counts) + 5 * int(vertices[1]) > size:
-        raise BadInput(path, f"claims {sum(counts)} elements for {size} bytes", SAVE)
 
 
 def _colors(vertex: NDArray[np.void], path: Path) -> NDArray[np.uint8]:
@@ -74,7 +54,7 @@ def _colors(vertex: NDArray[np.void], path: Path) -> NDArray[np.uint8]:
             if rgb.dtype.kind == "f":  # between 0 and 1
                 rgb = np.rint(rgb.clip(0, 1) * 255)
             return rgb.astype(np.uint8)
-    warnings.warn(f"{path}: has no colours, all points are grey", stacklevel=3)
+    warnings.warn(f"{path}: has no colours; all points become grey.", stacklevel=3)
     return np.full((len(vertex), 3), _GREY, np.uint8)
 
 

@@ -9,8 +9,7 @@ from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 
 from pipeline.errors import BadInput
-from pipeline.readers.s3dis import text
-from pipeline.readers.s3dis.text import count_points, is_aligned, read_points
+from pipeline.readers.s3dis.point_text import count_points, is_aligned, read_points
 from pipeline.simulate.s3dis_text import ALIGNED, NOT_ALIGNED, damage, write_points
 
 ALIGNED_LINE = b"22.383 6.858 3.050 155 155 165\n"
@@ -129,26 +128,22 @@ def test_simulated_damage_is_mended(tmp_path: Path, release: str, cloud: tuple) 
 )
 @pytest.mark.parametrize("block", [40, 1 << 24])
 def test_any_other_damage_is_told_with_its_line_and_bytes(
-    tmp_path: Path, line: bytes, block: int, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, line: bytes, block: int
 ) -> None:
-    monkeypatch.setattr(text, "_BLOCK", block)
     path = written(tmp_path, ALIGNED_LINE * 4 + line + ALIGNED_LINE)
-    with pytest.raises(BadInput) as told:
-        read_points(path)
+    with pytest.raises(BadInput) as caught:
+        read_points(path, block)
     shown = repr(line.removesuffix(b"\n")[:60])
-    assert str(told.value).startswith(f"{path} line 5: is no point, but {shown}")
-    assert "\n" not in str(told.value)
-    assert len(str(told.value)) < 400 + len(str(path))
+    assert str(caught.value).startswith(f"{path} line 5: is not a point: {shown}")
+    assert "\n" not in str(caught.value)
+    assert len(str(caught.value)) < 400 + len(str(path))
 
 
 @pytest.mark.parametrize("block", [1, 31, 100, 1000])
-def test_blocks_of_any_size_read_the_same(
-    tmp_path: Path, block: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_blocks_of_any_size_read_the_same(tmp_path: Path, block: int) -> None:
     path = written(tmp_path, (ALIGNED_LINE + b"\n" + ALIGNED_LINE.replace(b"\n", b"\r\n")) * 20)
     expected = read_points(path)
-    monkeypatch.setattr(text, "_BLOCK", block)
-    assert all(map(np.array_equal, read_points(path), expected))
+    assert all(map(np.array_equal, read_points(path, block), expected))
     assert len(expected[0]) == count_points(path) == 40
 
 
@@ -159,14 +154,14 @@ def test_the_last_line_needs_no_end(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("data", [b"", b"\n", b" \r\n\n"])
 def test_a_file_without_points_is_told(tmp_path: Path, data: bytes) -> None:
-    with pytest.raises(BadInput, match="holds no point"):
+    with pytest.raises(BadInput, match="contains no point"):
         read_points(written(tmp_path, data))
 
 
 def test_a_file_of_no_release_is_told(tmp_path: Path) -> None:
-    with pytest.raises(BadInput, match="line 1: is no point"):
+    with pytest.raises(BadInput, match="line 1: is not a point"):
         is_aligned(written(tmp_path, b"1 2 3 4 5 6\n"))
-    with pytest.raises(BadInput, match="line 1: is no point"):
+    with pytest.raises(BadInput, match="line 1: is not a point"):
         is_aligned(written(tmp_path, b""))
 
 
