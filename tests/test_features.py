@@ -13,6 +13,7 @@ import pytest
 import zarr
 
 from pipeline.errors import BadInput
+from pipeline.grids.affine import pixel_to_grid
 from pipeline.jobs import jobs
 from pipeline.plan import config, rawdata
 from pipeline.plan.plan import Plan
@@ -66,8 +67,8 @@ def test_the_frames_that_are_asked_for_become_grids_of_unit_vectors_in_their_ord
         given = np.load(folder / SCAN / f"{frame_id}.npy")
         expected = given / np.linalg.norm(given, axis=-1, keepdims=True)
         np.testing.assert_allclose(grid, expected, atol=1e-3)
-    assert out.attrs["pixel_to_grid"] == embeddings.pixel_to_grid((30, 20), (3, 2))
-    exact = taken.Stage({}).exact(framed([40, 0]), opened(folder))
+    assert out.attrs["pixel_to_grid"] == pixel_to_grid((30, 20), (3, 2))
+    exact = taken.Worker({}).exact(framed([40, 0]), opened(folder))
     np.testing.assert_allclose(np.linalg.norm(exact, axis=-1), 1, atol=1e-6)
     np.testing.assert_array_equal(exact.astype(np.float16), out["grid"][:])
 

@@ -15,7 +15,7 @@ import zarr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.clip import crew
+from pipeline.clip.executor import LocalExecutor
 from pipeline.errors import BadInput
 from pipeline.geometry import fusion
 from pipeline.grids import reading
@@ -30,7 +30,7 @@ from pipeline.grids.forms import (
     write,
 )
 from pipeline.grids.reading import Grids
-from pipeline.stages import embeddings, targets
+from pipeline.stages import targets
 from pipeline.store import arrays
 from tests.helpers import room, tiny_clip
 
@@ -207,7 +207,7 @@ def test_targets_hardly_depend_on_the_form(form, least):
     feature = {}
     for name in ("fp16", form):
         out = zarr.create_group(zarr.storage.MemoryStore())
-        targets.Stage({})(out, embeddings=entry(grid, name), projections=seen)
+        targets.Worker({})(out, embeddings=entry(grid, name), projections=seen)
         feature[name] = out["feature"][:]
     assert len(feature[form]) > 250
     assert cosine(feature["fp16"], feature[form]).min() >= least
@@ -299,13 +299,13 @@ def made(tmp_path_factory) -> dict[str, zarr.Group]:
     arrays.write(frames, "color_offsets", np.cumsum([0, *map(len, blobs)]))
     params = {"model": model, "pretrained": None, "recipe": "plain", "image_size": None}
     params |= {"window": None, "stride": None, "batch": 2}
-    stages = {form: embeddings.Stage(params | {"form": form}) for form in FORMS}
-    stages["default"] = embeddings.Stage(params)
+    stages = {form: tiny_clip.embedder(params | {"form": form}) for form in FORMS}
+    stages["default"] = tiny_clip.embedder(params)
     out = {}
     for name, stage in stages.items():
-        stage.crew = crew.Local(3)
+        stage.executor = LocalExecutor(3)
         out[name] = zarr.create_group(zarr.storage.MemoryStore())
-        stage(out[name], frames=frames)
+        stage.write(out[name], frames)
     return out
 
 

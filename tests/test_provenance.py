@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipeline.clip import recipes
 from pipeline.plan import provenance
 from pipeline.plan.graph import MODULES, PER_SCAN, RAW, SIMULATORS
 
@@ -57,6 +58,9 @@ def stages() -> list[str]:
         "pipeline.readers.features.text",
     ]
     special += ["pipeline.clip.regions"]
+    special += [recipes.module_name(name) for name in recipes.names()]
+    towers = sorted(file.stem for file in (ROOT / "pipeline/clip/towers").glob("[!_]*.py"))
+    special += [f"pipeline.clip.towers.{family}" for family in towers]
     return ["pipeline.stages.text", *(f"pipeline.stages.{s}" for s in PER_SCAN), *special]
 
 

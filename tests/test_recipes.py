@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from pipeline.clip import recipes, scclip, towers
+from pipeline.clip.dense import dense
+from pipeline.clip.recipes import clearclip, naclip, plain, scclip, sclip, value
+from pipeline.clip.towers import open_clip_vit, timm_vit
 from tests.helpers import tiny_clip, tiny_towers
 
 GRID = (3, 5)
@@ -27,7 +29,7 @@ class Native:
     def __init__(self, layer_scale=None, **vision):
         vision |= {"ls_init_value": layer_scale}
         self.visual = tiny_clip.build(image_size=(24, 40), **vision).visual
-        self.view = towers.of(self.visual)
+        self.view = open_clip_vit.view(self.visual)
         self.blocks = self.visual.transformer.resblocks
 
     def outputs(self, x):
@@ -66,7 +68,7 @@ class SigLIP(Native):
     def __init__(self):
         self.visual = tiny_towers.build("SigLIP").visual
         same = tiny_towers.build("SigLIP").visual
-        self.view = towers.of(same)
+        self.view = timm_vit.view(same)
         self.blocks = self.visual.trunk.blocks
 
     def outputs(self, x):
@@ -214,7 +216,7 @@ def scclip_by_hand(tower, outputs):
 
 def check(tower, recipe, by_hand):
     x = images(2, 3, 24, 40)
-    found = recipes.dense(tower.view, x, recipe)
+    found = dense(tower.view, x, recipe)
     assert found.shape[:3] == (2, *GRID)
     for image, cells in zip(x, found, strict=True):
         patches = tower.head(by_hand(tower, tower.outputs(image)))[-PATCHES:]
@@ -223,14 +225,14 @@ def check(tower, recipe, by_hand):
 
 
 BY_HAND = {
-    recipes.value: value_by_hand,
-    recipes.clearclip: clearclip_by_hand,
-    recipes.sclip: sclip_by_hand,
-    recipes.naclip: naclip_by_hand,
+    value: value_by_hand,
+    clearclip: clearclip_by_hand,
+    sclip: sclip_by_hand,
+    naclip: naclip_by_hand,
 }
 
 
-@pytest.mark.parametrize("recipe", BY_HAND, ids=lambda recipe: recipe.__name__)
+@pytest.mark.parametrize("recipe", BY_HAND, ids=lambda recipe: recipe.__name__.rpartition(".")[2])
 @pytest.mark.parametrize(
     "tower", [Native, lambda: Native(0.3), SigLIP], ids=["ViT", "ls", "SigLIP"]
 )
@@ -240,16 +242,16 @@ def test_a_recipe_is_its_formula(tower, recipe):
 
 @pytest.mark.parametrize("layer_scale", [None, 0.3])
 def test_scclip_is_its_formula(layer_scale):
-    check(Native(layer_scale, layers=12), recipes.scclip, scclip_by_hand)
+    check(Native(layer_scale, layers=12), scclip, scclip_by_hand)
 
 
 def test_every_recipe_is_checked_against_its_formula():
-    assert set(recipes.RECIPES.values()) == {recipes.plain, *BY_HAND, recipes.scclip}
+    assert set(tiny_clip.RECIPES.values()) == {plain, *BY_HAND, scclip}
 
 
 def test_the_recipes_differ():
-    view, x = towers.of(tiny_clip.build().visual), images(1, 3, 32, 32)
-    read = [recipes.dense(view, x, recipe) for recipe in recipes.RECIPES.values()]
+    view, x = tiny_clip.view(), images(1, 3, 32, 32)
+    read = [dense(view, x, recipe) for recipe in tiny_clip.RECIPES.values()]
     assert len(read) == 6
     for i, one in enumerate(read):
         for other in read[:i]:
@@ -257,23 +259,23 @@ def test_the_recipes_differ():
 
 
 def test_with_value_a_patch_sees_only_itself():
-    view, x = towers.of(tiny_clip.build(layers=1).visual), images(2, 3, 24, 40)
-    cells = recipes.dense(view, x, recipes.value)
+    view, x = tiny_clip.view(layers=1), images(2, 3, 24, 40)
+    cells = dense(view, x, value)
     x[1, :, 8:16, 24:32] += 1
-    changed = (recipes.dense(view, x, recipes.value) - cells).abs().amax(-1) > 1e-6
+    changed = (dense(view, x, value) - cells).abs().amax(-1) > 1e-6
     assert changed.nonzero().tolist() == [[1, 1, 3]]
 
 
 @pytest.mark.parametrize("layers", [1, 2, 3, 24])
 def test_scclip_reads_a_tower_of_any_depth(layers):
-    view = towers.of(tiny_clip.build(layers=layers).visual)
-    cells = recipes.dense(view, images(1, 3, 24, 40), recipes.scclip)
+    view = tiny_clip.view(layers=layers)
+    cells = dense(view, images(1, 3, 24, 40), scclip)
     torch.testing.assert_close(cells.norm(dim=-1), torch.ones(1, 3, 5))
 
 
 def test_scclip_takes_the_blocks_at_the_same_share_of_the_depth():
-    assert [scclip._number(n, 12) for n in (4, 9, 10)] == [4, 9, 10]
-    assert [scclip._number(n, 24) for n in (4, 9, 10)] == [8, 18, 20]
+    assert [scclip.block_number(n, 12) for n in (4, 9, 10)] == [4, 9, 10]
+    assert [scclip.block_number(n, 24) for n in (4, 9, 10)] == [8, 18, 20]
 
 
 # Outliers
@@ -299,8 +301,8 @@ def test_patches_of_one_colour_have_finite_factors():
 
 @pytest.mark.parametrize("size", [8, 16])
 def test_an_image_of_a_single_patch_or_few_is_read(size):
-    view = towers.of(tiny_clip.build().visual)
-    assert recipes.dense(view, images(1, 3, size, 8), recipes.scclip).isfinite().all()
+    view = tiny_clip.view()
+    assert dense(view, images(1, 3, size, 8), scclip).isfinite().all()
 
 
 def test_a_broken_patch_among_broken_ones_stays():
@@ -317,12 +319,12 @@ def test_a_broken_patch_among_broken_ones_stays():
 # Precision
 
 
-@pytest.mark.parametrize("name", recipes.RECIPES)
+@pytest.mark.parametrize("name", tiny_clip.RECIPES)
 def test_mixed_precision_reads_nearly_the_same(name):
-    view, x = towers.of(tiny_clip.build().visual), images(2, 3, 24, 40)
-    exact = recipes.dense(view, x, recipes.RECIPES[name])
+    view, x = tiny_clip.view(), images(2, 3, 24, 40)
+    exact = dense(view, x, tiny_clip.RECIPES[name])
     with torch.autocast("cpu", torch.bfloat16):
-        mixed = recipes.dense(view, x, recipes.RECIPES[name])
+        mixed = dense(view, x, tiny_clip.RECIPES[name])
     assert mixed.dtype == torch.float32
     assert (mixed * exact).sum(-1).min() > 0.998
     assert not torch.equal(mixed, exact)

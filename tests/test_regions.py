@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from pipeline.clip import regions
 from pipeline.plan import config
 from pipeline.plan.plan import Plan
-from pipeline.stages import embeddings
 from tests.helpers import tiny_clip, tiny_store
 
 TOWER: dict[str, Any] = {
@@ -73,9 +72,9 @@ def test_the_stage_reads_as_the_tower_does_and_averages_then(tmp_path: Path) -> 
     model = {"model": tiny_clip.write(tmp_path / "clip")}
     images = np.random.default_rng(0).integers(0, 256, (3, 32, 40, 3), np.uint8)
     images[:, :, :20] //= 4
-    plain = embeddings.Stage(model | TOWER).read(images)
+    plain = tiny_clip.embedder(model | TOWER).read(images)
     asked = {"regions": {"scale": 30, "smallest": 20}}
-    pooled = regions.Stage(model | TOWER | asked).read(images)
+    pooled = tiny_clip.embedder(model | TOWER | asked).read(images)
     assert (pooled.shape, pooled.dtype) == (plain.shape, np.float16)
     assert not np.array_equal(pooled, plain)
     by = regions.Regions(**asked["regions"])

@@ -32,7 +32,7 @@ def params(model, **changes):
 
 def run(params):
     out = zarr.create_group(zarr.storage.MemoryStore())
-    text.Stage(params)(out)
+    text.Worker(params)(out)
     return out
 
 
@@ -121,4 +121,4 @@ def test_open_clip_s_own_tokenizer_serves_a_model_of_its_own(tmp_path):
 )
 def test_words_that_would_make_classes_alike_are_refused(model, changes, sentence):
     with pytest.raises(BadInput, match=sentence):
-        text.Stage(params(model, **changes))
+        text.Worker(params(model, **changes))

@@ -9,10 +9,12 @@ import open_clip
 import pytest
 import torch
 
-from pipeline.clip import fetch, models, recipes
-from pipeline.clip.towers.load import skeleton
+from pipeline.clip import fetch, models
+from pipeline.clip.dense import dense, obstacle
+from pipeline.clip.image_tower import skeleton
+from pipeline.clip.recipes import plain
 from pipeline.errors import BadInput
-from pipeline.stages.embeddings import Stage
+from tests.helpers import tiny_clip
 
 
 @cache
@@ -25,7 +27,7 @@ def skeletons():
         alike = json.dumps(vision | {"timm_model_name": re.sub(r"_\d+$", "", name)})  # of any size
         if alike not in built:
             try:
-                built[alike] = skeleton(model)
+                built[alike] = skeleton(model, tiny_clip.family(model))
             except BadInput as error:
                 built[alike] = str(error)
         found[model] = built[alike]
@@ -46,9 +48,9 @@ def test_every_listed_tower_with_weights_can_be_read_and_the_others_are_refused_
 @pytest.mark.parametrize("model", ["ViT-H-14", "PE-Core-B-16", "ViTamin-L", "convnext_xxlarge"])
 def test_a_listed_tower_gives_embeddings_of_its_width_at_a_size_of_no_tower(model):
     """On torch's meta device: shapes without numbers."""
-    view, width = skeleton(model)
+    view, width = skeleton(model, tiny_clip.family(model))
     x = torch.empty(1, 3, 2 * view.patch[0], 3 * view.patch[1], device="meta")
-    assert recipes.dense(view, x, recipes.plain).shape == (1, 2, 3, width)
+    assert dense(view, x, plain).shape == (1, 2, 3, width)
 
 
 EXPECTED = {  # recipes that a tower cannot be read by
@@ -61,10 +63,10 @@ EXPECTED = {  # recipes that a tower cannot be read by
     "ViT-B-16-SigLIP2-512": {"scclip"},
     "PE-Core-bigG-14-448": {"scclip"},
     "ViTamin-L": {"scclip"},
-    "EVA02-E-14": set(recipes.RECIPES) - {"plain"},
-    "convnext_large_d_320": set(recipes.RECIPES) - {"plain"},
-    "MobileCLIP2-S3": set(recipes.RECIPES) - {"plain"},
-    "RN50x16": set(recipes.RECIPES) - {"plain"},
+    "EVA02-E-14": set(tiny_clip.RECIPES) - {"plain"},
+    "convnext_large_d_320": set(tiny_clip.RECIPES) - {"plain"},
+    "MobileCLIP2-S3": set(tiny_clip.RECIPES) - {"plain"},
+    "RN50x16": set(tiny_clip.RECIPES) - {"plain"},
 }
 
 
@@ -72,14 +74,14 @@ EXPECTED = {  # recipes that a tower cannot be read by
 def test_recipes_that_do_not_suit_a_tower_are_refused_before_anything_is_fetched(
     model, monkeypatch
 ):
-    monkeypatch.setattr(fetch, "_is_there", lambda url: pytest.fail("asked the network"))
-    view, _ = skeleton(model)
-    refused = {name for name, r in recipes.RECIPES.items() if recipes.obstacle(view, r)}
+    monkeypatch.setattr(fetch, "is_there", lambda url: pytest.fail("asked the network"))
+    view, _ = skeleton(model, tiny_clip.family(model))
+    refused = {name for name, r in tiny_clip.RECIPES.items() if obstacle(view, r)}
     assert refused == EXPECTED[model]
     settings = {"image_size": None, "window": None, "stride": None, "batch": 1}
     for recipe in sorted(refused)[:1]:  # building a large tower takes seconds
         with pytest.raises(BadInput, match=f"cannot be read by the recipe {recipe}: its"):
-            Stage({"model": model, "pretrained": "any", "recipe": recipe, **settings})
+            tiny_clip.embedder({"model": model, "pretrained": "any", "recipe": recipe, **settings})
 
 
 def test_every_tag_is_found_or_told_where_to_find_for_images_and_for_texts(tmp_path, monkeypatch):
@@ -87,7 +89,7 @@ def test_every_tag_is_found_or_told_where_to_find_for_images_and_for_texts(tmp_p
         raise OSError("no network")
 
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path))
-    monkeypatch.setattr(fetch, "_is_there", no_network)
+    monkeypatch.setattr(fetch, "is_there", no_network)
     without_text = set()
     for model, tag in open_clip.list_pretrained():
         usual = "write `model:" if tag_differs(model, tag) else "weights .* cannot be fetched"

@@ -7,7 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn import functional as F
 
-from pipeline.clip import recipes, towers, windows
+from pipeline.clip import windows
+from pipeline.clip.dense import dense
+from pipeline.clip.recipes import plain
 from tests.helpers import tiny_clip
 
 PATCH = (8, 8)
@@ -19,7 +21,7 @@ def images(*shape, seed=0):
 
 def whole(x, seed=0):
     """A tiny ViT's reading of images at once."""
-    return recipes.dense(towers.of(tiny_clip.build(seed).visual), x, recipes.plain)
+    return dense(tiny_clip.view(seed), x, plain)
 
 
 def read_windows(x, window, stride, batch=4):
@@ -121,7 +123,7 @@ def test_every_cell_of_the_image_is_seen_by_a_window(length, window, stride, sid
     stride = min(stride, side * window)
     weights = np.zeros(length)
     for start in windows.starts(side * length, side * window, stride):
-        axis = windows._Axis.of(start, side, n)
+        axis = windows.Axis.of(start, side, n)
         weights[axis.cells] += axis.weight.numpy()
         assert len(axis.weight) in (n, n - 1, n + 1)
         assert 0 <= axis.cells.start <= axis.cells.stop <= length
@@ -146,7 +148,7 @@ def test_half_cells_of_a_ramp_are_found_between_its_cells():
 
 
 def often(x, grid, scales, flip, once=whole):
-    return windows.read_often(x, PATCH, grid, scales, flip, once)
+    return windows.read_repeatedly(x, PATCH, grid, scales, flip, once)
 
 
 def test_one_reading_is_left_as_it_is():

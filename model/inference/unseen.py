@@ -33,11 +33,8 @@ def embed(trained: Trained, network: Path, prompts: Sequence[Sequence[str]]) -> 
         why = "dense labels taught it" if dense else "features made elsewhere taught it"
         what = f"has no text tower ({why}), so that no other words can be put to it"
         raise BadInput(network, what, "take a network that was taught with a CLIP model")
-    from pipeline.stages.text import (  # heavy, and seldom needed
-        ENSEMBLES,
-        ensemble,
-        load_text_tower,
-    )
+    from pipeline.clip.models import load_text_tower  # heavy, and seldom needed
+    from pipeline.clip.prompts import ensemble, templates_of
 
     model, pretrained, templates = (tower[key] for key in ("model", "pretrained", "templates"))
     with TemporaryDirectory() as records:  # its weights are read once more, not believed
@@ -46,5 +43,5 @@ def embed(trained: Trained, network: Path, prompts: Sequence[Sequence[str]]) -> 
         what = "holds other weights than those that the network was taught with"
         raise BadInput(model, what, "restore them, or train anew")
     loaded = load_text_tower(model, pretrained)
-    sentences = ENSEMBLES[templates] if isinstance(templates, str) else templates
+    sentences = templates_of(templates)
     return np.stack([ensemble(loaded, words, sentences) for words in prompts])

@@ -13,6 +13,7 @@ from pipeline.plan import folds, provenance, rawdata
 from pipeline.plan.graph import PER_RUN, RAW
 from pipeline.plan.plan import Plan
 from pipeline.simulate.settle import settle
+from pipeline.stages import parts
 from pipeline.store import entry, store
 
 Job = Callable[[str, Path], None]  # makes the entry of that name at that path
@@ -26,7 +27,11 @@ def load(stage: str, plan: Plan) -> Job:
         return ceiling(plan)
     if stage == "evaluate":
         return evaluator(plan)
-    run = import_module(plan.modules(stage)[0]).Stage(plan.params(stage))
+    module = import_module(plan.modules(stage)[0])
+    if hasattr(module, "Worker"):
+        run = module.Worker(plan.params(stage), parts.load_parts(stage, plan.section))
+    else:
+        run = module.Stage(plan.params(stage))
 
     def make(name: str, path: Path) -> None:
         inputs: dict[str, Any] = {

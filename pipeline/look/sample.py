@@ -16,6 +16,7 @@ from pipeline.plan import config, rawdata
 from pipeline.plan.plan import Plan
 from pipeline.readers.features import reader as features
 from pipeline.stages.frames import check_image, is_rigid
+from pipeline.stages.parts import load_parts
 from pipeline.store import arrays
 
 SCANS = 3  # that are looked at if none are named
@@ -173,7 +174,9 @@ class Reader:
 
     def _load(self, stage: str, **changes: str) -> Any:
         module = import_module(self._plan.modules(stage)[0])
-        return module.Stage(self._plan.params(stage) | changes)
+        section = self._plan.section
+        section = {**section, "embeddings": {**section["embeddings"], **changes}}
+        return module.Worker(self._plan.params(stage) | changes, load_parts(stage, section))
 
     def _raw(self, sample: Sample) -> dict[str, Any]:
         if self._texts is None or self._plan.features is None:

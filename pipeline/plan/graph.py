@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.plan import provenance
+from pipeline.stages import parts
 
 # Stages that read raw files, and the group of raw files that each reads.
 RAW = {"frames": "frames", "voxels": "cloud", "labels": "labels"}
@@ -119,16 +120,11 @@ class Stages:
         return FEATURES if self.features and stage == "embeddings" else RAW.get(stage)
 
     def modules(self, stage: str) -> list[str]:
-        """What does the work of a stage; its class `Stage` is in the first."""
+        """What does the work of a stage; its class `Stage` or `Worker` is in the first."""
         if stage == "simulate":
             return [SIMULATORS[self.section["reader"]]]
         if self.features and stage in ("embeddings", "text"):
             return [f"pipeline.readers.features.{stage}"]
-        if stage == "embeddings" and self.section[stage].get("regions"):
-            return [
-                "pipeline.clip.regions",
-                "pipeline.stages.embeddings",
-            ]  # for the packages of both
         return MODULES.get(stage, [f"pipeline.stages.{stage}"])
 
     def upstream(self, stage: str) -> tuple[str, ...]:
@@ -161,7 +157,7 @@ class Stages:
 
     def recipe(self, stage: str, keys: Mapping[str, str] | None = None) -> dict[str, Any]:
         """The recipe of a stage; `keys` of the stages upstream of it, if not all are known yet."""
-        modules = [*self.modules(stage)]
+        modules = [*self.modules(stage), *parts.key_modules(stage, self.section)]
         if stage in RAW:
             modules.append(f"pipeline.readers.{self.section['reader']}.{RAW[stage]}")
         above = {name: (keys or self.keys)[name] for name in self.upstream(stage)}

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
+from types import ModuleType
 from typing import Any, cast
 
 import numpy as np
@@ -40,10 +41,12 @@ class Pairs:
     weight: NDArray[np.float32]  # (P,)
 
 
-class Stage:
+class Worker:
     """Fuses one scan after another."""
 
-    def __init__(self, params: Mapping[str, Any]) -> None:
+    def __init__(
+        self, params: Mapping[str, Any], parts: Mapping[str, ModuleType] | None = None
+    ) -> None:
         """`params`: segments, the share that a segment's mean has in its voxels' features."""
         self._segments: float = params.get("segments", 0)
 

@@ -77,7 +77,7 @@ def by_stages(folder: Path) -> None:
     pairs = zarr.create_group(folder / "projections")
     projections.Stage(params)(pairs, frames=entry["frames"], voxels=entry["voxels"])
     out = zarr.create_group(folder / "targets")
-    targets.Stage({})(out, embeddings=entry["embeddings"], projections=pairs)
+    targets.Worker({})(out, embeddings=entry["embeddings"], projections=pairs)
 
 
 def straightforward(folder: Path, every_point: bool) -> None:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from pipeline.scan import Cloud, Frame
+from pipeline.stages import parts
 from tests.helpers import planes
 
 PROJECTIONS: dict[str, Any] = {
@@ -25,7 +26,12 @@ EQUAL_WEIGHTS = {"incidence_power": 0.0, "half_distance": None, "border_ramp": 0
 def run(stage: Any, params: dict[str, Any], **inputs: Any) -> zarr.Group:
     """The entry that a stage (module) makes."""
     out = zarr.create_group(zarr.storage.MemoryStore())
-    stage.Stage(params)(out, **inputs)
+    if hasattr(stage, "Worker"):
+        name = stage.__name__.rpartition(".")[2]
+        made = stage.Worker(params, parts.load_parts(name, {"embeddings": params}))
+    else:
+        made = stage.Stage(params)
+    made(out, **inputs)
     return out
 
 

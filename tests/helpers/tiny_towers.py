@@ -1,6 +1,7 @@
 """Small image towers of every family that open_clip knows, with random weights."""
 
 from functools import partial
+from types import ModuleType
 from typing import Any
 
 import open_clip
@@ -12,6 +13,8 @@ from timm.models.vision_transformer import _create_vision_transformer
 from timm.models.vitamin import VitCfg, VitConvCfg, _create_vitamin
 from torch import nn
 
+from pipeline.clip.tower import Tower
+from pipeline.clip.towers import open_clip_resnet, open_clip_vit, timm_convnet, timm_vit
 from tests.helpers import tiny_clip
 
 VIT = {"img_size": 32, "patch_size": 8, "embed_dim": 32, "depth": 3, "num_heads": 4}
@@ -57,7 +60,7 @@ def timm_cfg(name: str, pool: str, proj: str | None = None, size: int = 32) -> d
     return {"timm_model_name": name, "timm_pool": pool, "timm_proj": proj, "image_size": size}
 
 
-# Whose tower is like which of these.
+# Small towers by the models that have such a tower.
 VITS = {
     "OpenAI": {},
     "the demo": {"pool_type": "avg", "ls_init_value": 0.1},
@@ -83,6 +86,22 @@ FAMILIES = VITS | MAPS
 def build(family: str, seed: int = 0) -> open_clip.CLIP:
     """A model of the family, every parameter off its initial value."""
     return tiny_clip.build(seed, embed_dim=width(family), **FAMILIES[family])
+
+
+def module(family: str) -> ModuleType:
+    """The module of `pipeline.clip.towers` for the family."""
+    if family in ("ConvNeXt", "ConvNeXt-L-d", "MobileCLIP-S"):
+        return timm_convnet
+    if family == "RN50":
+        return open_clip_resnet
+    return timm_vit if "timm_model_name" in FAMILIES[family] else open_clip_vit
+
+
+def view(family: str, seed: int = 0, device: str = "cpu") -> Any:
+    """The view of the image tower of such a model: a `pipeline.clip.tower.Tower`."""
+    made: Tower | str = module(family).view(build(family, seed).visual.to(device))
+    assert not isinstance(made, str)
+    return made
 
 
 def width(family: str) -> int:

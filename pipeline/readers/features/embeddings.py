@@ -1,6 +1,7 @@
 """Stage embeddings where `features` are given: grids made elsewhere -> the same entries."""
 
 from collections.abc import Iterator, Mapping
+from types import ModuleType
 from typing import Any, cast
 
 import numpy as np
@@ -15,10 +16,12 @@ from pipeline.readers.features.reader import Features
 PACKAGES = ("numpy", "torch")
 
 
-class Stage:
+class Worker:
     """Takes over one scan after another."""
 
-    def __init__(self, params: Mapping[str, Any]) -> None:
+    def __init__(
+        self, params: Mapping[str, Any], parts: Mapping[str, ModuleType] | None = None
+    ) -> None:
         """`params`: form, as for grids of an image tower."""
         self._form: str = params.get("form", "fp16")
 

@@ -1,6 +1,7 @@
 """Stage text where `features` are given: the texts that belong to them -> the same entry."""
 
 from collections.abc import Mapping
+from types import ModuleType
 from typing import Any
 
 import zarr
@@ -12,10 +13,12 @@ from pipeline.store import arrays
 PACKAGES = ("numpy",)
 
 
-class Stage:
+class Worker:
     """Picks the rows of a set of classes."""
 
-    def __init__(self, params: Mapping[str, Any]) -> None:
+    def __init__(
+        self, params: Mapping[str, Any], parts: Mapping[str, ModuleType] | None = None
+    ) -> None:
         """`params`: classes, their names in the order that is wanted."""
         self._classes: list[str] = list(params["classes"])
 

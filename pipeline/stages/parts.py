@@ -1,0 +1,47 @@
+"""The modules that parameters of a stage choose, by their roles, without importing them.
+
+A stage gets these modules and imports none of its own choice, so that its key names the recipe or
+codec that is used, and no other.
+"""
+
+from collections.abc import Mapping
+from importlib import import_module
+from types import ModuleType
+from typing import Any
+
+from pipeline.clip import families, recipes
+from pipeline.clip.weights import CONFIG, local_folder
+
+
+def part_names(stage: str, section: Mapping[str, Any]) -> dict[str, str]:
+    """Role -> dotted name of its module, for a stage under a dataset's `section` of the config.
+
+    Raises `BadInput` for a recipe that does not exist, and for a model without a configuration.
+    """
+    params = section.get("embeddings") or {}
+    if stage != "embeddings" or params.get("features"):
+        return {}
+    names = {"recipe": recipes.module_name(params.get("recipe", "plain"))}
+    if params.get("model"):
+        names["family"] = families.module_name(params["model"])
+    if params.get("regions"):
+        names["regions"] = "pipeline.clip.regions"
+    return names
+
+
+def key_modules(stage: str, section: Mapping[str, Any]) -> list[str]:
+    """The modules that count in the key of a stage; raises as `part_names`.
+
+    A local model that is absent from this machine has no family: its weights, which the key
+    contains, are unknown too, and the key only serves to plan without them.
+    """
+    params = section.get("embeddings") or {}
+    folder = local_folder(params.get("model") or "")
+    if folder and not (folder / CONFIG).is_file():
+        section = {**section, "embeddings": {**params, "model": None}}
+    return list(part_names(stage, section).values())
+
+
+def load_parts(stage: str, section: Mapping[str, Any]) -> dict[str, ModuleType]:
+    """Role -> module, imported now; raises as `part_names`."""
+    return {role: import_module(name) for role, name in part_names(stage, section).items()}
