@@ -20,7 +20,7 @@ from pipeline.clip import executor, reader
 from pipeline.clip.embedder import Embedder
 from pipeline.clip.executor import DaskExecutor
 from pipeline.errors import BadInput
-from pipeline.grids import forms
+from pipeline.grids.codecs import fp16
 from pipeline.store import arrays
 from tests.helpers import tiny_clip, tiny_store
 
@@ -120,7 +120,7 @@ def test_there_are_never_more_images_on_the_way_than_a_batch_for_each_thread(
             on_the_way += images
             most = max(most, on_the_way)
 
-    decode, put = reader.decode, forms.Writer.put
+    decode, put = reader.decode, fp16.Writer.put
 
     def counting_decode(blob, size):
         count(1)
@@ -132,7 +132,7 @@ def test_there_are_never_more_images_on_the_way_than_a_batch_for_each_thread(
         count(-len(cells))
 
     monkeypatch.setattr(reader, "decode", counting_decode)
-    monkeypatch.setattr(forms.Writer, "put", slow_put)
+    monkeypatch.setattr(fp16.Writer, "put", slow_put)
     with dask.config.set({"scheduler-address": cluster}):
         stage = tiny_clip.embedder(params)
     made(with_tower_here(stage) if tower_here else stage, frames)

@@ -14,6 +14,7 @@ import zarr
 
 from pipeline.errors import BadInput
 from pipeline.grids.affine import pixel_to_grid
+from pipeline.grids.codecs import fp16
 from pipeline.jobs import jobs
 from pipeline.plan import config, rawdata
 from pipeline.plan.plan import Plan
@@ -68,7 +69,7 @@ def test_the_frames_that_are_asked_for_become_grids_of_unit_vectors_in_their_ord
         expected = given / np.linalg.norm(given, axis=-1, keepdims=True)
         np.testing.assert_allclose(grid, expected, atol=1e-3)
     assert out.attrs["pixel_to_grid"] == pixel_to_grid((30, 20), (3, 2))
-    exact = taken.Worker({}).exact(framed([40, 0]), opened(folder))
+    exact = taken.Worker({}, {"codec": fp16}).exact(framed([40, 0]), opened(folder))
     np.testing.assert_allclose(np.linalg.norm(exact, axis=-1), 1, atol=1e-6)
     np.testing.assert_array_equal(exact.astype(np.float16), out["grid"][:])
 
@@ -91,7 +92,7 @@ def test_pixels_without_a_feature_stay_zeros(folder: Path) -> None:
     given = np.load(path)
     given[1, 2] = 0
     np.save(path, given.astype(np.float16))
-    grid = room.run(taken, {"form": "int8"}, frames=framed([20]), raw=opened(folder))
+    grid = room.run(taken, {"codec": "int8"}, frames=framed([20]), raw=opened(folder))
     assert not grid["code"][0, 1, 2].any()
     assert grid["code"][0, 0].any(axis=-1).all()
 

@@ -97,12 +97,20 @@ def test_an_edit_of_a_recipe_changes_the_keys_of_what_it_read_and_no_others(
     assert {name for name in before if before[name] != after[name]} == {"naclip"}
 
 
-@pytest.mark.parametrize("folder", ["clip/recipes", "clip/towers"])
-def test_a_new_recipe_or_family_changes_no_key(checkout: Path, folder: str) -> None:
+@pytest.mark.parametrize("folder", ["clip/recipes", "clip/towers", "grids/codecs"])
+def test_a_new_recipe_family_or_codec_changes_no_key(checkout: Path, folder: str) -> None:
     cases = [(stage, section()) for stage in ("embeddings", "text", "targets")]
     before = keys(checkout, *cases)
     (checkout / "pipeline" / folder / "newest.py").write_text("ANYTHING = 1\n")
     assert keys(checkout, *cases) == before
+
+
+def test_only_the_codec_that_is_used_is_in_the_keys_of_writer_and_reader() -> None:
+    for stage in ("embeddings", "targets"):
+        chosen = parts.key_modules(stage, section(codec="int8"))
+        found = set().union(*map(provenance.closure, [f"pipeline.stages.{stage}", *chosen]))
+        package = "pipeline.grids.codecs"
+        assert {name for name in found if name.startswith(package)} == {package, f"{package}.int8"}
 
 
 # How modules are found
@@ -114,7 +122,11 @@ def test_recipes_and_families_are_found_without_torch() -> None:
         "print(parts.key_modules('embeddings', {'embeddings': {'model': 'ViT-B-16'}}));"
         "print({'torch', 'open_clip', 'timm'} & set(sys.modules))"
     )
-    expected = ["pipeline.clip.recipes.plain", "pipeline.clip.towers.open_clip_vit"]
+    expected = [
+        "pipeline.grids.codecs.fp16",
+        "pipeline.clip.recipes.plain",
+        "pipeline.clip.towers.open_clip_vit",
+    ]
     assert printed(code).splitlines() == [str(expected), "set()"]
 
 
@@ -124,9 +136,11 @@ def test_a_stage_is_imported_without_torch(stage: str) -> None:
     assert printed(code) == "set()"
 
 
-def test_a_recipe_that_does_not_exist_is_refused() -> None:
+def test_a_recipe_or_codec_that_does_not_exist_is_refused() -> None:
     with pytest.raises(BadInput, match="there is no recipe magic; take one of clearclip, naclip"):
         parts.part_names("embeddings", section(recipe="magic"))
+    with pytest.raises(BadInput, match="there is no codec fp8; take one of fp16, int8, low_rank"):
+        parts.part_names("embeddings", section(codec="fp8"))
 
 
 @pytest.mark.parametrize("kind", ["convnext", "fastvit"])
@@ -175,7 +189,8 @@ def test_a_configuration_that_cannot_be_read_is_refused(tmp_path: Path, content:
 
 def test_a_plan_can_be_made_on_a_machine_without_the_local_model() -> None:
     assert parts.key_modules("embeddings", section(model="local-dir:nowhere")) == [
-        "pipeline.clip.recipes.plain"
+        "pipeline.grids.codecs.fp16",
+        "pipeline.clip.recipes.plain",
     ]
     with pytest.raises(BadInput, match="no such file"):
         parts.load_parts("embeddings", section(model="local-dir:nowhere"))

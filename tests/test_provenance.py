@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.clip import recipes
+from pipeline.grids import codecs
 from pipeline.plan import provenance
 from pipeline.plan.graph import MODULES, PER_SCAN, RAW, SIMULATORS
 
@@ -59,6 +60,7 @@ def stages() -> list[str]:
     ]
     special += ["pipeline.clip.regions"]
     special += [recipes.module_name(name) for name in recipes.names()]
+    special += [codecs.module_name(name) for name in codecs.names()]
     towers = sorted(file.stem for file in (ROOT / "pipeline/clip/towers").glob("[!_]*.py"))
     special += [f"pipeline.clip.towers.{family}" for family in towers]
     return ["pipeline.stages.text", *(f"pipeline.stages.{s}" for s in PER_SCAN), *special]

@@ -18,10 +18,10 @@ from pipeline.clip.executor import get_executor
 from pipeline.clip.image_tower import load_image_tower, skeleton
 from pipeline.clip.reader import Images, Pooling, Reader, Settings, StreamPool, embed, prepare
 from pipeline.errors import BadInput
-from pipeline.grids import forms
 from pipeline.grids.affine import pixel_to_grid
+from pipeline.grids.writing import open_writer
 
-_IN_PARTS = ("recipe", "form", "regions")  # parameters that are no `Settings`
+_IN_PARTS = ("recipe", "codec", "regions")  # parameters that are no `Settings`
 
 
 class Embedder:
@@ -30,20 +30,19 @@ class Embedder:
     def __init__(self, params: Mapping[str, Any], parts: Mapping[str, ModuleType]) -> None:
         """`params`: the fields of `Settings`, and of `regions` if they are asked for.
 
-        `parts`: the modules of recipe, tower family, and regions if they are asked for. Raises
-        `BadInput` for what cannot be used, before anything is fetched.
+        `parts`: the modules of recipe, family (of the tower), codec, and regions if they are asked
+        for. Raises `BadInput` for what cannot be used, before anything is fetched.
         """
         given = {name: value for name, value in params.items() if name not in _IN_PARTS}
         self.settings = settings = Settings(**given)
-        self._form: str = params.get("form", "fp16")
-        recipe, family = parts["recipe"], parts["family"]
+        recipe, family, self._codec = parts["recipe"], parts["family"], parts["codec"]
         planned, width = skeleton(settings.model, family)
         reason = obstacle(planned, recipe)
         if reason:
             what = f"cannot be read by the recipe {params['recipe']}: {reason}"
             raise BadInput(settings.model, what, "set `recipe: plain`")
         _check_windows(settings, planned.patch)
-        forms.check(self._form, width)
+        self._codec.check(width)
         self._patch, self._width = planned.patch, width
         pooling: Pooling | None = None
         if "regions" in parts:
@@ -65,7 +64,7 @@ class Embedder:
         color_size = cast(list[int], frames.attrs["color_size"])
         size, grid = self._sizes(color_size)
         images = _Encoded(frames, self.reader.images_at_once(size))
-        writer = forms.Writer(out, self._form, (images.count, *grid, self._width))
+        writer = open_writer(out, self._codec, (images.count, *grid, self._width))
         out.attrs["pixel_to_grid"] = pixel_to_grid(color_size, grid[::-1])
 
         def make(first: int) -> None:

@@ -1,10 +1,10 @@
 """A few frames of a dataset's raw scans, and what the config makes of them without a run."""
 
-import argparse
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 from typing import Any, cast
 
 import numpy as np
@@ -12,7 +12,7 @@ import zarr
 from numpy.typing import NDArray
 
 from pipeline.errors import BadInput
-from pipeline.plan import config, rawdata
+from pipeline.plan import rawdata
 from pipeline.plan.plan import Plan
 from pipeline.readers.features import reader as features
 from pipeline.stages.frames import check_image, is_rigid
@@ -46,16 +46,6 @@ class Sample:
         color = np.asarray(self.frames["color"])
         parts = np.split(color, np.asarray(self.frames["color_offsets"])[1:-1])
         return [part.tobytes() for part in parts]
-
-
-def parser(module: str, about: str | None, frames: int) -> argparse.ArgumentParser:
-    """The arguments of a command that looks at frames, `frames` of each scan if nothing is said."""
-    made = argparse.ArgumentParser(prog=f"python -m {module}", description=about)
-    made.add_argument("dataset")
-    made.add_argument("--scan", action="append", help=f"repeat for more; default: {SCANS} of all")
-    made.add_argument("--frames", type=positive, default=frames, help="of each scan (%(default)s)")
-    made.add_argument("--config", type=Path, default=config.CONFIG)
-    return made
 
 
 def positive(text: str) -> int:
@@ -121,7 +111,7 @@ def require(plan: Plan, scan: str) -> None:
         raise BadInput(plan.section.get("scans", plan.raw), f"names no scan {scan!r}", remedy)
     if plan.simulated and not (plan.raw / f"{scan}.done").is_file():
         what = f"the room {scan} is not simulated yet"
-        remedy = f"type: snakemake --cores all train_{plan.dataset} --until {plan.dataset}_simulate"
+        remedy = f"run: snakemake --cores all train_{plan.dataset} --until {plan.dataset}_simulate"
         raise BadInput(plan.raw, what, remedy)
 
 
@@ -138,14 +128,17 @@ def _open(plan: Plan, scan: str) -> Any:
 class Reader:
     """What reads frames densely as the config says: an image tower, or features made elsewhere."""
 
-    def __init__(self, plan: Plan, form: str | None = None) -> None:
+    def __init__(self, plan: Plan, codec: str | None = None) -> None:
         """Load it; raises `BadInput` as the stage does, for missing weights among others.
 
-        Grids are written in `form` in the place of the config's if one is given.
+        Grids are written in `codec` instead of the config's if one is given.
         """
         self._plan = plan
         self._texts = features.read_texts(plan.features) if plan.features else None
-        self.stage = self._load("embeddings", **({"form": form} if form else {}))
+        how = plan.section["embeddings"] | ({"codec": codec} if codec else {})
+        parts = load_parts("embeddings", {"embeddings": how})
+        self.codec = parts["codec"]
+        self.stage = self._worker("embeddings", parts)
 
     def embed(self, sample: Sample, out: zarr.Group) -> None:
         """Write the entry of the stage for the frames of a sample."""
@@ -159,7 +152,7 @@ class Reader:
         """The embeddings (K, d) of the classes' texts, of unit length."""
         out = memory()
         raw = {"raw": self._texts} if self._texts else {}
-        self._load("text")(out, **raw)
+        self._worker("text", {})(out, **raw)
         return np.asarray(out["embedding"])
 
     def queries(self, texts: Sequence[str]) -> NDArray[np.float32]:
@@ -172,11 +165,9 @@ class Reader:
         tower = self._plan.section["embeddings"]
         return load_text_tower(tower["model"], tower["pretrained"]).embed(list(texts))
 
-    def _load(self, stage: str, **changes: str) -> Any:
+    def _worker(self, stage: str, parts: Mapping[str, ModuleType]) -> Any:
         module = import_module(self._plan.modules(stage)[0])
-        section = self._plan.section
-        section = {**section, "embeddings": {**section["embeddings"], **changes}}
-        return module.Worker(self._plan.params(stage) | changes, load_parts(stage, section))
+        return module.Worker(self._plan.params(stage), parts)
 
     def _raw(self, sample: Sample) -> dict[str, Any]:
         if self._texts is None or self._plan.features is None:

@@ -183,7 +183,7 @@ class Stages:
         elif stage == "text" and self.features:
             params = {"classes": [c["name"] for c in classes]}
         elif stage == "embeddings" and self.features:
-            params = {key: params[key] for key in ("form",) if key in params}
+            params = {key: params[key] for key in ("codec",) if key in params}
         elif stage == "text":
             tower = self.section["embeddings"]
             params["classes"] = [{"name": c["name"], "prompts": c["prompts"]} for c in classes]

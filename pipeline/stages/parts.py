@@ -11,17 +11,22 @@ from typing import Any
 
 from pipeline.clip import families, recipes
 from pipeline.clip.weights import CONFIG, local_folder
+from pipeline.grids import codecs
 
 
 def part_names(stage: str, section: Mapping[str, Any]) -> dict[str, str]:
     """Role -> dotted name of its module, for a stage under a dataset's `section` of the config.
 
-    Raises `BadInput` for a recipe that does not exist, and for a model without a configuration.
+    Raises `BadInput` for a recipe or codec that does not exist, and for a model without a
+    configuration.
     """
     params = section.get("embeddings") or {}
-    if stage != "embeddings" or params.get("features"):
+    if stage not in ("embeddings", "targets"):
         return {}
-    names = {"recipe": recipes.module_name(params.get("recipe", "plain"))}
+    names = {"codec": codecs.module_name(params.get("codec", "fp16"))}
+    if stage == "targets" or params.get("features"):
+        return names
+    names["recipe"] = recipes.module_name(params.get("recipe", "plain"))
     if params.get("model"):
         names["family"] = families.module_name(params["model"])
     if params.get("regions"):

@@ -44,10 +44,12 @@ class Pairs:
 class Worker:
     """Fuses one scan after another."""
 
-    def __init__(
-        self, params: Mapping[str, Any], parts: Mapping[str, ModuleType] | None = None
-    ) -> None:
-        """`params`: segments, the share that a segment's mean has in its voxels' features."""
+    def __init__(self, params: Mapping[str, Any], parts: Mapping[str, ModuleType]) -> None:
+        """`params`: segments, the share that a superpoint's mean has in its voxels' features.
+
+        `parts`: the module of the codec that the embeddings are stored in.
+        """
+        self._codec = parts["codec"]
         self._segments: float = params.get("segments", 0)
 
     def __call__(
@@ -59,12 +61,12 @@ class Worker:
     ) -> None:
         """Write `voxel` u32 (V,), increasing, `feature` f16 (V, d) and `views` u16 (V,).
 
-        `voxels` is read for the scan's over-segments alone, where these are averaged. The memory it
+        `voxels` is read for the scan's superpoints only, where these are averaged. The memory it
         takes does not depend on the size of the scan, but for a few numbers a voxel and, for its
-        segments, a vector each: sums are made for some voxels at a time, from some frames at a
+        superpoints, a vector each: sums are made for some voxels at a time, from some frames at a
         time.
         """
-        grids = Grids(embeddings)
+        grids = Grids(embeddings, self._codec)
         _, height, width, depth = grids.shape
         spans = list(_spans(np.asarray(projections["offsets"])))
         views = count_views(projections, spans)
@@ -96,11 +98,11 @@ class Worker:
 
 
 def blend_segments(feature: zarr.Array, segment: NDArray[np.int32], share: float) -> None:
-    """Move features (V, d) by `share` of the way to the mean of all in their segment (V,).
+    """Move features (V, d) by `share` of the way to the mean of all in their superpoint (V,).
 
-    An over-segment lies within one object as a rule, and its mean over many voxels and views is
+    A superpoint lies within one object as a rule, and its mean over many voxels and views is
     steadier than what was seen of any one. Longer features, those whose views agree, count for
-    more in it. A voxel of segment -1 keeps its own.
+    more in it. A voxel of superpoint -1 keeps its own.
     """
     names, of_member = np.unique(segment[segment >= 0], return_inverse=True)
     place = np.full(len(segment), -1)

@@ -33,6 +33,7 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from pipeline.clip.embedder import Embedder, grid_of
 from pipeline.clip.reader import decode
+from pipeline.grids.codecs import fp16
 from pipeline.grids.reading import Grids
 from pipeline.stages.parts import load_parts
 from pipeline.store import arrays
@@ -73,7 +74,7 @@ def frames(count: int) -> tuple[zarr.Group, list[bytes]]:
 def by_stage(embedder: Embedder, group: zarr.Group, blobs: list[bytes]) -> np.ndarray:
     out = zarr.create_group(zarr.storage.MemoryStore())
     embedder.write(out, group)
-    grids = Grids(out)
+    grids = Grids(out, fp16)
     return np.stack([grids.frame(i) for i in range(len(blobs))])
 
 
