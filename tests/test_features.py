@@ -52,7 +52,7 @@ def opened(folder: Path) -> reader.Features:
     return reader.open_features(folder, SCAN, reader.read_texts(folder))
 
 
-def framed(ids: list[int]) -> zarr.Group:
+def framed(ids: list[int]) -> Any:
     group = zarr.create_group(zarr.storage.MemoryStore())
     group.create_array("frame_id", data=np.array(ids, np.int64))
     group.attrs["color_size"] = [30, 20]
@@ -148,23 +148,23 @@ BAD_FRAMES = {
     "infinite": (frame(ONES * np.inf), "has numbers that are not finite"),
     "not a number": (frame(ONES * np.nan), "has numbers that are not finite"),
     "cut short": (cut, r"20\.npy: cannot be read \("),
-    "a pickle": (pickled, "it is no array of numpy"),
-    "an archive": (archive, "it is no array of numpy"),
+    "a pickle": (pickled, "it is not an array of numpy"),
+    "an archive": (archive, "it is not an array of numpy"),
     "objects": (objects, r"20\.npy: cannot be read \("),
     "zarr that runs code": (in_python_s_code, r"20\.zarr: cannot be read \("),
     "missing": (lambda home: (home / SCAN / "20.npy").unlink(), "has no features of frame 20"),
     "no id": (lambda h: np.save(h / SCAN / "a.npy", ONES), r"a\.npy: is not named by the id"),
-    "twice": (lambda h: np.save(h / SCAN / "020.npy", ONES), "is frame 20 for the second time"),
+    "twice": (lambda h: np.save(h / SCAN / "020.npy", ONES), "is a duplicate of frame 20"),
 }
 
 
 @pytest.mark.parametrize(("spoil", "said"), BAD_FRAMES.values(), ids=BAD_FRAMES.keys())
 def test_bad_features_are_named_in_one_sentence(folder: Path, spoil: Any, said: str) -> None:
     spoil(folder)
-    with pytest.raises(BadInput, match=said) as told:
+    with pytest.raises(BadInput, match=said) as caught:
         room.run(taken, {}, frames=framed([0, 20]), raw=opened(folder))
-    assert str(told.value).startswith(str(folder))
-    assert "\n" not in str(told.value)
+    assert str(caught.value).startswith(str(folder))
+    assert "\n" not in str(caught.value)
 
 
 BAD_TEXTS = {
@@ -172,7 +172,7 @@ BAD_TEXTS = {
     "no names": ({"embedding": ONES[0]}, "classes is not a file in the archive"),
     "too few names": ({"embedding": ONES[0], "classes": ["a"]}, "names its 3 rows by"),
     "numbers for names": ({"embedding": ONES[0], "classes": [1, 2, 3]}, "names its 3 rows by"),
-    "a name twice": ({"embedding": ONES[0], "classes": ["a", "b", "a"]}, "has a twice"),
+    "a name twice": ({"embedding": ONES[0], "classes": ["a", "b", "a"]}, "has two rows for a"),
     "pickled names": (
         {"embedding": ONES[0], "classes": np.array(["a", 2, None])},
         "cannot be read",
@@ -187,10 +187,10 @@ BAD_TEXTS = {
 def test_bad_texts_are_named_in_one_sentence(tmp_path: Path, content: Any, said: str) -> None:
     if content is not None:
         np.savez(tmp_path / reader.TEXT, **content)
-    with pytest.raises(BadInput, match=said) as told:
+    with pytest.raises(BadInput, match=said) as caught:
         reader.read_texts(tmp_path)
-    assert str(told.value).startswith(str(tmp_path / reader.TEXT))
-    assert "\n" not in str(told.value)
+    assert str(caught.value).startswith(str(tmp_path / reader.TEXT))
+    assert "\n" not in str(caught.value)
 
 
 # In a run
@@ -222,13 +222,13 @@ def test_what_our_tower_gives_and_is_brought_as_files_is_fused_to_the_same_targe
     for stage, name in (("embeddings", SCAN), ("text", "classes")):
         with store.place(plan.home(stage, name), plan.recipe(stage)) as path:
             jobs.load(stage, plan)(name, path)
-    theirs = store.read(plan.home("embeddings", SCAN))
+    theirs: Any = store.read(plan.home("embeddings", SCAN))
     assert theirs.attrs["pixel_to_grid"] == ours.attrs["pixel_to_grid"]
     both = [room.run(targets, {}, embeddings=e, projections=seen) for e in (ours, theirs)]
     assert len(both[0]["voxel"][:]) > 100
     np.testing.assert_array_equal(both[0]["voxel"][:], both[1]["voxel"][:])
     np.testing.assert_allclose(both[0]["feature"][:], both[1]["feature"][:], atol=1e-3)
-    read = store.read(plan.home("text", "classes"))
+    read: Any = store.read(plan.home("text", "classes"))
     np.testing.assert_allclose(read["embedding"][:], words["embedding"][:], atol=1e-6)
 
 
@@ -243,6 +243,7 @@ def planned_now(plan: Plan) -> Plan:
     facts: Any = copy.deepcopy(plan.facts)
     root, folder = Path(facts["store"]), plan.features
     facts["weights"] = rawdata.weights_digest(facts["section"]["embeddings"], root)
+    assert folder is not None
     found = rawdata.features_digests(folder, [SCAN], root / "scannet" / "raw", True)
     facts["raw_digests"][SCAN] |= found[SCAN]
     return Plan(facts)

@@ -36,13 +36,13 @@ def module(codec: str) -> ModuleType:
     return import_module(codecs.module_name(codec))
 
 
-def entry(grid: np.ndarray, codec: str, to_grid: Any = TO_GRID) -> zarr.Group:
+def entry(grid: np.ndarray, codec: str, to_grid: Any = TO_GRID) -> Any:
     out = zarr.create_group(zarr.storage.MemoryStore(), attributes={"pixel_to_grid": to_grid})
     writing.write(out, module(codec), iter(grid), grid.shape)
     return out
 
 
-def Grids(embeddings: zarr.Group, codec: str | None = None) -> reading.Grids:
+def Grids(embeddings: Any, codec: str | None = None) -> reading.Grids:
     """The reader of an entry, by the codec that it names unless another is given."""
     return reading.Grids(embeddings, module(codec or str(embeddings.attrs["codec"])))
 
@@ -83,7 +83,9 @@ def bilinear(grid: np.ndarray, uv: np.ndarray) -> Iterator[np.ndarray]:
 
 @given(st.sampled_from(CODECS), st.integers(1, 6), st.integers(1, 7), st.integers(0, 2**32))
 @settings(max_examples=30, deadline=None)
-def test_a_pixel_is_read_bilinearly_and_beyond_the_border_from_it(codec, rows, columns, seed):
+def test_a_pixel_is_read_bilinearly_and_beyond_the_border_from_it(
+    codec: str, rows: int, columns: int, seed: int
+) -> None:
     rng = np.random.default_rng(seed)
     read = Grids(entry(like_clip((2, rows, columns, 24), seed), codec))
     uv = rng.uniform(-10, 80, (9, 2)).astype(np.float32)
@@ -91,7 +93,7 @@ def test_a_pixel_is_read_bilinearly_and_beyond_the_border_from_it(codec, rows, c
     np.testing.assert_allclose(read.read(1, uv), expected, atol=2e-5)
 
 
-def test_fp16_is_read_back_bit_for_bit():
+def test_fp16_is_read_back_bit_for_bit() -> None:
     grid = like_clip((3, 4, 5, 7))
     read = Grids(entry(grid, "fp16"))
     assert read.shape == grid.shape
@@ -100,7 +102,7 @@ def test_fp16_is_read_back_bit_for_bit():
 
 
 @pytest.mark.parametrize("codec", CODECS)
-def test_some_cells_are_those_of_the_whole_frame(codec):
+def test_some_cells_are_those_of_the_whole_frame(codec: str) -> None:
     read = Grids(entry(like_clip((2, 4, 6, 32)), codec))
     need = np.random.default_rng(0).random(24) < 0.4
     whole = read.frame(1).reshape(24, 32)
@@ -108,7 +110,7 @@ def test_some_cells_are_those_of_the_whole_frame(codec):
     assert read.read(0, np.zeros((0, 2), np.float32)).shape == (0, 32)
 
 
-def test_tensors_are_decoded_as_arrays_are():
+def test_tensors_are_decoded_as_arrays_are() -> None:
     cells, bands = like_clip((50, 40)), bands_of(40)
     along = fit(cells, bands)
     basis = along.basis * along.basis_scale.astype(np.float32)[:, None]
@@ -123,7 +125,7 @@ def test_tensors_are_decoded_as_arrays_are():
 
 
 @given(st.integers(1, 40), st.floats(-4, 3), st.integers(0, 2**32))
-def test_int8_is_off_by_half_a_scale_at_most(depth, size, seed):
+def test_int8_is_off_by_half_a_scale_at_most(depth: int, size: Any, seed: int) -> None:
     cells = np.random.default_rng(seed).normal(size=(20, depth)) * 10**size
     cells[3] = 0
     cells = cells.astype(np.float16)
@@ -136,7 +138,9 @@ def test_int8_is_off_by_half_a_scale_at_most(depth, size, seed):
 
 @given(st.integers(16, 70), st.integers(1, 200), st.floats(0, 3), st.integers(0, 2**32))
 @settings(max_examples=40, deadline=None)
-def test_low_rank_loses_no_more_than_weak_directions_and_half_levels(depth, count, decay, seed):
+def test_low_rank_loses_no_more_than_weak_directions_and_half_levels(
+    depth: int, count: int, decay: float, seed: int
+) -> None:
     """On average over a scan, of a squared distance, which bounds 1 - cosine."""
     rng = np.random.default_rng(seed)
     strength = np.arange(1, depth + 1) ** -decay
@@ -157,29 +161,31 @@ def test_low_rank_loses_no_more_than_weak_directions_and_half_levels(depth, coun
      ("int8", 256, 0.9999, 1.98), ("low_rank", 256, 0.99, 8.0)],
 )  # fmt: skip
 def test_vectors_like_those_of_towers_are_kept_in_a_fraction_of_the_bytes(
-    codec, depth, least, smallest
-):
+    codec: str, depth: int, least: float, smallest: float
+) -> None:
     grid = like_clip((20, 16, 20, depth))
     out = entry(grid, codec)
     read = np.stack([Grids(out).frame(i) for i in range(20)])
     assert cosine(grid, read).mean() >= least
-    held = sum(array.nbytes for _, array in out.arrays())
-    assert grid.nbytes / held >= smallest
+    stored = sum(array.nbytes for _, array in out.arrays())
+    assert grid.nbytes / stored >= smallest
 
 
 @pytest.mark.parametrize("codec", CODECS)
-def test_an_entry_of_no_frames_can_be_read(codec):
+def test_an_entry_of_no_frames_can_be_read(codec: str) -> None:
     assert Grids(entry(np.zeros((0, 3, 4, 32), np.float16), codec)).shape == (0, 3, 4, 32)
 
 
 @pytest.mark.parametrize("codec", CODECS)
-def test_frames_of_one_value_are_kept(codec):
+def test_frames_of_one_value_are_kept(codec: str) -> None:
     grid = np.broadcast_to(like_clip((32,)), (2, 3, 4, 32))
     assert cosine(Grids(entry(grid, codec)).frame(1), grid[1]).min() > 0.999
 
 
 @pytest.mark.parametrize("codec", CODECS)
-def test_equal_grids_give_equal_bytes_in_any_order_and_on_any_number_of_threads(tmp_path, codec):
+def test_equal_grids_give_equal_bytes_in_any_order_and_on_any_number_of_threads(
+    tmp_path: Path, codec: str
+) -> None:
     grid, made = like_clip((9, 4, 5, 48)), set()
     for run, (workers, order) in enumerate([(1, range(9)), (4, range(8, -1, -1)), (3, range(9))]):
         out = zarr.create_group(tmp_path / f"{codec}{run}")
@@ -199,7 +205,7 @@ def digest(folder: Path) -> str:
 
 
 @pytest.mark.parametrize(("codec", "least"), [("int8", 0.9998), ("low_rank", 0.95)])
-def test_targets_hardly_depend_on_the_codec(codec, least):
+def test_targets_hardly_depend_on_the_codec(codec: str, least: float) -> None:
     rng = np.random.default_rng(0)
     grid = like_clip((6, 12, 16, 64))
     voxel = [np.sort(rng.choice(300, 150, replace=False)) for _ in range(6)]
@@ -208,9 +214,9 @@ def test_targets_hardly_depend_on_the_codec(codec, least):
     arrays.write(seen, "voxel", np.concatenate(voxel).astype(np.uint32))
     arrays.write(seen, "uv", rng.uniform(0, 160, (900, 2)).astype(np.float32))
     arrays.write(seen, "weight", rng.uniform(0.1, 1, 900).astype(np.float16))
-    feature = {}
+    feature: dict[str, np.ndarray] = {}
     for name in ("fp16", codec):
-        out = zarr.create_group(zarr.storage.MemoryStore())
+        out: Any = zarr.create_group(zarr.storage.MemoryStore())
         worker = targets.Worker({}, {"codec": module(name)})
         worker(out, embeddings=entry(grid, name), projections=seen)
         feature[name] = out["feature"][:]
@@ -221,7 +227,7 @@ def test_targets_hardly_depend_on_the_codec(codec, least):
 # What is refused
 
 
-def test_codecs_that_cannot_store_the_vectors_are_refused():
+def test_codecs_that_cannot_store_the_vectors_are_refused() -> None:
     with pytest.raises(BadInput, match="no codec fp8; take one of fp16, int8, low_rank"):
         entry(like_clip((1, 2, 2, 24)), "fp8")
     with pytest.raises(BadInput, match="15 numbers are too short for the codec low_rank"):
@@ -231,14 +237,14 @@ def test_codecs_that_cannot_store_the_vectors_are_refused():
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 @pytest.mark.parametrize("codec", ["int8", "low_rank"])
-def test_vectors_that_are_not_finite_are_refused(codec, value):
+def test_vectors_that_are_not_finite_are_refused(codec: str, value: Any) -> None:
     grid = like_clip((2, 3, 4, 32))
     grid[1, 2, 3, 5] = value
     with pytest.raises(BadInput, match=r"not finite|unit vectors"):
         entry(grid, codec)
 
 
-def test_vectors_of_other_lengths_are_refused_where_lengths_are_not_kept():
+def test_vectors_of_other_lengths_are_refused_where_lengths_are_not_kept() -> None:
     with pytest.raises(BadInput, match="set `codec: int8`"):
         entry(2 * like_clip((2, 3, 4, 32)), "low_rank")
     lengths = np.linalg.norm(Grids(entry(2 * like_clip((2, 3, 4, 32)), "int8")).frame(0), axis=-1)
@@ -252,7 +258,9 @@ def test_vectors_of_other_lengths_are_refused_where_lengths_are_not_kept():
      ("low_rank", "step")],
 )  # fmt: skip
 @pytest.mark.parametrize("harm", ["gone", "other shape", "other type"])
-def test_an_entry_without_the_arrays_of_a_codec_is_refused_in_one_sentence(codec, name, harm):
+def test_an_entry_without_the_arrays_of_a_codec_is_refused_in_one_sentence(
+    codec: str, name: str, harm: str
+) -> None:
     out = entry(like_clip((2, 3, 4, 32)), codec)
     data = out[name][...]
     del out[name]
@@ -269,14 +277,14 @@ def test_an_entry_without_the_arrays_of_a_codec_is_refused_in_one_sentence(codec
 
 @pytest.mark.parametrize("attribute", ["pixel_to_grid", "bands"])
 @pytest.mark.parametrize("value", [None, [1, 2], "no"])
-def test_an_entry_without_its_attributes_is_refused(attribute, value):
+def test_an_entry_without_its_attributes_is_refused(attribute: str, value: Any) -> None:
     out = entry(like_clip((2, 3, 4, 32)), "low_rank")
     out.attrs[attribute] = value
     with pytest.raises(BadInput, match="no grid that can be read"):
         Grids(out)
 
 
-def test_fusion_asks_for_the_cells_that_it_needs_and_no_others():
+def test_fusion_asks_for_the_cells_that_it_needs_and_no_others() -> None:
     asked = []
 
     def cells(frame: int, need: np.ndarray) -> np.ndarray:
@@ -294,7 +302,7 @@ def test_fusion_asks_for_the_cells_that_it_needs_and_no_others():
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory) -> dict[str, zarr.Group]:
+def made(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """The entries of one scan by a tiny tower, in each codec and by several threads."""
     model = tiny_clip.write(tmp_path_factory.mktemp("clip"))
     pictures = np.random.default_rng(0).integers(0, 256, (7, 48, 64, 3), np.uint8)
@@ -302,7 +310,8 @@ def made(tmp_path_factory) -> dict[str, zarr.Group]:
     frames = zarr.create_group(zarr.storage.MemoryStore(), attributes={"color_size": [64, 48]})
     arrays.write(frames, "color", np.frombuffer(b"".join(blobs), np.uint8))
     arrays.write(frames, "color_offsets", np.cumsum([0, *map(len, blobs)]))
-    params = {"model": model, "pretrained": None, "recipe": "plain", "image_size": None}
+    params: dict[str, Any] = {"model": model, "pretrained": None, "recipe": "plain"}
+    params |= {"image_size": None}
     params |= {"window": None, "stride": None, "batch": 2}
     stages = {codec: tiny_clip.embedder(params | {"codec": codec}) for codec in CODECS}
     stages["default"] = tiny_clip.embedder(params)
@@ -315,7 +324,9 @@ def made(tmp_path_factory) -> dict[str, zarr.Group]:
 
 
 @pytest.mark.parametrize("codec", CODECS)
-def test_an_entry_contains_what_its_codec_makes_of_the_fp16_grids_and_nothing_else(made, codec):
+def test_an_entry_contains_what_its_codec_makes_of_the_fp16_grids_and_nothing_else(
+    made: dict[str, Any], codec: str
+) -> None:
     to_grid = made["fp16"].attrs["pixel_to_grid"]
     expected = entry(made["fp16"]["grid"][:], codec, to_grid)
     assert sorted(made[codec].array_keys()) == sorted(expected.array_keys())
@@ -327,7 +338,7 @@ def test_an_entry_contains_what_its_codec_makes_of_the_fp16_grids_and_nothing_el
     assert Grids(made[codec]).shape == (7, 6, 8, 24)
 
 
-def test_the_codec_is_fp16_if_nothing_is_said(made):
+def test_the_codec_is_fp16_if_nothing_is_said(made: dict[str, Any]) -> None:
     assert (made["default"]["grid"][:] == made["fp16"]["grid"][:]).all()
 
 

@@ -138,5 +138,5 @@ def _check_windows(settings: Settings, patch: tuple[int, int]) -> None:
             what = f"windows of {window} px every {stride} px leave gaps"
             raise BadInput("embeddings", what, "make `stride` at most `window`")
         if any(window % side for side in patch):
-            what = f"a window of {window} px does not hold whole patches of {patch[0]} px"
+            what = f"a window of {window} px is not a whole number of patches of {patch[0]} px"
             raise BadInput("embeddings", what, "make `window` a multiple of the patch")

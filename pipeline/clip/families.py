@@ -1,7 +1,7 @@
 """Which family of image towers a model belongs to, known without loading torch or open_clip.
 
-Families are the modules of `pipeline.clip.towers`. Kinds are told apart as open_clip does when it
-builds a tower from the model's configuration.
+Families are the modules of `pipeline.clip.towers`. Kinds are distinguished as open_clip does when
+it builds a tower from the model's configuration.
 """
 
 import json

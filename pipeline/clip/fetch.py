@@ -27,7 +27,7 @@ def tagged_file(model: str, pretrained: str | None, tag: dict[str, Any]) -> Path
     by_hand = CHECKOUT / "data" / "weights" / f"{model}.{pretrained}.safetensors"
     if by_hand.is_file():
         return by_hand
-    repo = "/".join(tag["hf_hub"].split("/")[:2])  # some tags go on with the name of a pickle
+    repo = "/".join(tag["hf_hub"].split("/")[:2])  # some tags append the name of a pickle
     cached = huggingface_hub.try_to_load_from_cache(repo, WEIGHTS)
     if isinstance(cached, str):
         return Path(cached)
@@ -45,14 +45,14 @@ def tagged_file(model: str, pretrained: str | None, tag: dict[str, Any]) -> Path
 
 
 def is_there(url: str) -> bool:
-    """Ask once, and fail soon without a network: the hub's own client tries for minutes."""
+    """Whether an address answers; fails soon without a network, where the hub waits for minutes."""
     if huggingface_hub.constants.HF_HUB_OFFLINE:
         raise OSError("HF_HUB_OFFLINE is set")
     try:
         request = urllib.request.Request(url, method="HEAD")
         urllib.request.urlopen(request, timeout=_SECONDS_TO_ANSWER).close()
     except urllib.error.HTTPError as error:
-        return error.code != 404  # what another answer means is the client's to say
+        return error.code != 404  # the client interprets other answers
     return True
 
 
@@ -87,4 +87,5 @@ def hub_tokenizer(model: str, text: dict[str, Any]) -> HFTokenizer:
 
 
 def first_line(error: Exception) -> str:
+    """The first line of an error's message, without a full stop."""
     return (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".:")

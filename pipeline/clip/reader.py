@@ -31,7 +31,7 @@ class Settings:
     model: str
     pretrained: str | None
     image_size: Sequence[int] | None  # (width, height) to resize to; None: as recorded
-    window: int | None  # side in pixels, multiple of the patch; None: the whole image at once
+    window: int | None  # side in pixels, multiple of the patch; None: the whole image
     stride: int | None  # in pixels, any; only with a window
     batch: int  # most images or windows per call of the tower
     scales: Sequence[float] = (1.0,)  # of `image_size`, at which images are read and averaged

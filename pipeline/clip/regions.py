@@ -1,7 +1,7 @@
 """Embeddings averaged within image regions, where the config asks for it.
 
-A region of even colour lies within one object as a rule, and a tower reads it better as a whole
-than cell by cell: pooling by regions is worth more than what is done to a tower's attention.
+A region of even colour usually belongs to one object, and a tower reads it better as a whole than
+cell by cell: pooling by regions gains more than changes of a tower's attention.
 """
 
 from dataclasses import dataclass
@@ -30,7 +30,7 @@ class Regions:
     ) -> NDArray[np.floating]:
         """Unit vectors (h, w, d): for each cell the mean of its pixels' regions.
 
-        A pixel has the vector of the cell (h, w, d) that its centre lies in, a region the mean of
+        A pixel has the vector of the cell (h, w, d) that contains its centre, a region the mean of
         its pixels', and in the end a cell the mean of its pixels' regions, at unit length.
         """
         high, wide, depth = cells.shape

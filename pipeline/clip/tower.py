@@ -1,7 +1,7 @@
 """What all image towers have in common, whatever their family.
 
-A patch is embedded as the tower would embed an image of which its pooling saw this patch alone: the
-head of the tower is applied to every position.
+A patch is embedded as the tower would embed an image if its pooling saw only this patch: the head
+of the tower is applied to every position.
 """
 
 from collections.abc import Sequence

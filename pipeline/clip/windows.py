@@ -28,7 +28,7 @@ def read(
 
     `tower` gets at most `batch` crops per call, those of different images together. Sizes and
     `window` are pixels and multiples of the patch (height, width); a window that is larger than the
-    image is cut down to it. Where `stride` is no multiple of the patch, the cells of windows lie
+    image is cut down to it. Where `stride` is no multiple of the patch, the cells of windows are
     between those of the image, which are sampled bilinearly from them.
     """
     high, wide = images.shape[2:]
@@ -93,7 +93,7 @@ def _even_parts(crops: Tensor, batch: int) -> Iterator[Tensor]:
 
 @dataclass(frozen=True)
 class Axis:
-    """How a window of n cells lies on the image's cells, along one axis.
+    """The position of a window of n cells on the image's cells, along one axis.
 
     The image's cell c is at t = c - start / side among the window's cells; those with their centre
     in the window, -1/2 < t < n - 1/2, are sampled at t and weigh sin^2(pi (t + 1/2) / n).

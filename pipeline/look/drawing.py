@@ -84,7 +84,7 @@ def draw(
 
 
 def colors(classes: Sequence[Mapping[str, Any]]) -> NDArray[np.float64]:
-    """The colours (K, 3) of the classes in [0, 1]: their own, or hues that lie far apart."""
+    """The colours (K, 3) of the classes in [0, 1]: their own, or hues that are far apart."""
     wheel, shades = matplotlib.colormaps["hsv"], (1.0, 0.72, 0.5)
     found = []
     for i, one in enumerate(classes):

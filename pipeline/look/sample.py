@@ -19,7 +19,7 @@ from pipeline.stages.frames import check_image, is_rigid
 from pipeline.stages.parts import load_parts
 from pipeline.store import arrays
 
-SCANS = 3  # that are looked at if none are named
+SCANS = 3  # looked at if none are named
 
 
 @dataclass(frozen=True)
@@ -156,7 +156,7 @@ class Reader:
         return np.asarray(out["embedding"])
 
     def queries(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """The embeddings (Q, d) of what somebody typed. Raises `BadInput` without a text tower."""
+        """The embeddings (Q, d) of queries. Raises `BadInput` without a text tower."""
         if self._texts:
             what = "features made elsewhere bring the texts of classes, and no text tower"
             raise BadInput(self._texts.path, what, "look without --query")

@@ -2,7 +2,7 @@
 
 A voxel's feature is the mean, weighted by view, of the patch grids read bilinearly where the voxel
 projects (Xu et al., ECCV 2024, section 3.1, and Peng et al., "OpenScene", CVPR 2023, section 3.1,
-with equal weights). It is not normalised: its length tells how far the views agree.
+with equal weights). It is not normalised: its length says how far the views agree.
 """
 
 from collections.abc import Iterator, Mapping
@@ -100,7 +100,7 @@ class Worker:
 def blend_segments(feature: zarr.Array, segment: NDArray[np.int32], share: float) -> None:
     """Move features (V, d) by `share` of the way to the mean of all in their superpoint (V,).
 
-    A superpoint lies within one object as a rule, and its mean over many voxels and views is
+    A superpoint usually belongs to one object, and its mean over many voxels and views is
     steadier than what was seen of any one. Longer features, those whose views agree, count for
     more in it. A voxel of superpoint -1 keeps its own.
     """

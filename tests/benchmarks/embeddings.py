@@ -55,7 +55,7 @@ def write_tower(folder: Path, model: str) -> None:
     save_file(weights, folder / "open_clip_model.safetensors")
 
 
-def frames(count: int) -> tuple[zarr.Group, list[bytes]]:
+def frames(count: int) -> tuple[Any, list[bytes]]:
     """The entry of `count` images, a few different ones over and over, and their files."""
     rng, blobs = np.random.default_rng(0), []
     for _ in range(4):
@@ -71,17 +71,18 @@ def frames(count: int) -> tuple[zarr.Group, list[bytes]]:
     return group, blobs
 
 
-def by_stage(embedder: Embedder, group: zarr.Group, blobs: list[bytes]) -> np.ndarray:
+def by_stage(embedder: Embedder, group: Any, blobs: list[bytes]) -> np.ndarray:
     out = zarr.create_group(zarr.storage.MemoryStore())
     embedder.write(out, group)
     grids = Grids(out, fp16)
     return np.stack([grids.frame(i) for i in range(len(blobs))])
 
 
-def plain(embedder: Embedder, group: zarr.Group, blobs: list[bytes]) -> np.ndarray:
+def plain(embedder: Embedder, group: Any, blobs: list[bytes]) -> np.ndarray:
+    size: Any = embedder.settings.image_size
     kept = []
     for blob in blobs:
-        image = decode(blob, embedder.settings.image_size)
+        image = decode(blob, size)
         kept.append(embedder.read(image[None])[0])
     return np.stack(kept)
 
@@ -106,7 +107,7 @@ def flops(model: str) -> float:
 
 
 def measure(way: str, model: Path, count: int, out: Path) -> None:
-    """Time one way in this process, and tell frames per second and the peak of memory."""
+    """Time one way in this process, and print frames per second and the peak of memory."""
     settings = {"model": f"local-dir:{model}", "pretrained": None, "recipe": "naclip"}
     config = json.loads((model / "open_clip_config.json").read_text())
     size = read_size(config["model_cfg"]["vision_cfg"])

@@ -23,7 +23,7 @@ PROJECTIONS: dict[str, Any] = {
 EQUAL_WEIGHTS = {"incidence_power": 0.0, "half_distance": None, "border_ramp": 0.0}
 
 
-def run(stage: Any, params: dict[str, Any], **inputs: Any) -> zarr.Group:
+def run(stage: Any, params: dict[str, Any], **inputs: Any) -> Any:
     """The entry that a stage (module) makes."""
     out = zarr.create_group(zarr.storage.MemoryStore())
     if hasattr(stage, "Worker"):

@@ -17,9 +17,14 @@ from pipeline.clip.tower import Tower
 from pipeline.clip.towers import open_clip_resnet, open_clip_vit, timm_convnet, timm_vit
 from tests.helpers import tiny_clip
 
-VIT = {"img_size": 32, "patch_size": 8, "embed_dim": 32, "depth": 3, "num_heads": 4}
-ROPE = {"use_rot_pos_emb": True, "ref_feat_shape": (4, 4)}
-GLU = {"swiglu_mlp": True, "scale_mlp": True, "scale_attn_inner": True, "mlp_ratio": 2}
+VIT: dict[str, Any] = {"img_size": 32, "patch_size": 8, "embed_dim": 32, "depth": 3, "num_heads": 4}
+ROPE: dict[str, Any] = {"use_rot_pos_emb": True, "ref_feat_shape": (4, 4)}
+GLU: dict[str, Any] = {
+    "swiglu_mlp": True,
+    "scale_mlp": True,
+    "scale_attn_inner": True,
+    "mlp_ratio": 2,
+}
 STEM = VitCfg(
     embed_dim=(8, 16, 32),
     depths=(1, 1, 1),
@@ -27,10 +32,20 @@ STEM = VitCfg(
     conv_cfg=VitConvCfg(norm_layer="layernorm2d", norm_eps=1e-6),
     head_type="1d",
 )
-PE = {"attn_type": "rope", "use_pre_transformer_norm": True, "rope_grid_indexing": "xy"}
-MAP = {"global_pool": "map"}
-HYBRID = {"img_size": 64, "embed_dim": 32, "depth": 3, "num_heads": 4, "embed_cfg": STEM}
-MAKERS = {
+PE: dict[str, Any] = {
+    "attn_type": "rope",
+    "use_pre_transformer_norm": True,
+    "rope_grid_indexing": "xy",
+}
+MAP: dict[str, Any] = {"global_pool": "map"}
+HYBRID: dict[str, Any] = {
+    "img_size": 64,
+    "embed_dim": 32,
+    "depth": 3,
+    "num_heads": 4,
+    "embed_cfg": STEM,
+}
+MAKERS: dict[str, Any] = {
     "tiny_siglip": partial(_create_vision_transformer, **VIT, **MAP, class_token=False),
     "tiny_vit": partial(_create_vision_transformer, **VIT, init_values=0.3, qk_norm=True),
     "tiny_pe": partial(_create_eva, **VIT, **MAP, **ROPE, **PE, attn_pool_num_heads=4),
@@ -61,7 +76,7 @@ def timm_cfg(name: str, pool: str, proj: str | None = None, size: int = 32) -> d
 
 
 # Small towers by the models that have such a tower.
-VITS = {
+VITS: dict[str, dict[str, Any]] = {
     "OpenAI": {},
     "the demo": {"pool_type": "avg", "ls_init_value": 0.1},
     "CLIPA": {"pool_type": "avg", "final_ln_after_pool": True, "no_ln_pre": True},
@@ -74,7 +89,7 @@ VITS = {
     "EVA02-E": timm_cfg("tiny_eva02_e", "token"),
     "ViTamin": timm_cfg("tiny_vitamin", "", "linear", 64),
 }
-MAPS = {
+MAPS: dict[str, dict[str, Any]] = {
     "ConvNeXt": timm_cfg("tiny_convnext", "", "linear"),
     "ConvNeXt-L-d": timm_cfg("tiny_convnext", "", "mlp"),
     "MobileCLIP-S": timm_cfg("tiny_fastvit", "avg"),

@@ -1,4 +1,4 @@
-"""The recipe `scclip`: outliers repaired, and patches averaged with those that look alike.
+"""The recipe `scclip`: outliers repaired, and similar patches averaged.
 
 Bai et al., "Self-Calibrated CLIP for Training-Free Open-Vocabulary Segmentation", 2024. Blocks are
 numbered as in a tower of 12 and scaled for other depths; F_n is the output of block n. The class
@@ -13,9 +13,9 @@ from pipeline.clip.inputs import Inputs, Needs
 
 NEEDS = Needs(blocks=True, class_token=True)
 
-_LIKE_BEFORE, _LIKE_AFTER, _SUMMED = 9, 4, (4, 10)  # of 12 blocks
-_ALIKE = 0.4  # cosine from which patches are averaged
-_SHARPNESS = 3.0  # of the attention by likeness
+_BEFORE, _AFTER, _SUMMED = 9, 4, (4, 10)  # of 12 blocks
+_SIMILAR = 0.4  # cosine from which patches are averaged
+_SHARPNESS = 3.0  # of the attention by similarity
 _CLASS_SHARE = 0.3  # of the class token that is added to every patch
 _NEIGHBOURS, _OUTLIERS = 30, 0.05
 
@@ -31,19 +31,19 @@ def read(inputs: Inputs) -> Tensor:
     outputs, p = [inputs.x, *inputs.outputs()], inputs.prefix  # index = block number
     before_last, depth = outputs[-1], len(inputs.blocks)
     broken = outliers(before_last[:, p:])
-    like = _likeness(repair(outputs[block_number(_LIKE_BEFORE, depth)][:, p:], broken, inputs.grid))
+    like = _likeness(repair(outputs[block_number(_BEFORE, depth)][:, p:], broken, inputs.grid))
     patches = _averaging(like) @ repair(before_last[:, p:], broken, inputs.grid)
     first, last = (block_number(number, depth) for number in _SUMMED)
     streams = [
         _attend(inputs, torch.cat([before_last[:, :p], patches], dim=1), like),
         _attend(inputs, torch.stack(outputs[first : last + 1]).sum(0), like),
     ]
-    after = _averaging(_likeness(outputs[block_number(_LIKE_AFTER, depth)][:, p:]))
+    after = _averaging(_likeness(outputs[block_number(_AFTER, depth)][:, p:]))
     return after @ (streams[0] + streams[1])
 
 
 def outliers(x: Tensor) -> Tensor:
-    """Which of the points (B, L, width) lie apart: bool (B, L), 5 % of the L points of each image.
+    """Outliers among points (B, L, width): bool (B, L), 5 % of the L points of each image.
 
     By the local outlier factor over 30 neighbours: Breunig et al., "LOF: Identifying Density-Based
     Local Outliers", SIGMOD 2000.
@@ -59,7 +59,7 @@ def outliers(x: Tensor) -> Tensor:
     )
     farthest = distance[..., -1]
     reach = torch.maximum(distance, _of_neighbours(farthest, nearest))
-    density = 1 / reach.mean(-1).clamp(min=1e-12)  # patches of one colour can be all alike
+    density = 1 / reach.mean(-1).clamp(min=1e-12)  # patches of one colour can be identical
     factor = _of_neighbours(density, nearest).mean(-1) / density
     return factor > factor.quantile(1 - _OUTLIERS, dim=-1, keepdim=True)
 
@@ -89,9 +89,9 @@ def _likeness(x: Tensor) -> Tensor:
 
 
 def _averaging(like: Tensor) -> Tensor:
-    """Weights (B, L, L) of patches that are alike; each row sums to 1."""
-    alike = like.where(like >= _ALIKE, 0)
-    return alike / alike.sum(-1, keepdim=True)
+    """Weights (B, L, L) of similar patches; each row sums to 1."""
+    similar = like.where(like >= _SIMILAR, 0)
+    return similar / similar.sum(-1, keepdim=True)
 
 
 def _attend(inputs: Inputs, x: Tensor, like: Tensor) -> Tensor:

@@ -17,7 +17,7 @@ PACKAGES = ("numpy",)
 
 
 class Worker:
-    """Takes over one scan after another."""
+    """Copies one scan after another."""
 
     def __init__(self, params: Mapping[str, Any], parts: Mapping[str, ModuleType]) -> None:
         """`parts`: the module of the codec, as for grids of an image tower."""
