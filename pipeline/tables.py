@@ -45,3 +45,12 @@ def write(
 
 def _file(prefix: Path, kind: str) -> Path:
     return prefix.with_name(f"{prefix.name}.{kind}")
+
+
+def format_bytes(count: float) -> str:
+    """A number of bytes in its decimal unit."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if count < 999.5:
+            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.3g} {unit}"
+        count /= 1000
+    return f"{count:,.1f} TB"

@@ -22,7 +22,7 @@ from tests.helpers import room, tiny_store
 def embeddings(grid: np.ndarray, pixel_to_grid: list[list[float]]) -> zarr.Group:
     out = zarr.create_group(zarr.storage.MemoryStore())
     arrays.write(out, "grid", grid.astype(np.float16), 1, compress=False)
-    out.attrs["pixel_to_grid"] = pixel_to_grid
+    out.attrs.update({"codec": "fp16", "pixel_to_grid": pixel_to_grid})
     return out
 
 

@@ -33,7 +33,8 @@ def embed(trained: Trained, network: Path, prompts: Sequence[Sequence[str]]) -> 
         source = "dense labels" if supervised else "features that were made elsewhere"
         what = f"has no text tower, since it was trained with {source}: it knows no other words"
         raise BadInput(network, what, "take a network that was trained with a CLIP model")
-    from pipeline.stages.text import ENSEMBLES, ensemble, load_text_tower  # slow to import
+    from pipeline.clip.models import load_text_tower  # slow to import
+    from pipeline.clip.prompts import ensemble, templates_of
 
     model, pretrained, templates = (tower[key] for key in ("model", "pretrained", "templates"))
     with TemporaryDirectory() as records:  # without records, so that the weights are hashed
@@ -42,5 +43,5 @@ def embed(trained: Trained, network: Path, prompts: Sequence[Sequence[str]]) -> 
         what = "has other weights than those that the network was trained with"
         raise BadInput(model, what, "restore them, or train again")
     loaded = load_text_tower(model, pretrained)
-    sentences = ENSEMBLES[templates] if isinstance(templates, str) else templates
+    sentences = templates_of(templates)
     return np.stack([ensemble(loaded, words, sentences) for words in prompts])

@@ -73,10 +73,10 @@ def load(stage: str, plan: Plan) -> Job:
     return make
 
 
-def load_worker(stage: str, facts: Facts, **changes: Any) -> Any:
-    """The worker of a stage, given its parameters (with `changes`) and the modules they choose."""
+def load_worker(stage: str, facts: Facts) -> Any:
+    """The worker of a stage, given its parameters and the modules that these choose."""
     declared = graph.stage(stage)
-    params = declared.params(facts) | changes
+    params = declared.params(facts)
     parts = {role: import_module(module) for role, module in declared.parts(facts).items()}
     worker = import_module(declared.module(facts)).Worker
     return worker(params, parts) if parts else worker(params)

@@ -1,8 +1,7 @@
 """A few frames of a dataset's raw scans, and what the config makes of them without a run."""
 
-import argparse
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -15,10 +14,11 @@ from pipeline.errors import BadInput
 from pipeline.geometry.cameras import is_rigid
 from pipeline.images import check_image
 from pipeline.jobs import entries
-from pipeline.plan import config, rawdata
+from pipeline.plan import rawdata
 from pipeline.plan.choice import SCANS, require_scan, spread
 from pipeline.plan.plan import Plan
 from pipeline.readers.features import reader as features
+from pipeline.stages.parts import load_parts
 from pipeline.store import arrays
 
 
@@ -46,16 +46,6 @@ class Sample:
         color = np.asarray(self.frames["color"])
         parts = np.split(color, np.asarray(self.frames["color_offsets"])[1:-1])
         return [part.tobytes() for part in parts]
-
-
-def parser(module: str, about: str | None, frames: int) -> argparse.ArgumentParser:
-    """The arguments of a command that looks at frames, `frames` of each scan if nothing is said."""
-    made = argparse.ArgumentParser(prog=f"python -m {module}", description=about)
-    made.add_argument("dataset")
-    made.add_argument("--scan", action="append", help=f"repeat for more; default: {SCANS} of all")
-    made.add_argument("--frames", type=positive, default=frames, help="of each scan (%(default)s)")
-    made.add_argument("--config", type=Path, default=config.CONFIG)
-    return made
 
 
 def positive(text: str) -> int:
@@ -119,14 +109,17 @@ def _open(plan: Plan, scan: str) -> Any:
 class Reader:
     """What reads frames densely as the config says: an image tower, or features made elsewhere."""
 
-    def __init__(self, plan: Plan, form: str | None = None) -> None:
+    def __init__(self, plan: Plan, codec: str | None = None) -> None:
         """Load it; raises `BadInput` as the stage does, for missing weights among others.
 
-        Grids are written in `form` in the place of the config's if one is given.
+        Grids are written in `codec` instead of the config's if one is given.
         """
         self._plan = plan
         self._texts = features.read_texts(plan.facts.features) if plan.facts.features else None
-        self.stage = self._load("embeddings", **({"form": form} if form else {}))
+        how = plan.section["embeddings"] | ({"codec": codec} if codec else {})
+        self._facts = replace(plan.facts, section={**plan.section, "embeddings": how})
+        self.codec = load_parts("embeddings", self._facts.section)["codec"]
+        self.stage = entries.load_worker("embeddings", self._facts)
 
     def embed(self, sample: Sample, out: zarr.Group) -> None:
         """Write the entry of the stage for the frames of a sample."""
@@ -140,11 +133,11 @@ class Reader:
         """The embeddings (K, d) of the classes' texts, of unit length."""
         out = memory()
         raw = {"raw": self._texts} if self._texts else {}
-        self._load("text")(out, **raw)
+        entries.load_worker("text", self._facts)(out, **raw)
         return np.asarray(out["embedding"])
 
     def queries(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """The embeddings (Q, d) of what somebody typed. Raises `BadInput` without a text tower."""
+        """The embeddings (Q, d) of queries. Raises `BadInput` without a text tower."""
         if self._texts:
             what = "features made elsewhere bring the texts of classes, and no text tower"
             raise BadInput(self._texts.path, what, "look without --query")
@@ -152,9 +145,6 @@ class Reader:
 
         tower = self._plan.section["embeddings"]
         return load_text_tower(tower["model"], tower["pretrained"]).embed(list(texts))
-
-    def _load(self, stage: str, **changes: str) -> Any:
-        return entries.load_worker(stage, self._plan.facts, **changes)
 
     def _raw(self, sample: Sample) -> dict[str, Any]:
         if self._texts is None or self._plan.facts.features is None:

@@ -1,4 +1,4 @@
-"""The room of planes as raw frames and a cloud in memory, and stages that write into memory."""
+"""The room of planes as raw frames and a cloud in memory, and stages run into memory."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from pipeline.scan import Cloud, Frame
+from pipeline.stages import parts
 from tests.helpers import planes
 
 PROJECTIONS: dict[str, Any] = {
@@ -19,13 +20,16 @@ PROJECTIONS: dict[str, Any] = {
     "border": 2,
     "weight": {"incidence_power": 1.0, "half_distance": 3.0, "border_ramp": 10.0},
 }
-EQUAL_WEIGHTS: dict[str, Any] = {"incidence_power": 0.0, "half_distance": None, "border_ramp": 0.0}
+EQUAL_WEIGHTS = {"incidence_power": 0.0, "half_distance": None, "border_ramp": 0.0}
 
 
 def run(stage: Any, params: dict[str, Any], **inputs: Any) -> Any:
-    """The entry (a `zarr.Group`) that a stage (module) makes."""
+    """The entry that a stage (module) makes."""
     out = zarr.create_group(zarr.storage.MemoryStore())
-    stage.Worker(params)(out, **inputs)
+    name = stage.__name__.rpartition(".")[2]
+    chosen = parts.load_parts(name, {"embeddings": params})
+    worker = stage.Worker(params, chosen) if chosen else stage.Worker(params)
+    worker(out, **inputs)
     return out
 
 
@@ -37,7 +41,7 @@ def encoded(rgb: NDArray[np.uint8], kind: str = "JPEG") -> bytes:
 
 @dataclass
 class Recording:
-    """A `RawFrames` in memory that records which frames are read."""
+    """A `RawFrames` that is held in memory and notes which frames are read."""
 
     color_size: tuple[int, int]
     color_intrinsics: planes.Array

@@ -1,4 +1,4 @@
-"""The recipe `scclip`: outliers repaired, and patches averaged with those that look alike.
+"""The recipe `scclip`: outliers repaired, and similar patches averaged.
 
 Bai et al., "Self-Calibrated CLIP for Training-Free Open-Vocabulary Segmentation", 2024. Blocks are
 numbered as in a tower of 12 and scaled for other depths; F_n is the output of block n. The class
@@ -9,16 +9,18 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from pipeline.clip.towers.trunk import Trunk
+from pipeline.clip.inputs import Inputs, Needs
 
-_LIKE_BEFORE, _LIKE_AFTER, _SUMMED = 9, 4, (4, 10)  # of 12 blocks
-_ALIKE = 0.4  # cosine from which patches are averaged
-_SHARPNESS = 3.0  # of the attention by likeness
+NEEDS = Needs(blocks=True, class_token=True)
+
+_BEFORE, _AFTER, _SUMMED = 9, 4, (4, 10)  # of 12 blocks
+_SIMILAR = 0.4  # cosine from which patches are averaged
+_SHARPNESS = 3.0  # of the attention by similarity
 _CLASS_SHARE = 0.3  # of the class token that is added to every patch
 _NEIGHBOURS, _OUTLIERS = 30, 0.05
 
 
-def scclip(trunk: Trunk) -> Tensor:
+def read(inputs: Inputs) -> Tensor:
     """Patches (B, h w, width), by the formulas of the paper.
 
     x = F_11, repaired: M = cos(F_9, F_9), repaired in the same places; x <- [M >= 0.4] M x with
@@ -26,22 +28,22 @@ def scclip(trunk: Trunk) -> Tensor:
     left out) + softmax(s k k^T)) and N like [M >= 0.4] M, but of F_4. The sum of F_4 to F_10 takes
     the same last two steps, and both streams are added.
     """
-    outputs, p = [trunk.x, *trunk.outputs()], trunk.prefix  # index = block number
-    before_last, depth = outputs[-1], len(trunk.blocks)
+    outputs, p = [inputs.x, *inputs.outputs()], inputs.prefix  # index = block number
+    before_last, depth = outputs[-1], len(inputs.blocks)
     broken = outliers(before_last[:, p:])
-    like = _likeness(repair(outputs[_number(_LIKE_BEFORE, depth)][:, p:], broken, trunk.grid))
-    patches = _averaging(like) @ repair(before_last[:, p:], broken, trunk.grid)
-    first, last = (_number(number, depth) for number in _SUMMED)
+    like = _likeness(repair(outputs[block_number(_BEFORE, depth)][:, p:], broken, inputs.grid))
+    patches = _averaging(like) @ repair(before_last[:, p:], broken, inputs.grid)
+    first, last = (block_number(number, depth) for number in _SUMMED)
     streams = [
-        _attend(trunk, torch.cat([before_last[:, :p], patches], dim=1), like),
-        _attend(trunk, torch.stack(outputs[first : last + 1]).sum(0), like),
+        _attend(inputs, torch.cat([before_last[:, :p], patches], dim=1), like),
+        _attend(inputs, torch.stack(outputs[first : last + 1]).sum(0), like),
     ]
-    after = _averaging(_likeness(outputs[_number(_LIKE_AFTER, depth)][:, p:]))
+    after = _averaging(_likeness(outputs[block_number(_AFTER, depth)][:, p:]))
     return after @ (streams[0] + streams[1])
 
 
 def outliers(x: Tensor) -> Tensor:
-    """Which of the points (B, L, width) lie apart: bool (B, L), 5 % of the L points of each image.
+    """Outliers among points (B, L, width): bool (B, L), 5 % of the L points of each image.
 
     By the local outlier factor over 30 neighbours: Breunig et al., "LOF: Identifying Density-Based
     Local Outliers", SIGMOD 2000.
@@ -57,7 +59,7 @@ def outliers(x: Tensor) -> Tensor:
     )
     farthest = distance[..., -1]
     reach = torch.maximum(distance, _of_neighbours(farthest, nearest))
-    density = 1 / reach.mean(-1).clamp(min=1e-12)  # patches of one colour can be all alike
+    density = 1 / reach.mean(-1).clamp(min=1e-12)  # patches of one colour can be identical
     factor = _of_neighbours(density, nearest).mean(-1) / density
     return factor > factor.quantile(1 - _OUTLIERS, dim=-1, keepdim=True)
 
@@ -87,20 +89,20 @@ def _likeness(x: Tensor) -> Tensor:
 
 
 def _averaging(like: Tensor) -> Tensor:
-    """Weights (B, L, L) of patches that are alike; each row sums to 1."""
-    alike = like.where(like >= _ALIKE, 0)
-    return alike / alike.sum(-1, keepdim=True)
+    """Weights (B, L, L) of similar patches; each row sums to 1."""
+    similar = like.where(like >= _SIMILAR, 0)
+    return similar / similar.sum(-1, keepdim=True)
 
 
-def _attend(trunk: Trunk, x: Tensor, like: Tensor) -> Tensor:
+def _attend(inputs: Inputs, x: Tensor, like: Tensor) -> Tensor:
     """out(A v) + 0.3 CLS of a stream (B, prefix + h w, width): patches (B, h w, width)."""
-    _, k, v = (part[:, :, trunk.prefix :] for part in trunk.last.qkv(x))
+    _, k, v = (part[:, :, inputs.prefix :] for part in inputs.last.qkv(x))
     above = _SHARPNESS * (like - like.mean((1, 2), keepdim=True))
     attention = above.masked_fill(above < 0, -torch.inf).softmax(-1)[:, None].to(v)
     mixed = (attention @ v + F.scaled_dot_product_attention(k, k, v)) / 2
-    return trunk.last.out(mixed) + _CLASS_SHARE * x[:, :1]
+    return inputs.last.out(mixed) + _CLASS_SHARE * x[:, :1]
 
 
-def _number(number: int, depth: int) -> int:
-    """The block before the last one of `depth` that stands for block `number` of 12."""
+def block_number(number: int, depth: int) -> int:
+    """The block before the last one of `depth` that corresponds to block `number` of 12."""
     return min(max(1, int(number * depth / 12 + 0.5)), depth - 1)

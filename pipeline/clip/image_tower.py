@@ -1,15 +1,15 @@
 """Loading the image tower of an open_clip model, without its text tower."""
 
 from dataclasses import dataclass
+from types import ModuleType
 
 import torch
 from open_clip.model import _build_vision_tower
 from safetensors import safe_open
 from torch import nn
 
-from pipeline.clip import towers
 from pipeline.clip.models import configuration, other_weights, statistics, weights_file
-from pipeline.clip.towers import Tower
+from pipeline.clip.tower import Tower
 from pipeline.errors import BadInput
 
 
@@ -24,27 +24,29 @@ class ImageTower:
     device: torch.device
 
 
-def skeleton(model: str) -> tuple[Tower, int]:
+def skeleton(model: str, family: ModuleType) -> tuple[Tower, int]:
     """The tower without its weights, and the width d of its embeddings.
 
-    Tells all that depends on the model alone before anything is fetched. Raises `BadInput` for a
-    model that open_clip does not know and for a tower that cannot be read densely.
+    `family` is the model's module of `pipeline.clip.towers`. All that depends on the model alone is
+    known before anything is fetched. Raises `BadInput` for a model that open_clip does not know and
+    for a tower that cannot be read densely.
     """
     with torch.device("meta"):
         visual = _build(model)
-    view = towers.of(visual)
+    view = family.view(visual)
     if isinstance(view, str):
         raise BadInput(model, f"cannot be read densely: {view}", "take a ViT or a ConvNeXt")
     return view, configuration(model)["embed_dim"]
 
 
-def load_image_tower(model: str, pretrained: str | None) -> ImageTower:
+def load_image_tower(model: str, pretrained: str | None, family: ModuleType) -> ImageTower:
     """The image tower of `model` with weights `pretrained` (see `weights.py`).
 
-    Raises `BadInput` as `skeleton` does, and for a tag whose activation differs from the model's,
-    weights that are absent and cannot be fetched, pickled weights and those of another model.
+    `family` is as for `skeleton`. Raises `BadInput` as `skeleton` does, and for a tag whose
+    activation differs from the model's, weights that are absent and cannot be fetched, pickled
+    weights and those of another model.
     """
-    skeleton(model)
+    skeleton(model, family)
     path = weights_file(model, pretrained)
     visual = _build(model)
     try:
@@ -55,7 +57,7 @@ def load_image_tower(model: str, pretrained: str | None) -> ImageTower:
     except Exception as error:  # many kinds, safetensors' own among them
         raise other_weights(model, path, error) from error
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    view = towers.of(visual.eval().requires_grad_(False).to(device))
+    view = family.view(visual.eval().requires_grad_(False).to(device))
     assert not isinstance(view, str)
     # OpenAI trained in fp16. Others trained in bf16 or with care, and some overflow fp16's range.
     half = torch.float16 if pretrained == "openai" else torch.bfloat16

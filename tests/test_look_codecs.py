@@ -1,4 +1,4 @@
-"""The report on the forms of the cache tells what anybody would find who wrote each out by hand."""
+"""The report on codecs agrees with each codec written out by hand."""
 
 import csv
 import json
@@ -6,13 +6,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from pipeline.grids import forms
+from pipeline.cli.main import main
+from pipeline.grids import codecs
 from pipeline.grids.affine import pixel_to_grid
-from pipeline.look import measure, report, sample
+from pipeline.grids.codecs import low_rank
+from pipeline.look import codecs as report
+from pipeline.look import measure, sample
 from pipeline.plan import config
 from tests.helpers import tiny_checkout
 
@@ -32,29 +36,29 @@ def inside(checkout: tiny_checkout.Checkout, monkeypatch: pytest.MonkeyPatch) ->
     return checkout.folder
 
 
-def test_the_report_has_every_form_and_leaves_nothing_else(
-    inside: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert report.main(["scannet", "--frames", "2"]) == 0
-    printed = capsys.readouterr().out
+def test_the_report_has_every_codec_and_leaves_nothing_else(inside: Path) -> None:
+    result = CliRunner().invoke(main, ["look", "codecs", "scannet", "--frames", "2"])
+    assert result.exit_code == 0
+    printed = result.stdout
     folder = Path("results/scannet/look")
     assert {path.name for path in folder.iterdir()} == {
-        f"report.{kind}" for kind in ("txt", "json", "csv", "png")
+        f"codecs.{kind}" for kind in ("txt", "json", "csv", "png")
     }
     assert not Path("store").exists()
     assert not Path("work").exists()
-    text = (folder / "report.txt").read_text()
+    text = (folder / "codecs.txt").read_text()
     assert printed.startswith(text)
-    told = [line.split()[0] for line in text.splitlines() if line.startswith(forms.FORMS)]
-    found = json.loads((folder / "report.json").read_text())
-    with (folder / "report.csv").open(newline="") as file:
+    names = tuple(codecs.names())
+    listed = [line.split()[0] for line in text.splitlines() if line.startswith(names)]
+    found = json.loads((folder / "codecs.json").read_text())
+    with (folder / "codecs.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
-    of_json = [form["form"] for form in found["forms"]]
-    assert told == of_json == [row["form"] for row in rows] == list(forms.FORMS)
-    for row, form in zip(rows, found["forms"], strict=True):
-        assert float(row["same_class"]) == form["same_class"]
+    of_json = [cost["codec"] for cost in found["codecs"]]
+    assert listed == of_json == [row["codec"] for row in rows] == list(names)
+    for row, cost in zip(rows, found["codecs"], strict=True):
+        assert float(row["same_class"]) == cost["same_class"]
     assert list(found["frames"]) == list(tiny_checkout.SCANS)
-    with Image.open(folder / "report.png") as image:
+    with Image.open(folder / "codecs.png") as image:
         image.load()
 
 
@@ -63,43 +67,43 @@ def test_bytes_are_those_of_the_arrays_and_of_the_frames_that_a_run_takes(
 ) -> None:
     plan = config.plan("scannet", wanted=False)
     samples = sample.take(plan, [FIRST], 2)
-    found = report.costs(sample.Reader(plan, form="fp16"), samples, tmp_path)
+    found = report.costs(sample.Reader(plan, codec="fp16"), samples, tmp_path)
     frames, high, wide, depth = found.grids[FIRST]
     assert (frames, found.taken) == (2, {FIRST: samples[0].taken})
     assert samples[0].taken > 2
-    fp16, int8, low_rank = found.forms
+    fp16, int8, smallest = found.codecs
     assert fp16.bytes_per_frame == high * wide * depth * 2
     assert int8.bytes_per_frame == high * wide * (depth + 2)
     assert fp16.bytes_per_scan == samples[0].taken * fp16.bytes_per_frame
-    rank = sum(forms.bands_of(depth))
+    rank = sum(low_rank.bands_of(depth))
     directions = rank * (depth + 2 + 4 + 4)  # basis, its scale, and the levels
-    grids = samples[0].taken * low_rank.bytes_per_frame
-    assert low_rank.bytes_per_scan == grids + directions
+    grids = samples[0].taken * smallest.bytes_per_frame
+    assert smallest.bytes_per_scan == grids + directions
     size = (tmp_path / f"{FIRST}.int8.zarr.zip").stat().st_size
     assert 2 * int8.bytes_per_frame < size < 2 * int8.bytes_per_frame + 5000  # of zarr's and zip's
 
 
-def test_likeness_is_that_of_each_form_written_out_by_hand(inside: Path, tmp_path: Path) -> None:
+def test_likeness_is_that_of_each_codec_written_out_by_hand(inside: Path, tmp_path: Path) -> None:
     plan = config.plan("scannet", wanted=False)
     samples = sample.take(plan, [FIRST], 2)
-    reader = sample.Reader(plan, form="fp16")
-    found = {form.form: form for form in report.costs(reader, samples, tmp_path).forms}
+    reader = sample.Reader(plan, codec="fp16")
+    found = {cost.codec: cost for cost in report.costs(reader, samples, tmp_path).codecs}
     exact, text = reader.exact(samples[0]), reader.classes()
     size = samples[0].color_size
     uv = measure.pixels(size, report.PIXELS, 0)
     rounded = exact.astype(np.float16).astype(np.float32)
     scale = np.abs(rounded).max(-1, keepdims=True) / 127
     coded = np.rint(rounded / scale) * scale
-    for form, grids in (("fp16", rounded), ("int8", coded)):
+    for codec, grids in (("fp16", rounded), ("int8", coded)):
         a, b = (np.concatenate([read_by_hand(g, uv, size) for g in of]) for of in (grids, exact))
         cosine = (a * b).sum(1) / np.linalg.norm(a, axis=1) / np.linalg.norm(b, axis=1)
         same = (a @ text.T).argmax(1) == (b @ text.T).argmax(1)
-        assert found[form].cosine_mean == pytest.approx(cosine.mean(), abs=1e-5)
-        assert found[form].cosine_1st_percentile == pytest.approx(
+        assert found[codec].cosine_mean == pytest.approx(cosine.mean(), abs=1e-5)
+        assert found[codec].cosine_1st_percentile == pytest.approx(
             np.percentile(cosine, 1), abs=1e-5
         )
-        assert found[form].same_class == pytest.approx(same.mean(), abs=0.002)
-    kept = [found[form].cosine_mean for form in forms.FORMS]
+        assert found[codec].same_class == pytest.approx(same.mean(), abs=0.002)
+    kept = [found[codec].cosine_mean for codec in codecs.names()]
     assert kept == sorted(kept, reverse=True)
     assert kept[2] < kept[1]
 
@@ -135,23 +139,21 @@ def test_only_directions_count_and_pixels_without_an_embedding_are_left_out(
     np.testing.assert_allclose(opposite, -1, atol=1e-6)
 
 
-def test_a_form_that_cannot_hold_the_embeddings_is_left_out_and_said(
+def test_a_codec_that_cannot_store_the_embeddings_is_left_out_and_said(
     inside: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(forms, "_LEAST_DEPTH", 10**6)
+    monkeypatch.setattr(low_rank, "LEAST_DEPTH", 10**6)
     plan = config.plan("scannet", wanted=False)
-    reader = sample.Reader(plan, form="fp16")
+    reader = sample.Reader(plan, codec="fp16")
     found = report.costs(reader, sample.take(plan, [FIRST], 1), tmp_path)
-    assert [form.form for form in found.forms] == ["fp16", "int8"]
-    text = report.told(found, "a title")
+    assert [cost.codec for cost in found.codecs] == ["fp16", "int8"]
+    text = report.format_report(found, "a title")
     assert "Left out is low_rank: " in text
-    assert "are too short for the form low_rank" in text
+    assert "are too short for the codec low_rank" in text
 
 
-def test_what_is_missing_is_said_in_one_sentence(
-    inside: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert report.main(["demo"]) == 1
-    error = capsys.readouterr().err
-    assert "is not simulated yet" in error
-    assert error.count("\n") == 1
+def test_what_is_missing_is_said_in_one_sentence(inside: Path) -> None:
+    result = CliRunner().invoke(main, ["look", "codecs", "demo"])
+    assert result.exit_code == 1
+    assert "is not simulated yet" in result.stderr
+    assert result.stderr.count("\n") == 1
