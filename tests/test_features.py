@@ -1,6 +1,5 @@
 """Features made elsewhere are checked, kept and fused as those of an image tower are."""
 
-import copy
 import pickle
 import re
 import shutil
@@ -13,9 +12,10 @@ import pytest
 import zarr
 
 from pipeline.errors import BadInput
+from pipeline.facts import Facts
 from pipeline.grids.affine import pixel_to_grid
 from pipeline.grids.codecs import fp16
-from pipeline.jobs import jobs
+from pipeline.jobs import entries
 from pipeline.plan import config, rawdata
 from pipeline.plan.plan import Plan
 from pipeline.readers.features import embeddings as taken
@@ -209,7 +209,7 @@ def test_what_our_tower_gives_and_is_brought_as_files_is_fused_to_the_same_targe
     ours = room.run(embeddings, model | TOWER, frames=inputs["frames"])
     words = room.run(text, model | {"classes": WORDS, "templates": ["a {}"]})
 
-    plan = Plan(facts_with(tmp_path, tmp_path / "features"))
+    plan = Plan(Facts.from_json(facts_with(tmp_path, tmp_path / "features")))
     (tmp_path / "features" / SCAN).mkdir(parents=True)
     for frame_id, grid in zip(inputs["frames"]["frame_id"][:], ours["grid"][:], strict=True):
         np.save(tmp_path / "features" / SCAN / f"{frame_id:06d}.npy", grid.astype(np.float32))
@@ -221,7 +221,7 @@ def test_what_our_tower_gives_and_is_brought_as_files_is_fused_to_the_same_targe
         out.attrs["color_size"] = inputs["frames"].attrs["color_size"]
     for stage, name in (("embeddings", SCAN), ("text", "classes")):
         with store.place(plan.home(stage, name), plan.recipe(stage)) as path:
-            jobs.load(stage, plan)(name, path)
+            entries.load(stage, plan)(name, path)
     theirs: Any = store.read(plan.home("embeddings", SCAN))
     assert theirs.attrs["pixel_to_grid"] == ours.attrs["pixel_to_grid"]
     both = [room.run(targets, {}, embeddings=e, projections=seen) for e in (ours, theirs)]
@@ -240,22 +240,22 @@ def facts_with(root: Path, folder: Path) -> dict[str, Any]:
 
 def planned_now(plan: Plan) -> Plan:
     """The plan again, with what is in the files now."""
-    facts: Any = copy.deepcopy(plan.facts)
+    facts: Any = plan.facts.to_json()
     root, folder = Path(facts["store"]), plan.facts.features
     facts["weights"] = rawdata.weights_digest(facts["section"]["embeddings"], root)
     assert folder is not None
     found = rawdata.features_digests(folder, [SCAN], root / "scannet" / "raw", True)
     facts["raw_digests"][SCAN] |= found[SCAN]
-    return Plan(facts)
+    return Plan(Facts.from_json(facts))
 
 
 def test_entries_are_named_by_what_the_files_hold_and_not_by_where_they_lie(
     tmp_path: Path, folder: Path
 ) -> None:
-    plan = planned_now(Plan(facts_with(tmp_path, folder)))
+    plan = planned_now(Plan(Facts.from_json(facts_with(tmp_path, folder))))
     moved = tmp_path / "elsewhere"
     shutil.copytree(folder, moved)
-    same = planned_now(Plan(facts_with(tmp_path, moved)))
+    same = planned_now(Plan(Facts.from_json(facts_with(tmp_path, moved))))
     assert same.home("embeddings", SCAN) == plan.home("embeddings", SCAN)
     assert same.keys == plan.keys
 
@@ -279,7 +279,7 @@ def test_entries_are_named_by_what_the_files_hold_and_not_by_where_they_lie(
 def test_a_machine_without_the_features_plans_by_what_the_store_remembers(
     tmp_path: Path, folder: Path
 ) -> None:
-    plan = planned_now(Plan(facts_with(tmp_path, folder)))
+    plan = planned_now(Plan(Facts.from_json(facts_with(tmp_path, folder))))
     folder.rename(tmp_path / "gone")
     assert planned_now(Plan(plan.facts)).home("embeddings", SCAN) == plan.home("embeddings", SCAN)
     with pytest.raises(BadInput, match=f"no such folder, and the store lacks .* of {SCAN}"):
@@ -289,7 +289,7 @@ def test_a_machine_without_the_features_plans_by_what_the_store_remembers(
 def test_a_scan_without_features_is_named_before_any_job(tmp_path: Path, folder: Path) -> None:
     (folder / SCAN).rename(folder / "scene0009_00")
     with pytest.raises(BadInput, match=re.escape(f"{folder / SCAN}: has no features")):
-        planned_now(Plan(facts_with(tmp_path, folder)))
+        planned_now(Plan(Facts.from_json(facts_with(tmp_path, folder))))
 
 
 @pytest.mark.parametrize("tower", ["features: f, model: ViT-B-16", "flip: true"])

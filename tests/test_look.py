@@ -94,7 +94,7 @@ def test_scans_that_are_not_there_are_passed_over_unless_they_are_named(
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["s3dis"], "data/s3dis: is no folder; set `raw`"),
+        (["s3dis"], "data/s3dis: is not a folder; set `raw`"),
         (["demo"], "is not simulated yet; run: snakemake --cores all train_demo"),
         (["scannet", "--scan", "kitchen"], "names no scan 'kitchen'; name one like scene0000_00"),
     ],

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.clip import regions
+from pipeline.facts import Facts
 from pipeline.plan import config
 from pipeline.plan.plan import Plan
 from tests.helpers import tiny_clip, tiny_store
@@ -85,7 +86,7 @@ def test_the_stage_reads_as_the_tower_does_and_averages_then(tmp_path: Path) -> 
 def test_what_parts_images_is_in_the_key_only_where_it_is_asked_for(tmp_path: Path) -> None:
     plain, facts = tiny_store.plan(tmp_path), tiny_store.facts(tmp_path)
     facts["section"]["embeddings"]["regions"] = {"scale": 100, "smallest": 50}
-    asked = Plan(facts)
+    asked = Plan(Facts.from_json(facts))
     assert "scikit-image" not in plain.recipe("embeddings")["packages"]
     assert {"scikit-image", "torch"} <= asked.recipe("embeddings")["packages"].keys()
     assert asked.keys["text"] == plain.keys["text"]

@@ -17,8 +17,16 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
 FIRST_PARTY = ("pipeline", "model")
-# What declarations say is in a recipe by value, so their own code is not.
-DECLARATIONS = ("pipeline.facts", "pipeline.stages.declaration")
+# In no key: what declarations say is in a recipe by value, and what modules are found by name are
+# in it by name.
+DECLARATIONS = ("pipeline.facts", "pipeline.stages.declaration", "pipeline.stages.parts")
+FINDERS = (
+    "pipeline.readers",
+    "pipeline.clip.recipes",
+    "pipeline.grids.codecs",
+    "model.scoring.protocols",
+)
+_IN_NO_KEY = {*DECLARATIONS, *FINDERS}
 FORMAT = 2  # of the entries in the store; raised when old entries can no longer be read
 
 
@@ -69,7 +77,7 @@ def closure(module: str) -> frozenset[str]:
     todo = [module]
     while todo:
         name = todo.pop()
-        if name in seen or name in DECLARATIONS or _source(name) is None:
+        if name in seen or name in _IN_NO_KEY or _source(name) is None:
             continue
         seen.add(name)
         todo += _imports(name)
