@@ -5,18 +5,16 @@ is told in one sentence; the other entries of the job are made nevertheless.
 """
 
 import argparse
-import os
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
 from pipeline.errors import BadInput
 from pipeline.jobs import jobs
 from pipeline.plan.plan import Plan
-from pipeline.store import entry, store
+from pipeline.store import damaged, entry, links, publish
 from pipeline.store.lease import Leases
 
 WAIT = 1.0  # seconds between two looks at what others are making
@@ -33,7 +31,7 @@ def main() -> int:
         tables = {"report": jobs.report, "sixfold": jobs.sixfold}
         plan = Plan.load(given.plan, None if given.stage in tables else given.stage)
         if given.stage in tables:
-            with setting_aside():
+            with damaged.moving_aside():
                 print(tables[given.stage](plan, given.links[0]))
             return 0
     except BadInput as error:
@@ -92,13 +90,13 @@ def maker(stage: str, plan: Plan) -> Callable[[Path], str | None]:
                 if not entry.present(home):
                     make(name, home)
                     done = "made"
-        store.point(link, home)
+        links.point(link, home)
         return done
 
     def make(name: str, home: Path) -> None:
         if not loaded:
             loaded.append(jobs.load(stage, plan))
-        with setting_aside(), store.place(home, plan.own_recipe(stage)) as path:
+        with damaged.moving_aside(), publish.place(home, plan.own_recipe(stage)) as path:
             loaded[0](name, path)
 
     return run
@@ -109,21 +107,10 @@ def labeller(plan: Plan) -> Callable[[Path], str]:
     run = jobs.labeller(plan)
 
     def guarded(folder: Path) -> str:
-        with setting_aside():
+        with damaged.moving_aside():
             return run(folder)
 
     return guarded
-
-
-@contextmanager
-def setting_aside() -> Iterator[None]:
-    """Move an entry that is found damaged out of the way, so that the next run makes it anew."""
-    try:
-        yield
-    except entry.Damaged as error:
-        aside = store.set_aside(error.home)
-        remedy = f"it now lies in {aside}: run again" if os.path.lexists(aside) else "run again"
-        raise BadInput(error.home, error.what, remedy) from error
 
 
 if __name__ == "__main__":

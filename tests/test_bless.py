@@ -15,7 +15,7 @@ from pipeline.jobs import jobs
 from pipeline.plan import config, manifest, provenance
 from pipeline.plan.plan import Plan
 from pipeline.stages import tags
-from pipeline.store import arrays, store
+from pipeline.store import arrays, groups, publish
 from pipeline.upkeep import bless, likeness
 from tests.helpers import tiny_store
 
@@ -37,7 +37,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Plan:
     planned = tiny_store.plan(tmp_path_factory.mktemp("store"), SCANS[:4], SCANS[4:])
     for number, scan in enumerate(SCANS):
         home = planned.home("labels", scan)
-        with store.place(home, planned.recipe("labels")) as path, store.group(path) as out:
+        with publish.place(home, planned.recipe("labels")) as path, groups.create(path) as out:
             arrays.write(out, "label", np.arange(-1, number, dtype=np.int16).clip(max=0))
     make_tags(planned)
     return planned
@@ -55,7 +55,7 @@ def plan(finished: Plan, tmp_path: Path) -> Plan:
 def make_tags(plan: Plan) -> None:
     make = jobs.load("tags", plan)
     for scan in SCANS:
-        with store.place(plan.home("tags", scan), plan.recipe("tags")) as path:
+        with publish.place(plan.home("tags", scan), plan.recipe("tags")) as path:
             make(scan, path)
 
 
@@ -306,7 +306,7 @@ def test_a_malformed_file_is_refused(blessed: Path, text: str) -> None:
 
 def write(path: Path, data: Mapping[str, np.ndarray], **attrs: Any) -> Path:
     path.parent.mkdir(parents=True)
-    with store.group(path, attrs) as out:
+    with groups.create(path, attrs) as out:
         for name, array in data.items():
             arrays.write(out, name, array)
     return path

@@ -53,7 +53,7 @@ EDITS = {
     "metrics": ("model/scoring/metrics.py", "import", "import math\nimport", SCORED),
     "the raw reader": ("pipeline/readers/scannet/sens.py", "import", "import math\nimport",
                        OF_FRAMES),
-    "the store": ("pipeline/store/store.py", "1 << 20", "1 << 21", set()),
+    "the store": ("pipeline/store/groups.py", "1 << 20", "1 << 21", set()),
     "the simulator": ("pipeline/simulate/room.py", "import", "import math\nimport", set()),
     # what describes no result
     "text of a rule": ("workflow/rules/dataset.smk", "2>&1 | tee", "2>&1 |  tee", set()),

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from model.network import files
 from pipeline.errors import BadInput
-from pipeline.store import arrays, entry, store
+from pipeline.store import arrays, entry, groups, publish
 from tests.helpers import toy_plan
 from tests.helpers.toy_plan import ToyPlan, is_damaged
 
@@ -25,12 +25,15 @@ def plan(tmp_path_factory: pytest.TempPathFactory) -> ToyPlan:
     plan = ToyPlan(tmp_path_factory.mktemp("sound"))
     for name in "ab":
         toy_plan.place(plan.home("score", name), name.encode())
-        with store.place(plan.home("numbers", name)) as path, store.group(path, {"k": 1}) as out:
+        with (
+            publish.place(plan.home("numbers", name)) as path,
+            groups.create(path, {"k": 1}) as out,
+        ):
             arrays.write(out, "x", np.arange(99, dtype=np.int32), chunk=50)
             arrays.write(out, "grid", np.ones((3, 2), np.float16), chunk=1, compress=False)
             arrays.write(out, "none", np.zeros((0, 3), bool))
         home = plan.home("numbers", name).with_suffix(".safetensors")
-        with store.place(home) as path:
+        with publish.place(home) as path:
             files.write(path, {"x": torch.ones(9)}, {"entry": entry.identity(path)})
     return plan
 
@@ -95,7 +98,7 @@ def test_only_a_file_is_an_entry(plan: ToyPlan, home: Path) -> None:
         lambda: home.symlink_to("gone"),
         lambda: os.mkfifo(home),
     ]
-    is_damaged(home, "is gone")
+    is_damaged(home, "is missing")
     for put in make:
         put()
         is_damaged(home, "is not a file")

@@ -15,7 +15,7 @@ from model.reports.report import csv_rows, text_report, write_report
 from model.scoring.metrics import PROTOCOLS, confusion, score
 from model.scoring.score import OVER, count, score_fused, score_pseudo_labels, summarise
 from pipeline.errors import BadInput
-from pipeline.store import arrays, store
+from pipeline.store import arrays, groups
 from tests.helpers.tiny_entries import CLASSES, Room, write_labels, write_rooms, write_text
 
 K = 4
@@ -154,7 +154,7 @@ def test_the_fused_score_is_that_of_unfiltered_labels(rooms: list[Room], tmp_pat
 def test_labels_of_other_points_are_told(tmp_path: Path) -> None:
     room = write_rooms(tmp_path, [1])[0]
     room.path("labels").unlink()
-    with store.group(room.path("labels"), {"classes": CLASSES}) as out:
+    with groups.create(room.path("labels"), {"classes": CLASSES}) as out:
         arrays.write(out, "label", np.zeros(5, np.int16))
     with pytest.raises(BadInput, match="5 labels for"):
         room.labelled.ground_truth()

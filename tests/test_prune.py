@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from pipeline.errors import BadInput
 from pipeline.plan import config
 from pipeline.plan.plan import Plan
-from pipeline.store import entry, lease, store
+from pipeline.store import damaged, entry, lease, publish, records
 from pipeline.upkeep import census, prune, reach
 from tests.helpers import tiny_store
 
@@ -39,7 +39,7 @@ settings_of_a_plan = st.fixed_dictionaries(
 def put(home: Path, recipe: Any = None) -> Path:
     """An entry of one byte: nobody opens it here."""
     if not home.exists():
-        with store.place(home, recipe) as path:
+        with publish.place(home, recipe) as path:
             path.write_bytes(b"x")
     return home
 
@@ -84,7 +84,7 @@ def test_what_a_plan_reaches_is_never_listed_and_all_else_is(data: st.DataObject
         for folder_ in {home.parent for home in present}:
             rest = {home.name for home in present & needed if home.parent == folder_}
             assert census.digests(folder_).keys() == rest
-            assert (folder_ / store.RECIPE).exists() == bool(rest)
+            assert (folder_ / publish.RECIPE).exists() == bool(rest)
 
 
 @pytest.fixture
@@ -107,9 +107,9 @@ def test_records_and_recipe_stay_with_the_entries_that_stay(root: Path) -> None:
     prune.remove(root, prune.find(root, {kept.relative_to(root)}))
     assert not unused.exists()
     assert census.digests(kept.parent).keys() == {kept.name}
-    assert kept.with_name(store.RECIPE).exists()
+    assert kept.with_name(publish.RECIPE).exists()
     prune.remove(root, prune.find(root, set()))
-    assert sorted(os.listdir(kept.parent)) == [store.RECORDS]
+    assert sorted(os.listdir(kept.parent)) == [records.FOLDER]
 
 
 @pytest.mark.parametrize(
@@ -146,7 +146,7 @@ def write_lease(home: Path, who: dict[str, Any], beat: int = 0) -> Path:
     return path
 
 
-GONE = {**json.loads(lease.whoami()), "start": "0"}
+GONE = {**json.loads(lease.process_identity()), "start": "0"}
 ELSEWHERE = {**GONE, "machine": "another"}
 
 
@@ -169,11 +169,8 @@ def beating(home: Path) -> Iterator[Path]:
     thread.join()
 
 
-def test_an_entry_that_is_being_made_here_is_kept(
-    root: Path, home: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(lease, "BEAT", 0.02)
-    with lease.Leases().take(home) as mine:
+def test_an_entry_that_is_being_made_here_is_kept(root: Path, home: Path) -> None:
+    with lease.Leases(beat=0.02).take(home) as mine:
         assert mine
         rubbish = prune.find(root, set(), **QUICK)
         assert not rubbish.leases
@@ -268,10 +265,10 @@ def test_scratch_that_is_being_written_is_kept(root: Path, home: Path) -> None:
 
 
 def test_what_was_set_aside_is_listed_and_goes_only_when_told(root: Path, home: Path) -> None:
-    aside = store.set_aside(home)
+    aside = damaged.move_aside(home)
     home.mkdir()
     (home / "file").write_bytes(b"yy")
-    aside_folder = store.set_aside(home)
+    aside_folder = damaged.move_aside(home)
     rubbish = prune.find(root, {Path("scannet")}, **QUICK)
     assert rubbish.aside == {aside: 1, aside_folder: 2}
     prune.remove(root, rubbish)
@@ -282,7 +279,7 @@ def test_links_are_removed_and_never_followed(root: Path, home: Path, tmp_path: 
     precious = tmp_path / "precious"
     precious.mkdir()
     (precious / "file").write_bytes(b"x")
-    aside = home.parent / store.ASIDE
+    aside = home.parent / damaged.FOLDER
     aside.mkdir()
     (aside / "link").symlink_to(precious)
     scratch = home.parent / f"{entry.SCRATCH}abc"

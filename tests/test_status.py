@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from pipeline.plan import config
 from pipeline.plan.graph import PER_SCAN
 from pipeline.plan.plan import Entry, Plan
-from pipeline.store import store
+from pipeline.store import publish, records
 from pipeline.upkeep import status
 from tests.helpers import tiny_store
 
@@ -24,9 +24,9 @@ ALL = tiny_store.plan(Path("store"), **SCANS).entries
 def put(plan: Plan, what: Entry, size: int = 1, seconds: float = 1.0) -> Path:
     """A stand-in of an entry, and a record that it took so long to make."""
     home = plan.home(*what)
-    with store.place(home) as path:
+    with publish.place(home) as path:
         path.write_bytes(b"x" * size)
-    record = store.record(home, store.digest(home))
+    record = records.path_for(home, records.digest(home))
     record.chmod(0o644)
     record.write_text(json.dumps({"bytes": size, "seconds": seconds}))
     return home
@@ -122,9 +122,9 @@ def test_of_many_records_few_are_read_from_the_first_to_the_last(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(status, "SAMPLE", 10)
-    (tmp_path / store.RECORDS).mkdir()
+    (tmp_path / records.FOLDER).mkdir()
     for number in range(99):
-        record = store.record(tmp_path / f"{number:03d}@0.zarr.zip", "0")
+        record = records.path_for(tmp_path / f"{number:03d}@0.zarr.zip", "0")
         record.write_text(json.dumps({"seconds": number, "bytes": 1}))
     seconds = [seconds for seconds, _ in status.sample([tmp_path])]
     assert 5 <= len(seconds) <= 10

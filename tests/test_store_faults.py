@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import BadInput
-from pipeline.store import entry, lease, store
+from pipeline.store import damaged, entry, lease, links, publish, records
 from tests.helpers import toy_plan
 from tests.helpers.full_disk import full_disk
 from tests.helpers.toy_plan import ToyPlan
@@ -26,7 +26,7 @@ def make(name: str, path: Path) -> None:
 
 def left(folder: Path) -> set[str]:
     """The names below a folder, but of folders that stay."""
-    stay = {"store", "toy", "numbers", "score", "key", store.RECORDS, lease.FOLDER, "work"}
+    stay = {"store", "toy", "numbers", "score", "key", records.FOLDER, lease.FOLDER, "work"}
     return {path.name for path in folder.rglob("*")} - stay
 
 
@@ -57,7 +57,7 @@ def test_a_disk_that_is_full_at_any_write_leaves_nothing_torn(
             }
         else:  # a passing want of room may have been got over
             entry.check_bytes(home)
-            store.check_recorded(home)
+            records.check(home)
             assert toy_plan.read(home) == CONTENT
         if disk.taken < full_at:
             break
@@ -100,10 +100,10 @@ def test_a_store_that_cannot_be_written_is_named_and_can_be_read(
     before = left(plan.folder / "store")
     with full_disk(plan.folder / "store", error=error):
         assert toy_plan.run(plan, "a", lambda *_: pytest.fail("it is there")) == 0
-        store.adopt([(plan.link("score", "a"), home)])
+        links.adopt([(plan.link("score", "a"), home)])
         assert toy_plan.read(plan.link("score", "a")) == CONTENT
         with pytest.raises(BadInput, match=r"cannot be moved .* ask its owner"):
-            store.set_aside(home)
+            damaged.move_aside(home)
     assert left(plan.folder / "store") == before
 
 
@@ -112,8 +112,8 @@ def test_a_folder_that_is_closed_is_named(plan: ToyPlan, monkeypatch: pytest.Mon
         raise PermissionError(13, "Permission denied", str(path))
 
     monkeypatch.setattr(os, "scandir", closed)
-    with pytest.raises(BadInput, match=r"cannot be looked into .* ask its owner"):
-        store.adopt([(plan.link("score", "a"), plan.home("score", "a"))])
+    with pytest.raises(BadInput, match=r"cannot be listed .* ask its owner"):
+        links.adopt([(plan.link("score", "a"), plan.home("score", "a"))])
 
 
 IN_ITS_PLACE: dict[str, Callable[[Path], object]] = {
@@ -130,14 +130,14 @@ def test_what_is_no_file_is_not_adopted_but_set_aside_for_the_entry(
 ) -> None:
     home, link = plan.home("score", "a"), plan.link("score", "a")
     home.parent.mkdir(parents=True)
-    for place in (home, home.with_name(store.RECIPE)):
+    for place in (home, home.with_name(publish.RECIPE)):
         IN_ITS_PLACE[what](place)
-    store.adopt([(link, home)])
+    links.adopt([(link, home)])
     assert not link.is_symlink()
     assert toy_plan.run(plan, "a", make) == 0
     assert toy_plan.read(link) == CONTENT
-    assert entry.present(home.with_name(store.RECIPE))
-    assert sum(1 for _ in (home.parent / store.ASIDE).iterdir()) == 2, "nothing was deleted"
+    assert entry.present(home.with_name(publish.RECIPE))
+    assert sum(1 for _ in (home.parent / damaged.FOLDER).iterdir()) == 2, "nothing was deleted"
 
 
 @pytest.mark.parametrize("error", [errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK])
@@ -149,12 +149,12 @@ def test_without_hard_links_an_entry_appears_as_whole_and_the_first_wins(
 
     monkeypatch.setattr(os, "link", link)
     home = plan.home("score", "a")
-    with store.place(home) as late:
+    with publish.place(home) as late:
         toy_plan.place(home, CONTENT)
         assert stat.S_IMODE(home.stat().st_mode) & 0o333 == 0
         toy_plan.write(late, b"other content")
     assert toy_plan.read(home) == CONTENT
-    store.check_recorded(home)
+    records.check(home)
     assert not any(name.startswith(entry.SCRATCH) for name in left(plan.folder))
 
 
@@ -167,7 +167,7 @@ def test_two_versions_of_the_code_live_side_by_side(tmp_path: Path) -> None:
 
     for key in ("old", "new", "old", "new"):
         plan = ToyPlan(tmp_path, key)
-        store.adopt([(plan.link("score", "a"), plan.home("score", "a"))])
+        links.adopt([(plan.link("score", "a"), plan.home("score", "a"))])
         assert plan.link("score", "a").exists() == (key in makings)
         assert toy_plan.run(plan, "a", make) == 0
         assert toy_plan.read(plan.link("score", "a")) == key.encode()
@@ -185,8 +185,8 @@ def test_ten_thousand_entries_are_adopted_by_one_look(
     looks, look = [], os.scandir
     monkeypatch.setattr(os, "scandir", lambda path: looks.append(path) or look(path))
     begin = time.process_time()
-    store.adopt(pairs)
-    store.adopt(pairs)
+    links.adopt(pairs)
+    links.adopt(pairs)
     assert time.process_time() - begin < 5
     assert looks == [pairs[0][1].parent] * 2
     assert [link.exists() for link, _ in pairs] == [True] * 9_999 + [False]
@@ -195,10 +195,10 @@ def test_ten_thousand_entries_are_adopted_by_one_look(
 def test_strange_names_in_a_folder_do_no_harm(plan: ToyPlan) -> None:
     home, link = plan.home("score", "a"), plan.link("score", "a")
     toy_plan.place(home, CONTENT)
-    for folder in (home.parent, home.parent / store.RECORDS):
+    for folder in (home.parent, home.parent / records.FOLDER):
         for name in (b"b@1.json\n", b"\n", b"\n..\n", b"\xff\xfe.json", b"-rf *", b"a@1.json;x"):
             Path(os.fsdecode(os.path.join(os.fsencode(folder), name))).write_text("[]")
-    store.adopt([(link, home), (plan.link("score", "b"), plan.home("score", "b"))])
+    links.adopt([(link, home), (plan.link("score", "b"), plan.home("score", "b"))])
     assert toy_plan.read(link) == CONTENT
     assert not plan.link("score", "b").is_symlink()
-    assert list(store.records(home.parent)[home.name]) == [store.digest(home)]
+    assert records.digests_by_entry(home.parent)[home.name] == {records.digest(home)}

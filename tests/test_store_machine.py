@@ -16,10 +16,9 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from pipeline import __main__ as stage
 from pipeline.errors import BadInput
 from pipeline.jobs import jobs
-from pipeline.store import entry, store
+from pipeline.store import damaged, entry, links, records
 from tests.helpers import toy_plan
 from tests.helpers.full_disk import full_disk
 from tests.helpers.toy_plan import ToyPlan
@@ -93,7 +92,7 @@ class Store(RuleBasedStateMachine):
     @rule(which=an_entry)
     def set_aside(self, which: Entry) -> None:
         if os.path.lexists(self.home(which)):
-            aside = store.set_aside(self.home(which))
+            aside = damaged.move_aside(self.home(which))
             assert os.path.lexists(aside)
             self.gone(which)
 
@@ -140,7 +139,7 @@ class Store(RuleBasedStateMachine):
         home = self.home(which)
         sound = which in self.model and which not in self.touched
         try:
-            with stage.setting_aside(), jobs.named_damage(self.plan, *which):
+            with damaged.moving_aside(), jobs.named_damage(self.plan, *which):
                 content, refused = toy_plan.read(home), ""
         except BadInput as error:
             refused = str(error)
@@ -154,9 +153,9 @@ class Store(RuleBasedStateMachine):
 
     @rule()
     def adopt(self) -> None:
-        links = {which: self.plan.link(*which) for which in ENTRIES}
-        store.adopt([(link, self.home(which)) for which, link in links.items()])
-        for which, link in links.items():
+        planned = {which: self.plan.link(*which) for which in ENTRIES}
+        links.adopt([(link, self.home(which)) for which, link in planned.items()])
+        for which, link in planned.items():
             assert link.is_symlink() == entry.present(self.home(which))
             assert not link.is_symlink() or os.readlink(link) == str(self.home(which))
 
@@ -165,7 +164,7 @@ class Store(RuleBasedStateMachine):
     def what_nobody_touched_is_there_as_it_was_made(self) -> None:
         for which in self.model.keys() - self.touched:
             entry.check_bytes(self.home(which))
-            store.check_recorded(self.home(which))
+            records.check(self.home(which))
             assert self.home(which).stat().st_mode & 0o222 == 0
 
 

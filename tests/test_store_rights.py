@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.plan import manifest
-from pipeline.store import lease, store
+from pipeline.store import damaged, lease, publish
 from tests.helpers import toy_plan
 from tests.helpers.toy_plan import ToyPlan
 
@@ -45,12 +45,12 @@ def test_entries_are_read_only_and_folders_open_as_the_umask_and_setgid_say(
     for stage in ("numbers", "score"):
         toy_plan.place(plan.home(stage, "a"), CONTENT)
     toy_plan.run(plan, "b", make)
-    store.set_aside(plan.home("score", "b"))
+    damaged.move_aside(plan.home("score", "b"))
     raw = plan.folder / "raw.sens"
     raw.touch()
     manifest.raw_digests({"a": {"frames": {"sens": raw}}}, root / "toy" / "raw")
     below = list(root.rglob("*"))
-    assert {path.name for path in below} > {store.ASIDE, lease.FOLDER, "a.json", store.RECIPE}
+    assert {path.name for path in below} > {damaged.FOLDER, lease.FOLDER, "a.json", publish.RECIPE}
     for path in below:
         mode = stat.S_IMODE(path.stat().st_mode)
         if path.is_dir():

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from pipeline.errors import BadInput
 from pipeline.plan import provenance
-from pipeline.store import entry, lease, store
+from pipeline.store import damaged, entry, lease, links, publish, records
 from pipeline.upkeep import verify
 from tests.helpers import tiny_store
 
@@ -110,7 +110,9 @@ def to_another_entry(home: Path) -> None:
     plan = tiny_store.plan(home.parents[3])
     other = tiny_store.make(plan, ("frames", "scene0001_00"), 7)
     overwrite(home, other.read_bytes())
-    shutil.copy(store.record(other, store.digest(other)), store.record(home, store.digest(home)))
+    shutil.copy(
+        records.path_for(other, records.digest(other)), records.path_for(home, records.digest(home))
+    )
 
 
 @pytest.mark.parametrize(
@@ -126,10 +128,10 @@ def to_another_entry(home: Path) -> None:
         lambda home: (home.parent / "x\n@1.zarr.zip").write_bytes(b""),
         lambda home: (home.parent / "\x1b[31m.txt").write_bytes(b""),
         lambda home: Path(os.fsdecode(bytes(home.parent) + b"/\xff")).write_bytes(b""),
-        lambda home: overwrite(home.with_name(store.RECIPE), b'{"stage": "another"}'),
-        lambda home: overwrite(home.with_name(store.RECIPE), b"["),
-        lambda home: overwrite(home.with_name(store.RECIPE), b"[" * 100_000),
-        lambda home: to_link(home.with_name(store.RECIPE)),
+        lambda home: overwrite(home.with_name(publish.RECIPE), b'{"stage": "another"}'),
+        lambda home: overwrite(home.with_name(publish.RECIPE), b"["),
+        lambda home: overwrite(home.with_name(publish.RECIPE), b"[" * 100_000),
+        lambda home: to_link(home.with_name(publish.RECIPE)),
         lambda home: (home.parent / lease.FOLDER).symlink_to("/"),
     ],
 )
@@ -148,7 +150,7 @@ def test_what_does_not_belong_is_set_aside(root: Path, spoil: Callable[[Path], N
 
 def test_what_is_being_made_or_leased_or_was_set_aside_is_let_be(root: Path) -> None:
     folder = homes(root)[0].parent
-    for name in (f"{entry.SCRATCH}abc/half.zarr.zip", f"{lease.FOLDER}/x", f"{store.ASIDE}/y"):
+    for name in (f"{entry.SCRATCH}abc/half.zarr.zip", f"{lease.FOLDER}/x", f"{damaged.FOLDER}/y"):
         (folder / name).parent.mkdir()
         (folder / name).write_bytes(b"half")
     before = tiny_store.tree(root)
@@ -158,7 +160,7 @@ def test_what_is_being_made_or_leased_or_was_set_aside_is_let_be(root: Path) -> 
 
 def test_without_records_entries_are_held_against_their_own_checksums(root: Path) -> None:
     for home in homes(root):
-        shutil.rmtree(home.parent / store.RECORDS)
+        shutil.rmtree(home.parent / records.FOLDER)
     report = verify.verify(root)
     assert not report.findings
     assert report.unrecorded.total() == len(MADE)
@@ -194,10 +196,10 @@ def test_a_fault_that_cannot_be_moved_is_told_nevertheless(
 ) -> None:
     home = homes(root)[0]
     overwrite(home, b"damaged")
-    (home.parent / store.ASIDE).write_bytes(b"in the way")
+    (home.parent / damaged.FOLDER).write_bytes(b"in the way")
     assert verify.main([str(root)]) == 1
     said = capsys.readouterr().out
-    assert f"{home}: this entry has not the bytes" in said
+    assert f"{home}: this entry has a checksum mismatch" in said
     assert "could not be moved" in said
     assert home.read_bytes() == b"damaged"
 
@@ -205,10 +207,10 @@ def test_a_fault_that_cannot_be_moved_is_told_nevertheless(
 def test_nothing_is_moved_out_of_the_store_by_a_link(root: Path, tmp_path: Path) -> None:
     home, outside = homes(root)[0], tmp_path / "outside"
     outside.mkdir()
-    (home.parent / store.ASIDE).symlink_to(outside)
+    (home.parent / damaged.FOLDER).symlink_to(outside)
     overwrite(home, b"damaged")
     report = verify.verify(root)
-    assert {f.path for f in report.findings} == {home, home.parent / store.ASIDE}
+    assert {f.path for f in report.findings} == {home, home.parent / damaged.FOLDER}
     assert all(f.aside is None for f in report.findings)
     assert os.listdir(outside) == []
 
@@ -234,7 +236,7 @@ def test_a_work_tree_is_not_taken_for_a_store(tmp_path: Path) -> None:
     root, work = tmp_path / "store", tmp_path / "work"
     plan = tiny_store.plan(root, work=str(work))
     home = tiny_store.make(plan, MADE[0])
-    store.point(plan.link(*MADE[0]), home)
+    links.point(plan.link(*MADE[0]), home)
     plan.keys  # noqa: B018
     plan.write()
     with pytest.raises(BadInput, match="work tree"):

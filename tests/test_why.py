@@ -12,7 +12,7 @@ import pytest
 from pipeline.errors import BadInput
 from pipeline.plan import provenance
 from pipeline.plan.plan import Plan
-from pipeline.store import store
+from pipeline.store import damaged, publish
 from pipeline.store.lease import FOLDER
 from pipeline.upkeep import changes, why
 from tests.helpers import tiny_store
@@ -94,7 +94,7 @@ def test_what_was_edited_above_is_traced_to_its_cause_and_told_once(
     plan: Plan, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Targets read embeddings and projections, and both read frames."""
-    with_code(monkeypatch, geometry="new", arrays="new")
+    with_code(monkeypatch, cameras="new", arrays="new")
 
     def edit(facts: dict[str, Any]) -> None:
         facts["section"]["frames"]["every"] = 5
@@ -108,7 +108,7 @@ def test_what_was_edited_above_is_traced_to_its_cause_and_told_once(
 
 def test_an_upstream_recipe_that_was_pruned_is_said_to_be_unknown(plan: Plan) -> None:
     gone = plan.home("frames", SCAN).parent
-    (gone / store.RECIPE).unlink()
+    (gone / publish.RECIPE).unlink()
     new = edited(plan, lambda f: f["section"]["frames"].update(every=5))
     told = f"upstream frames: another recipe ({gone.name}), which the store lacks"
     assert reasons(new, "embeddings") == [told]
@@ -203,7 +203,7 @@ def test_many_scans_are_not_all_listed(tmp_path: Path) -> None:
 
 def test_a_lease_and_a_damaged_entry_are_mentioned(plan: Plan) -> None:
     home = plan.home("embeddings", SCAN)
-    aside = store.set_aside(home)
+    aside = damaged.move_aside(home)
     (home.parent / FOLDER).mkdir(exist_ok=True)
     (home.parent / FOLDER / home.name).write_text("")
     lines = why.explain(plan, "embeddings", SCAN)
@@ -224,7 +224,7 @@ def test_an_entry_that_is_not_planned_is_refused(
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", "[" * 100_000, '{"code": 1}', "\xff"])
 def test_what_is_no_recipe_is_not_believed(plan: Plan, text: str) -> None:
-    recipe = plan.home("embeddings", SCAN).parent / store.RECIPE
+    recipe = plan.home("embeddings", SCAN).parent / publish.RECIPE
     recipe.chmod(0o644)
     recipe.write_text(text, encoding="latin-1")
     new = edited(plan, lambda f: f["section"]["embeddings"].update(model="RN50"))
@@ -232,7 +232,7 @@ def test_what_is_no_recipe_is_not_believed(plan: Plan, text: str) -> None:
 
 
 def test_a_recipe_under_the_wrong_key_is_not_believed(plan: Plan) -> None:
-    recipe = plan.home("embeddings", SCAN).parent / store.RECIPE
+    recipe = plan.home("embeddings", SCAN).parent / publish.RECIPE
     content = json.loads(recipe.read_text())
     content["params"]["model"] = "lie"
     recipe.chmod(0o644)

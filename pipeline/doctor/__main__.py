@@ -19,7 +19,7 @@ from pipeline.errors import BadInput
 from pipeline.look.sample import positive
 from pipeline.plan import config, rawdata
 from pipeline.plan.plan import Plan
-from pipeline.store import store
+from pipeline.store import filesystem
 
 FRAMES = 12  # of each scan
 
@@ -91,7 +91,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         examined = [*([Examined(name, incomplete)] if incomplete else []), *looked]
         results = Path(plan.facts["results"] if plan else "results")
         out = given.out or results / name / "doctor" / "index.html"
-        with store.writing(out):
+        with filesystem.write_errors(out):
             out.parent.mkdir(parents=True, exist_ok=True)
             simulated = bool(plan and plan.simulated)
             out.write_text(page(examined, f"Raw scans of {name}", simulated), encoding="utf-8")

@@ -13,7 +13,7 @@ from pipeline.plan import folds, provenance, rawdata
 from pipeline.plan.graph import PER_RUN, RAW
 from pipeline.plan.plan import Plan
 from pipeline.simulate.settle import settle
-from pipeline.store import entry, store
+from pipeline.store import entry, filesystem, groups, links, records
 
 Job = Callable[[str, Path], None]  # makes the entry of that name at that path
 
@@ -30,7 +30,7 @@ def load(stage: str, plan: Plan) -> Job:
 
     def make(name: str, path: Path) -> None:
         inputs: dict[str, Any] = {
-            upstream: store.read(plan.home(upstream, entry))
+            upstream: groups.read(plan.home(upstream, entry))
             for upstream, entry in plan.inputs(stage, name)
         }
         if stage in RAW:
@@ -41,7 +41,7 @@ def load(stage: str, plan: Plan) -> Job:
             inputs["raw"] = rawdata.open_texts(plan)
         if stage == "tags":
             inputs["scan"] = name
-        with named_damage(plan, stage, name), store.group(path) as out:
+        with named_damage(plan, stage, name), groups.create(path) as out:
             run(out, **inputs)
 
     return make
@@ -54,7 +54,7 @@ def named_damage(plan: Plan, stage: str, name: str) -> Iterator[None]:
     for home in homes:
         entry.check(home)
         if home.suffix != ".zip":  # small, and without checksums of its own
-            store.check_recorded(home)
+            records.check(home)
     try:
         yield
     except (zipfile.BadZipFile, EOFError):  # of which zip says the latter past a file's end
@@ -75,7 +75,7 @@ def simulator(plan: Plan) -> Callable[[Path], str]:
         simulate_scan(scan, plan.facts["seeds"][scan], split, plan.params("simulate"), partial)
         settle(partial, plan.raw)
         done.touch()
-        store.forget_time(done)
+        filesystem.reset_time(done)
         return "simulated"
 
     return run
@@ -172,7 +172,7 @@ def labeller(plan: Plan) -> Callable[[Path], str]:
     def run(folder: Path) -> str:
         scan = folder.name
         with named_damage(plan, "clouds", scan):
-            voxels = store.read(plan.home("voxels", scan))
+            voxels = groups.read(plan.home("voxels", scan))
             for name, source in plan.clouds.items():
                 if name not in networks:
                     networks[name] = load(plan.home(*source), device())
@@ -194,7 +194,7 @@ def report(plan: Plan, table: Path) -> str:
     ]
     prefix = table.with_suffix("")
     text = write_report(results, prefix, plan.dataset, plan.protocol, simulated=plan.simulated)
-    store.show_latest(plan.results)
+    links.show_latest(plan.results)
     return text
 
 
@@ -212,7 +212,7 @@ def sixfold(plan: Plan, table: Path) -> str:
     }
     prefix = table.with_suffix("")
     text = write_folds(found, prefix, plan.dataset, plan.protocol, simulated=plan.simulated)
-    store.point(table.parent.parent / "latest", table.parent)
+    links.point(table.parent.parent / "latest", table.parent)
     return text
 
 
@@ -226,7 +226,7 @@ def _summary(plan: Plan, table: Path) -> str:
             ply = {run: table.parent / scan / f"{n}.ply" for n, (_, run) in plan.clouds.items()}
             with named_damage(plan, "clouds", scan):
                 voxels, projections = (
-                    store.read(plan.home(stage, scan)) for stage in ("voxels", "projections")
+                    groups.read(plan.home(stage, scan)) for stage in ("voxels", "projections")
                 )
                 scans.append(summarise(scan, split, voxels, projections, ply))
     train, classes = plan.splits["train"], len(plan.facts["classes"])
@@ -237,14 +237,14 @@ def _summary(plan: Plan, table: Path) -> str:
     ]
     notes += [f"Left out: {sentence}" for sentence in plan.facts["left_out"]]
     text = write_summary(scans, table.with_suffix(""), plan.dataset, notes)
-    store.show_latest(plan.results)
+    links.show_latest(plan.results)
     return text
 
 
 def read_scores(home: Path) -> list[dict[str, Any]]:
     """The results in an entry of `evaluate`; raises `BadInput` where it is damaged."""
     entry.check(home)
-    store.check_recorded(home)
+    records.check(home)
     return json.loads(home.read_text(encoding="utf-8"))["results"]
 
 

@@ -9,12 +9,11 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline.__main__ import setting_aside
 from pipeline.errors import BadInput
 from pipeline.jobs import jobs
 from pipeline.plan.plan import Plan
 from pipeline.plan.transfer import Transfer
-from pipeline.store import store
+from pipeline.store import damaged, links
 
 if TYPE_CHECKING:
     from model.reports.transfer_report import Group
@@ -31,7 +30,7 @@ def main() -> int:
         if given.table.parent != transfer.results:
             what = "is not of these plans, or the code has changed since the run was planned"
             raise BadInput(given.table, what, "run snakemake again")
-        with setting_aside():
+        with damaged.moving_aside():
             print(report(transfer, given.table))
     except BadInput as error:
         print(error, file=sys.stderr)
@@ -57,7 +56,7 @@ def report(transfer: Transfer, table: Path) -> str:
         {plan.dataset: plan.protocol for plan in transfer.plans},
         [plan.dataset for plan in transfer.plans if plan.simulated],
     )
-    store.show_latest(table.parent)
+    links.show_latest(table.parent)
     return text
 
 

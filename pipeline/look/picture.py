@@ -19,7 +19,7 @@ from pipeline.grids.reading import Grids
 from pipeline.look import sample
 from pipeline.look.drawing import Row, draw
 from pipeline.plan import config
-from pipeline.store import store
+from pipeline.store import filesystem
 
 WIDTH = 480  # pixels that an image is shown with, at most
 
@@ -74,7 +74,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         classes = plan.facts["classes"]
         made = rows(sample.Reader(plan), samples, given.query)
         path = given.out or Path(plan.facts["results"], plan.dataset, "look", "picture.png")
-        with store.writing(path):
+        with filesystem.write_errors(path):
             path.parent.mkdir(parents=True, exist_ok=True)
             draw(made, classes, given.query, sample.title(plan)).savefig(path)
     except BadInput as error:

@@ -24,7 +24,7 @@ from pipeline.grids import forms
 from pipeline.grids.reading import Grids
 from pipeline.look import measure, sample
 from pipeline.plan import config
-from pipeline.store import store
+from pipeline.store import filesystem, groups
 from pipeline.tables import aligned
 from pipeline.upkeep.census import size
 
@@ -71,9 +71,9 @@ def costs(reader: sample.Reader, samples: Sequence[sample.Sample], folder: Path)
     for number, one in enumerate(samples):
         path = folder / f"{one.scan}.zarr.zip"
         seconds += measure.write_entry(path, partial(reader.embed, one))
-        made = Grids(store.read(path))
+        made = Grids(groups.read(path))
         cells: list[NDArray[Any]] = [made.frame(index) for index in range(len(one.ids))]
-        exact = measure.Exact(store.read(path), reader.exact(one))
+        exact = measure.Exact(groups.read(path), reader.exact(one))
         grids[one.scan] = exact.shape
         uv = measure.pixels(one.color_size, PIXELS, number)
         for form in forms.FORMS:
@@ -182,7 +182,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         reader = sample.Reader(plan, form="fp16")
         title = sample.title(plan)
         prefix = Path(plan.facts["results"], plan.dataset, "look", "report")
-        with store.writing(prefix):
+        with filesystem.write_errors(prefix):
             prefix.parent.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryDirectory(dir=prefix.parent) as folder:
                 found = costs(reader, samples, Path(folder))

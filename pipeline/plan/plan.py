@@ -13,7 +13,7 @@ from typing import Any
 from pipeline.errors import BadInput
 from pipeline.plan import manifest, provenance, rawdata
 from pipeline.plan.graph import PER_RUN, PER_SCAN, RAW, Stages
-from pipeline.store import store
+from pipeline.store import filesystem, links
 
 SUFFIX = {"train": "safetensors", "ceiling": "safetensors", "evaluate": "json"}
 
@@ -186,11 +186,11 @@ class Plan(Stages):
 
     def adopt(self) -> None:
         """Link what the store already holds, before anything is planned."""
-        store.adopt((self.link(*entry), self.home(*entry)) for entry in self.entries)
+        links.adopt((self.link(*entry), self.home(*entry)) for entry in self.entries)
         if self.simulated:  # Snakemake sets the times of what it has made
             for done in self.raw.glob("*.done"):
-                store.forget_time(done)
-        store.show_latest(self.results)
+                filesystem.reset_time(done)
+        links.show_latest(self.results)
 
     def _raw_digests(self, wanted: bool) -> dict[str, dict[str, str]]:
         known = self._scan_digests(wanted)

@@ -24,7 +24,7 @@ from pipeline.jobs import jobs
 from pipeline.plan import config, manifest, provenance
 from pipeline.plan.graph import PER_RUN
 from pipeline.plan.plan import Plan
-from pipeline.store import entry, store
+from pipeline.store import entry, records
 from pipeline.upkeep import changes, likeness
 from pipeline.upkeep.why import Comparison, Recipe, plain
 
@@ -154,7 +154,7 @@ def compare(
         for name in tqdm(names, f"making {stage} again", disable=None):
             stored = folder / plan.home(stage, name).name
             entry.check_bytes(stored)
-            store.check_recorded(stored)
+            records.check(stored)
             made = Path(scratch, *stored.parts[-3:])  # so that it calls itself as the stored one
             made.parent.mkdir(parents=True, exist_ok=True)
             make(name, made)

@@ -2,7 +2,6 @@
 
 import os
 import re
-from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -10,11 +9,11 @@ from pathlib import Path
 
 from pipeline.errors import BadInput
 from pipeline.plan import config
-from pipeline.store import entry, lease, store
+from pipeline.store import damaged, entry, lease, publish, records
 
 _LEVELS = (r"[\w-]+", r"(?!raw$)[\w-]+", r"[0-9a-f]{12}")  # `raw` holds digests of raw files
 _ENTRY = re.compile(r"[\w-]+@[0-9a-f]+\.(zarr\.zip|safetensors|json)")
-_OWN = (store.RECORDS, store.ASIDE, lease.FOLDER)
+_OWN = (records.FOLDER, damaged.FOLDER, lease.FOLDER)
 _REMOVED = ".nfs"  # what NFS calls a file that was removed while somebody reads it
 
 
@@ -66,11 +65,11 @@ def look(folder: Path) -> Folder:
                 seen.foreign[path] = "is not a folder"
             elif name not in _OWN:
                 seen.scratch.append(path)
-        elif name != store.RECIPE and not _ENTRY.fullmatch(name):
+        elif name != publish.RECIPE and not _ENTRY.fullmatch(name):
             seen.foreign[path] = "has a name that no entry has"
         elif not is_file:
             seen.foreign[path] = "is a link" if item.is_symlink() else "is not a file"
-        elif name != store.RECIPE:
+        elif name != publish.RECIPE:
             with suppress(FileNotFoundError):
                 seen.entries[name] = item.stat(follow_symlinks=False).st_size
     return seen
@@ -78,11 +77,7 @@ def look(folder: Path) -> Folder:
 
 def digests(folder: Path) -> dict[str, set[str]]:
     """Entry -> recorded SHA-256 of its bytes, of all that were ever made in a folder of entries."""
-    found: dict[str, set[str]] = defaultdict(set)
-    for name in store.names(folder / store.RECORDS):
-        made, _, sha256 = name.removesuffix(".json").rpartition(".")
-        found[made].add(sha256)
-    return found
+    return records.digests_by_entry(folder)
 
 
 def below(folder: Path) -> list[Path]:

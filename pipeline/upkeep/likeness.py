@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors import safe_open
 
-from pipeline.store import store
+from pipeline.store import groups
 from pipeline.upkeep import changes
 
 _BLOCK = 1 << 16  # rows that are compared at once
@@ -101,7 +101,7 @@ def _sha256(data: bytes) -> str:
 def _read(path: Path) -> tuple[Mapping[str, NDArray], dict[str, Any]]:
     """The arrays of an entry, and all else that it says but its own name."""
     if path.suffix == ".zip":
-        group = store.read(path)
+        group = groups.read(path)
         return {name: np.asarray(array[...]) for name, array in group.arrays()}, dict(group.attrs)
     if path.suffix == ".safetensors":
         with safe_open(path, framework="np") as file:

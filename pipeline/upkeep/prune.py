@@ -17,7 +17,7 @@ from pathlib import Path
 from pipeline.errors import BadInput
 from pipeline.plan import config
 from pipeline.plan.config import Registered
-from pipeline.store import lease, store
+from pipeline.store import damaged, filesystem, lease, publish, records
 from pipeline.upkeep import abandoned, census, reach
 
 
@@ -50,7 +50,7 @@ def find(root: Path, reached: set[Path], **patience: float) -> Rubbish:
             used = reach.is_in(reached, home.relative_to(root))
             if not used and _lease(home) not in left.in_force:
                 rubbish.entries[home] = size
-        aside = census.below(folder.path / store.ASIDE)
+        aside = census.below(folder.path / damaged.FOLDER)
         rubbish.aside |= {path: census.weigh(path) for path in aside}
     rubbish.scratch = {path: census.weigh(path) for path in sorted(left.scratch)}
     return rubbish
@@ -102,9 +102,9 @@ def _remove_records(folder: Path, removed: set[str]) -> None:
     for name, digests in census.digests(folder).items():
         if name in removed - making - now.entries.keys():
             for sha256 in digests:
-                store.record(folder / name, sha256).unlink(missing_ok=True)
+                records.path_for(folder / name, sha256).unlink(missing_ok=True)
     if not (now.entries or now.scratch or making):
-        (folder / store.RECIPE).unlink(missing_ok=True)
+        (folder / publish.RECIPE).unlink(missing_ok=True)
 
 
 def told(root: Path, rubbish: Rubbish, users: Iterable[Registered]) -> str:
@@ -155,7 +155,7 @@ def _run(configs: list[Path], delete: bool, forgotten: str | None) -> int:
         chosen = [user for user in users if user.path.stem == forgotten]
         if not chosen:
             raise BadInput(root, f"has no registered plan {forgotten!r}", "give one as listed")
-        with store.writing(chosen[0].path):
+        with filesystem.write_errors(chosen[0].path):
             chosen[0].path.unlink(missing_ok=True)
         users.remove(chosen[0])
     in_use = {path for user in users for path in reach.of_plan(user.plan)}

@@ -16,7 +16,7 @@ from statistics import fmean
 from pipeline.errors import BadInput
 from pipeline.plan import config, rawdata
 from pipeline.plan.plan import Plan
-from pipeline.store import store
+from pipeline.store import filesystem, records
 from pipeline.tables import aligned
 from pipeline.upkeep import census
 
@@ -116,12 +116,12 @@ def nearest(folder: Path, others: Sequence[Path]) -> Recorded | None:
 
 def sample(folders: Iterable[Path]) -> list[tuple[float, float]]:
     """Seconds and bytes of some entries that were made in folders, evenly spread over them."""
-    records = [
-        folder / store.RECORDS / name
+    found = [
+        folder / records.FOLDER / name
         for folder in folders
-        for name in sorted(store.names(folder / store.RECORDS))
+        for name in sorted(filesystem.list_names(folder / records.FOLDER))
     ]
-    some = records[:: math.ceil(len(records) / SAMPLE) or 1]
+    some = found[:: math.ceil(len(found) / SAMPLE) or 1]
     return [known for known in map(_read, some) if known]
 
 

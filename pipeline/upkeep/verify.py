@@ -20,7 +20,7 @@ from tqdm import tqdm
 
 from pipeline.errors import BadInput
 from pipeline.plan import config, provenance
-from pipeline.store import entry, store
+from pipeline.store import damaged, entry, publish, records
 from pipeline.upkeep import census
 
 
@@ -69,7 +69,7 @@ def verify(root: Path, dataset: str | None = None, jobs: int | None = None) -> R
         except (BadInput, OSError) as error:
             report.findings.append(Finding(path, f"cannot be read ({error})", kept="not looked at"))
             continue
-        made_by, fault = check_recipe(path / store.RECIPE)
+        made_by, fault = check_recipe(path / publish.RECIPE)
         readable = made_by == provenance.FORMAT
         report.findings += [fault] if fault else []
         if readable:
@@ -98,8 +98,8 @@ def check(task: Task) -> None:
     """
     if not entry.present(task.home):  # before it is opened: a pipe would never end
         raise entry.Damaged(task.home, "is not a file")
-    if task.recorded and store.digest(task.home) not in task.recorded:
-        raise entry.Damaged(task.home, "has not the bytes that it was made with")
+    if task.recorded and records.digest(task.home) not in task.recorded:
+        raise entry.Damaged(task.home, entry.MISMATCH)
     if task.readable:
         entry.check_bytes(task.home)
 
@@ -139,9 +139,11 @@ def _look(task: Task) -> Finding | None:
 def _moved(home: Path, what: str) -> Finding:
     """Set aside what is wrong, unless it cannot be moved or would leave the store."""
     try:
-        if (home.parent / store.ASIDE).is_symlink():
-            raise BadInput(home, f"would leave the store by the link {store.ASIDE}", "remove that")
-        return Finding(home, what, aside=store.set_aside(home))
+        if (home.parent / damaged.FOLDER).is_symlink():
+            raise BadInput(
+                home, f"cannot be moved, as {damaged.FOLDER} is a link", "remove the link"
+            )
+        return Finding(home, what, aside=damaged.move_aside(home))
     except BadInput as error:
         return Finding(home, what, kept=str(error.__cause__ or error))
 

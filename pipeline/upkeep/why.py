@@ -17,7 +17,7 @@ from pipeline.errors import BadInput
 from pipeline.plan import config, provenance
 from pipeline.plan.graph import RAW
 from pipeline.plan.plan import Entry, Plan
-from pipeline.store import entry, lease, store
+from pipeline.store import damaged, entry, filesystem, lease, publish
 from pipeline.upkeep import changes
 
 MOST = 5  # scans that are named where many are concerned
@@ -56,8 +56,10 @@ class Comparison:
         """The recipes of the store by stage, of any dataset."""
         root, found = Path(self.plan.facts["store"]), {}
         for stage in self.plan.stages:
-            above = [root / dataset / stage for dataset in sorted(store.names(root))]
-            folders = [folder / key for folder in above for key in sorted(store.names(folder))]
+            above = [root / dataset / stage for dataset in sorted(filesystem.list_names(root))]
+            folders = [
+                folder / key for folder in above for key in sorted(filesystem.list_names(folder))
+            ]
             found[stage] = [recipe for recipe in map(self._read, folders) if recipe]
         return found
 
@@ -103,7 +105,7 @@ class Comparison:
 
     def _read(self, folder: Path) -> Recipe | None:
         """The recipe that a folder is named after; None where there is none to be believed."""
-        path = folder / store.RECIPE
+        path = folder / publish.RECIPE
         try:
             recipe = json.loads(path.read_text("utf-8")) if entry.present(path) else {}
             key = provenance.key(recipe)
@@ -130,8 +132,9 @@ def explain(plan: Plan, stage: str, name: str) -> list[str]:
     lines = [f"{stage} of {name} is absent: there is no {home}"]
     if entry.present(home.parent / lease.FOLDER / home.name):
         lines.append("It may be being made just now: somebody has a lease on it.")
-    aside = [file for file in store.names(home.parent / store.ASIDE) if file.startswith(home.name)]
-    lines += [f"One was found damaged, and lies in {home.parent / store.ASIDE / a}" for a in aside]
+    aside = home.parent / damaged.FOLDER
+    moved = [aside / file for file in filesystem.list_names(aside) if file.startswith(home.name)]
+    lines += [f"One was damaged and was moved aside to {path}" for path in moved]
     return lines + _reason(Comparison(plan), stage, name)
 
 
@@ -190,7 +193,7 @@ def raw_changes(plan: Plan, stage: str, name: str) -> list[str]:
 def digests(folder: Path) -> dict[str, list[str]]:
     """The digests of the entries in a folder by their names."""
     found: dict[str, list[str]] = {}
-    for file in sorted(store.names(folder)):
+    for file in sorted(filesystem.list_names(folder)):
         name, at, rest = file.partition("@")
         if at:
             found.setdefault(name, []).append(rest.partition(".")[0])

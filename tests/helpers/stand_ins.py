@@ -9,13 +9,14 @@ from pathlib import Path
 
 _FILL = """
 import sys
-from pipeline import config, store
+from pipeline.plan import config
+from pipeline.store import filesystem
 plan = config.plan(sys.argv[1])
 for entry in plan.entries:
     home = plan.home(*entry)
     home.parent.mkdir(parents=True, exist_ok=True)
     home.write_bytes(b"x")
-    store.forget_time(home)
+    filesystem.reset_time(home)
 plan.results.mkdir(parents=True, exist_ok=True)
 for suffix in ("txt", "json", "csv"):
     (plan.results / f"table.{suffix}").write_text("x")

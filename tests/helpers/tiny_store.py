@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from pipeline.plan.plan import Entry, Plan
-from pipeline.store import arrays, entry, store
+from pipeline.store import arrays, entry, groups, publish
 
 CLASSES = [{"name": "wall", "nyu40": 1, "color": "#000000", "prompts": ["wall"]}]
 
@@ -62,7 +62,7 @@ def plan(root: Path, *args: Any, **kwargs: Any) -> Plan:
 def make(plan: Plan, what: Entry, number: int = 0) -> Path:
     """Make one entry as the pipeline does, recorded and with its recipe; `number` is its data."""
     home = plan.home(*what)
-    with store.place(home, plan.recipe(what[0])) as path:
+    with publish.place(home, plan.recipe(what[0])) as path:
         write(path, np.arange(number, number + 40))
     return home
 
@@ -70,7 +70,7 @@ def make(plan: Plan, what: Entry, number: int = 0) -> Path:
 def write(path: Path, data: np.ndarray) -> None:
     """Write a sound entry for its place, of any of the three kinds."""
     if path.suffix == ".zip":
-        with store.group(path, {"classes": ["wall"]}) as out:
+        with groups.create(path, {"classes": ["wall"]}) as out:
             arrays.write(out, "x", data)
     elif path.suffix == ".safetensors":
         part = {"dtype": "I64", "shape": [len(data)], "data_offsets": [0, data.nbytes]}

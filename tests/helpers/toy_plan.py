@@ -13,7 +13,7 @@ import zarr
 
 from pipeline import __main__ as stage
 from pipeline.jobs import jobs
-from pipeline.store import arrays, entry, store
+from pipeline.store import arrays, entry, groups, publish
 
 SUFFIX = {"numbers": "zarr.zip", "score": "json"}
 
@@ -45,13 +45,13 @@ def write(path: Path, content: bytes) -> None:
         said = {"entry": entry.identity(path), "content": content.hex()}
         path.write_text(json.dumps(said), encoding="utf-8")
         return
-    with store.group(path) as out:
+    with groups.create(path) as out:
         arrays.write(out, "x", np.frombuffer(content, np.uint8), chunk=4)
 
 
 def place(home: Path, content: bytes) -> None:
     """Put an entry into the store."""
-    with store.place(home, {"toy": True}) as path:
+    with publish.place(home, {"toy": True}) as path:
         write(path, content)
 
 
@@ -59,7 +59,7 @@ def read(home: Path) -> bytes:
     """The bytes that an entry holds."""
     if home.suffix == ".json":
         return bytes.fromhex(json.loads(home.read_text(encoding="utf-8"))["content"])
-    return np.asarray(store.read(home)["x"][...]).tobytes()
+    return np.asarray(groups.read(home)["x"][...]).tobytes()
 
 
 def run(plan: ToyPlan, name: str, job: Callable[[str, Path], None]) -> int:
@@ -79,4 +79,4 @@ def is_damaged(home: Path, why: str = "this entry") -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(zarr, "open_group", lambda *_, **__: pytest.fail("it was opened"))
         with pytest.raises(entry.Damaged):
-            store.read(home)
+            groups.read(home)
