@@ -1,4 +1,4 @@
-"""Tables in plain text."""
+"""Tables and quantities in plain text."""
 
 from collections.abc import Collection, Sequence
 
@@ -13,3 +13,12 @@ def aligned(rows: Sequence[Sequence[str]], left: Collection[int]) -> str:
         ).rstrip()
         for row in rows
     )
+
+
+def format_bytes(count: float) -> str:
+    """A number of bytes in its decimal unit."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if count < 999.5:
+            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.3g} {unit}"
+        count /= 1000
+    return f"{count:,.1f} TB"

@@ -25,8 +25,7 @@ from pipeline.grids.reading import Grids
 from pipeline.look import measure, sample
 from pipeline.plan import config
 from pipeline.store import filesystem, groups
-from pipeline.tables import aligned
-from pipeline.upkeep.census import size
+from pipeline.tables import aligned, format_bytes
 
 PIXELS = 4000  # of each frame, at which embeddings are compared
 HEAD = ("form", "a frame", "a scan", "of fp16", "cosine", "its 1 %", "same class", "write", "read")
@@ -116,7 +115,7 @@ def told(found: Costs, title: str) -> str:
     fp16 = found.forms[0].bytes_per_scan
     rows = [
         [
-            *(form.form, size(form.bytes_per_frame), size(form.bytes_per_scan)),
+            *(form.form, format_bytes(form.bytes_per_frame), format_bytes(form.bytes_per_scan)),
             f"{100 * form.bytes_per_scan / fp16:.1f} %",
             *(f"{form.cosine_mean:.5f}", f"{form.cosine_1st_percentile:.5f}"),
             f"{100 * form.same_class:.2f} %",
