@@ -129,7 +129,9 @@ def test_a_malformed_line_is_not_checked(
 ) -> None:
     edit_code(monkeypatch, "tags")
     bless.bless(again(plan), "tags")
-    blessed.write_text(blessed.read_text().replace("bytes", how))
+    (row,) = rows()
+    with blessed.open("w", newline="") as file:
+        csv.writer(file).writerows([row.keys(), (row | {"how": how}).values()])
     with pytest.raises(BadInput, match=f"has '{how}' for tags"):
         bless.check(again(plan), "tags")
 
@@ -138,7 +140,12 @@ def test_a_line_of_a_cosine_is_checked_by_it(plan: Plan, monkeypatch: pytest.Mon
     edit_code(monkeypatch, "tags")
     assert bless.bless(again(plan), "tags", cosine=0.9999).how == "cosine 0.9999"
     seen: list[float | None] = []
-    monkeypatch.setattr(comparison, "differences", lambda *a: seen.append(a[2]) or [])
+
+    def differences(stored: Path, made: Path, cosine: float | None) -> list[str]:
+        seen.append(cosine)
+        return []
+
+    monkeypatch.setattr(comparison, "differences", differences)
     bless.check(again(plan), "tags")
     assert seen == [0.9999] * 3
 
@@ -155,17 +162,20 @@ def test_checking_needs_a_line_and_its_entries(plan: Plan, monkeypatch: pytest.M
 
 
 @pytest.mark.parametrize(
-    ("edit", "said"),
+    ("edit", "message"),
     [
         (lambda f: f["section"]["tags"].update(min_share=0.5), r"min_share: 0\.01 -> 0\.5"),
         (lambda f: f["section"]["tags"].update(source="file"), "source"),
     ],
 )
 def test_changed_parameters_cannot_be_blessed(
-    plan: Plan, monkeypatch: pytest.MonkeyPatch, edit: Callable, said: str
+    plan: Plan,
+    monkeypatch: pytest.MonkeyPatch,
+    edit: Callable[[dict[str, Any]], object],
+    message: str,
 ) -> None:
     edit_code(monkeypatch, "tags")
-    with pytest.raises(BadInput, match=f"not only code differs.*{said}.*let the stage run"):
+    with pytest.raises(BadInput, match=f"not only code differs.*{message}.*let the stage run"):
         bless.bless(again(plan, edit), "tags")
     assert not rows()
 
@@ -364,7 +374,7 @@ def test_one_row_beyond_the_cosine_is_enough(tmp_path: Path, grid: np.ndarray, c
         ([], [], True),
     ],
 )
-def test_rows_are_alike_in_direction_and_length(old: list, new: list, same: bool) -> None:
+def test_rows_are_alike_in_direction_and_length(old: list[Any], new: list[Any], same: bool) -> None:
     found = comparison.of_arrays(np.array(old), np.array(new), 0.999)
     assert (found == "") is same
 

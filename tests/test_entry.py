@@ -1,4 +1,4 @@
-"""What is no sound entry is found out and named before anything in it is used."""
+"""A file that is no sound entry is detected and named before anything in it is used."""
 
 import os
 import struct
@@ -48,7 +48,7 @@ any_kind = pytest.mark.parametrize("kind", KINDS)
 
 @pytest.fixture
 def home(tmp_path: Path) -> Path:
-    """Where an entry `a` of the stage `numbers` would lie in another store."""
+    """The path of an entry `a` of the stage `numbers` in another store."""
     home = ToyPlan(tmp_path).home("numbers", "a")
     home.parent.mkdir(parents=True)
     return home
@@ -116,7 +116,7 @@ def test_a_network_of_another_size_than_it_says_is_refused(plan: ToyPlan, home: 
 
 
 @pytest.mark.parametrize("content", ["[]", "{}", '"a"', "[" * 100_000, '{"entry": 1}', "{", "NaN"])
-def test_a_score_that_is_none_is_refused(home: Path, content: str) -> None:
+def test_a_malformed_score_is_refused(home: Path, content: str) -> None:
     home = home.with_suffix(".json")
     home.write_text(content)
     is_damaged(home)
@@ -126,7 +126,7 @@ def test_a_score_that_is_none_is_refused(home: Path, content: str) -> None:
 def test_what_cannot_be_read_just_now_is_not_damaged(
     plan: ToyPlan, kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Else a process with too many open files would set sound entries aside."""
+    """Otherwise a process with too many open files would move sound entries aside."""
     home = KINDS[kind](plan, "a")
 
     def busy(*_: Any, **__: Any) -> None:

@@ -1,4 +1,4 @@
-"""Whatever the disk, the file system or other users do, a store holds whole entries or none."""
+"""Whatever the disk, the file system or other users do, entries are whole or absent."""
 
 import errno
 import os
@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -25,7 +26,7 @@ def make(name: str, path: Path) -> None:
 
 
 def left(folder: Path) -> set[str]:
-    """The names below a folder, but of folders that stay."""
+    """The names below a folder, except folders that always stay."""
     stay = {"store", "toy", "numbers", "score", "key", records.FOLDER, lease.FOLDER, "work"}
     return {path.name for path in folder.rglob("*")} - stay
 
@@ -37,48 +38,48 @@ def plan(tmp_path: Path) -> ToyPlan:
 
 @pytest.mark.parametrize("lasting", [True, False])
 @pytest.mark.parametrize("stage", ["numbers", "score"])
-def test_a_disk_that_is_full_at_any_write_leaves_nothing_torn(
+def test_a_disk_that_is_full_at_any_write_leaves_nothing_half_written(
     tmp_path: Path, stage: str, lasting: bool
 ) -> None:
     for full_at in count(1):
         plan = ToyPlan(tmp_path / str(full_at))
-        home, said = plan.home(stage, "a"), ""
+        home, message = plan.home(stage, "a"), ""
         with full_disk(plan.folder, full_at, lasting=lasting) as disk:
             try:
                 toy_plan.place(home, CONTENT)
             except BadInput as error:
-                said = str(error)
-        if said:
-            assert said.startswith(f"{home}: could not be written (No space left")
+                message = str(error)
+        if message:
+            assert message.startswith(f"{home}: could not be written (No space left")
             assert not home.exists()
             assert {name.partition(home.name)[0] for name in left(plan.folder)} <= {
                 "recipe.json",
                 "",
             }
-        else:  # a passing want of room may have been got over
+        else:  # it may have got over a disk that was full for a moment
             entry.check_bytes(home)
             records.check(home)
             assert toy_plan.read(home) == CONTENT
         if disk.taken < full_at:
             break
-        assert said or not lasting
+        assert message or not lasting
     assert full_at > 15
 
 
-def test_a_job_on_a_full_disk_says_so_in_one_sentence_and_a_second_one_ends_well(
+def test_a_job_on_a_full_disk_reports_it_in_one_line_and_a_second_one_succeeds(
     plan: ToyPlan, capsys: pytest.CaptureFixture[str]
 ) -> None:
     home, link = plan.home("score", "a"), plan.link("score", "a")
     for full_at in count(1):
         with full_disk(plan.folder, full_at):
             failed = toy_plan.run(plan, "a", make)
-        said = capsys.readouterr().err
-        assert bool(failed) == ("No space left" in said) == (said.count("\n") == 1)
+        errors = capsys.readouterr().err
+        assert bool(failed) == ("No space left" in errors) == (errors.count("\n") == 1)
         if not failed:
             break
         assert not link.is_symlink() or home.exists()
         assert not any(name.startswith(entry.SCRATCH) for name in left(plan.folder))
-        assert toy_plan.run(plan, "a", make) == 0, "with room again"
+        assert toy_plan.run(plan, "a", make) == 0, "with space again"
         assert toy_plan.read(link) == CONTENT
         shutil.rmtree(plan.folder / "store")
         shutil.rmtree(plan.folder / "work")
@@ -99,7 +100,7 @@ def test_a_store_that_cannot_be_written_is_named_and_can_be_read(
     toy_plan.place(home, CONTENT)
     before = left(plan.folder / "store")
     with full_disk(plan.folder / "store", error=error):
-        assert toy_plan.run(plan, "a", lambda *_: pytest.fail("it is there")) == 0
+        assert toy_plan.run(plan, "a", lambda *_: pytest.fail("it is present")) == 0
         links.adopt([(plan.link("score", "a"), home)])
         assert toy_plan.read(plan.link("score", "a")) == CONTENT
         with pytest.raises(BadInput, match=r"cannot be moved .* ask its owner"):
@@ -125,7 +126,7 @@ IN_ITS_PLACE: dict[str, Callable[[Path], object]] = {
 
 
 @pytest.mark.parametrize("what", IN_ITS_PLACE)
-def test_what_is_no_file_is_not_adopted_but_set_aside_for_the_entry(
+def test_what_is_no_file_is_not_adopted_but_moved_aside_for_the_entry(
     plan: ToyPlan, what: str
 ) -> None:
     home, link = plan.home("score", "a"), plan.link("score", "a")
@@ -174,7 +175,7 @@ def test_two_versions_of_the_code_live_side_by_side(tmp_path: Path) -> None:
     assert makings == ["old", "new"], "switching back costs nothing"
 
 
-def test_ten_thousand_entries_are_adopted_by_one_look(
+def test_ten_thousand_entries_are_adopted_by_one_listing(
     plan: ToyPlan, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     names = [f"scene{n:05d}_00" for n in range(10_000)]
@@ -182,17 +183,23 @@ def test_ten_thousand_entries_are_adopted_by_one_look(
     pairs[0][1].parent.mkdir(parents=True)
     for _, home in pairs[:-1]:
         home.touch()
-    looks, look = [], os.scandir
-    monkeypatch.setattr(os, "scandir", lambda path: looks.append(path) or look(path))
+    listed: list[Path] = []
+    scandir = os.scandir
+
+    def counted(path: Path) -> Any:
+        listed.append(path)
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", counted)
     begin = time.process_time()
     links.adopt(pairs)
     links.adopt(pairs)
     assert time.process_time() - begin < 5
-    assert looks == [pairs[0][1].parent] * 2
+    assert listed == [pairs[0][1].parent] * 2
     assert [link.exists() for link, _ in pairs] == [True] * 9_999 + [False]
 
 
-def test_strange_names_in_a_folder_do_no_harm(plan: ToyPlan) -> None:
+def test_unusual_names_in_a_folder_do_no_harm(plan: ToyPlan) -> None:
     home, link = plan.home("score", "a"), plan.link("score", "a")
     toy_plan.place(home, CONTENT)
     for folder in (home.parent, home.parent / records.FOLDER):

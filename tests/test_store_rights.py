@@ -1,4 +1,4 @@
-"""What the umask and the folder of a store allow, and nothing else, may be done in the store."""
+"""The umask and the mode of a store's folder decide who may do what in the store."""
 
 import multiprocessing
 import os
@@ -62,7 +62,7 @@ def test_entries_are_read_only_and_folders_open_as_the_umask_and_setgid_say(
 
 
 def as_user(uid: int, umask: int, do: Callable[[], None]) -> bool:
-    """Do something as another member of the group 12000; whether it ended well."""
+    """Do something as another member of the group 12000; whether it succeeded."""
 
     def change_and_do() -> None:
         os.setgroups([])
@@ -101,4 +101,4 @@ def test_a_member_of_the_group_can_add_to_a_store_and_change_nothing_in_it(umask
         assert as_user(12002, 0o002, harm) == (umask == 0o002)
         assert home.stat() == before
         assert toy_plan.read(home) == CONTENT
-        assert as_user(12002, 0o002, add) == (umask == 0o002), "as the first one's umask said"
+        assert as_user(12002, 0o002, add) == (umask == 0o002), "as the first umask allows"

@@ -24,7 +24,7 @@ def facts(
     raw: str = "0",
     work: str = "work",
 ) -> dict[str, Any]:
-    """What `Plan.make` would gather; `raw` stands for the content of all raw files."""
+    """The facts that `Plan.make` would collect; `raw` is the first digit of all raw digests."""
     scans = [*train, *val]
     section = {
         "reader": "scannet",
@@ -75,8 +75,8 @@ def write(path: Path, data: np.ndarray) -> None:
     elif path.suffix == ".safetensors":
         part = {"dtype": "I64", "shape": [len(data)], "data_offsets": [0, data.nbytes]}
         header = {"__metadata__": {"entry": entry.identity(path)}, "x": part}
-        said = json.dumps(header).encode()
-        path.write_bytes(struct.pack("<Q", len(said)) + said + data.tobytes())
+        encoded = json.dumps(header).encode()
+        path.write_bytes(struct.pack("<Q", len(encoded)) + encoded + data.tobytes())
     else:
         content = {"entry": entry.identity(path), "results": data.tolist()}
         path.write_text(json.dumps(content), encoding="utf-8")
