@@ -3,10 +3,12 @@
 import copy
 import json
 import re
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
 
@@ -83,12 +85,15 @@ def test_changed_code_is_reported_by_module(plan: Plan, monkeypatch: pytest.Monk
     ]
 
 
-def test_a_package_and_the_format_are_reported(plan: Plan, monkeypatch: pytest.MonkeyPatch) -> None:
-    old, format_before = plan.recipe("labels")["packages"]["numpy"], provenance.FORMAT
-    monkeypatch.setattr(provenance, "_version", lambda package: "9.9")
-    monkeypatch.setattr(provenance, "FORMAT", 77)
-    expected = reasons(edited(plan, lambda _: None), "labels")
-    assert expected == [f"package numpy: {old} -> 9.9", f"format: {format_before} -> 77"]
+def test_a_package_and_the_format_are_reported(plan: Plan) -> None:
+    now, home = plan.recipe("labels"), plan.home("labels", SCAN)
+    older = now | {"packages": now["packages"] | {"numpy": "0.9"}, "format": 1}
+    shutil.rmtree(home.parent)
+    with publish.place(home.parents[1] / provenance.key(older) / home.name, older) as path:
+        tiny_store.write(path, np.arange(3))
+    version = now["packages"]["numpy"]
+    expected = [f"package numpy: 0.9 -> {version}", f"format: 1 -> {provenance.FORMAT}"]
+    assert reasons(plan, "labels") == expected
 
 
 def test_an_edit_upstream_is_traced_to_its_cause_and_reported_once(

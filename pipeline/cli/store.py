@@ -12,6 +12,10 @@ from pipeline.errors import BadInput
 class StoreGroup(click.Group):
     """Commands that report bad input without characters that could control the terminal."""
 
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """All names, in the order of their use."""
+        return list(self.commands)
+
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command; exit with 1 and the message for bad input."""
         try:
@@ -53,9 +57,10 @@ def status(dataset: str, config: Path) -> None:
 @click.argument("name")
 @config_option
 def why(dataset: str, stage: str, name: str, config: Path) -> None:
-    """Explain why an entry is absent: what differs from the nearest recipe in the store.
+    """Explain why an entry is absent.
 
-    NAME is a scan, `classes` for the stage text, or a run such as esgs-0 for the stage train.
+    What differs from the nearest recipe in the store is listed. NAME is a scan, `classes` for the
+    stage text, or a run such as esgs-0 for the stage train.
     """
     from pipeline.plan.config import plan
     from pipeline.upkeep.inventory import printable
