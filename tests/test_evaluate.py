@@ -8,7 +8,7 @@ import pytest
 from model.reports.lines import scores
 from model.scoring.counting import confusion, count, count_fused, count_pseudo_labels
 from pipeline.errors import BadInput
-from pipeline.store import arrays, store
+from pipeline.store import arrays, groups
 from tests.helpers.tiny_entries import CLASSES, Room, write_labels, write_rooms, write_text
 
 
@@ -71,7 +71,7 @@ def test_fused_embeddings_score_like_unfiltered_pseudo_labels(
 def test_labels_of_other_points_are_refused(tmp_path: Path) -> None:
     room = write_rooms(tmp_path, [1])[0]
     room.path("labels").unlink()
-    with store.group(room.path("labels"), {"classes": CLASSES}) as out:
+    with groups.create(room.path("labels"), {"classes": CLASSES}) as out:
         arrays.write(out, "label", np.zeros(5, np.int16))
     with pytest.raises(BadInput, match="5 labels for"):
         room.labelled.ground_truth()

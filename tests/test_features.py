@@ -22,7 +22,7 @@ from pipeline.readers.features import embeddings as taken
 from pipeline.readers.features import reader
 from pipeline.readers.features import text as taken_text
 from pipeline.stages import embeddings, frames, projections, targets, text, voxels
-from pipeline.store import arrays, store
+from pipeline.store import arrays, groups, publish
 from tests.helpers import room, tiny_clip, tiny_store
 
 SCAN = "scene0000_00"
@@ -216,19 +216,19 @@ def test_what_our_tower_gives_and_is_brought_as_files_is_fused_to_the_same_targe
     names = np.array(words.attrs["classes"])
     np.savez(tmp_path / "features" / reader.TEXT, embedding=words["embedding"][:], classes=names)
     plan = planned_now(plan)
-    with store.place(plan.home("frames", SCAN)) as path, store.group(path) as out:
+    with publish.place(plan.home("frames", SCAN)) as path, groups.create(path) as out:
         arrays.write(out, "frame_id", inputs["frames"]["frame_id"][:])
         out.attrs["color_size"] = inputs["frames"].attrs["color_size"]
     for stage, name in (("embeddings", SCAN), ("text", "classes")):
-        with store.place(plan.home(stage, name), plan.recipe(stage)) as path:
+        with publish.place(plan.home(stage, name), plan.recipe(stage)) as path:
             entries.load(stage, plan)(name, path)
-    theirs: Any = store.read(plan.home("embeddings", SCAN))
+    theirs: Any = groups.read(plan.home("embeddings", SCAN))
     assert theirs.attrs["pixel_to_grid"] == ours.attrs["pixel_to_grid"]
     both = [room.run(targets, {}, embeddings=e, projections=seen) for e in (ours, theirs)]
     assert len(both[0]["voxel"][:]) > 100
     np.testing.assert_array_equal(both[0]["voxel"][:], both[1]["voxel"][:])
     np.testing.assert_allclose(both[0]["feature"][:], both[1]["feature"][:], atol=1e-3)
-    read: Any = store.read(plan.home("text", "classes"))
+    read: Any = groups.read(plan.home("text", "classes"))
     np.testing.assert_allclose(read["embedding"][:], words["embedding"][:], atol=1e-6)
 
 

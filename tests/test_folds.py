@@ -19,7 +19,7 @@ from pipeline.errors import BadInput
 from pipeline.jobs import results
 from pipeline.plan import config, folds, graph
 from pipeline.plan.plan import Plan
-from pipeline.store import entry, store
+from pipeline.store import entry, publish
 
 ROOMS = {"Area_1_a": "1", "Area_1_b": "1", "Area_2_a": "2", "Area_5_a": "5", "Area_6_a": "6"}
 CLASSES = ["wall", "floor", "chair"]
@@ -176,7 +176,7 @@ def test_the_table_has_the_pooled_scores_and_those_of_each_area(plan: Plan) -> N
         for name in folds.scores(fold):
             row = {"fused": "fused"}.get(name, name.rpartition("-")[0])
             home = fold.home("evaluate", name)
-            with store.place(home, None) as path:
+            with publish.place(home, None) as path:
                 counted = result(fold.splits["val"]) | {"row": row}
                 path.write_text(json.dumps({"entry": entry.identity(path), "results": [counted]}))
     table = folds.results(plan, found) / "table.txt"

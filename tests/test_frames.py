@@ -7,7 +7,7 @@ import pytest
 
 from pipeline.errors import BadInput
 from pipeline.stages import frames
-from pipeline.store import store
+from pipeline.store import groups
 from tests.helpers import room
 
 
@@ -118,7 +118,7 @@ def test_depth_of_another_size_is_refused() -> None:
 def test_equal_recordings_give_equal_bytes(tmp_path: Path) -> None:
     made = []
     for _ in range(2):
-        with store.group(tmp_path / "entry") as out:
+        with groups.create(tmp_path / "entry") as out:
             frames.Worker({"every": 1})(out, raw=room.recording())
         made.append((tmp_path / "entry").read_bytes())
     assert made[0] == made[1]

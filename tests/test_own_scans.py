@@ -21,7 +21,7 @@ from pipeline.plan.manifest import read_classes
 from pipeline.plan.plan import Plan
 from pipeline.plan.rawdata import require_scans, scene_tags
 from pipeline.readers.folder.files import find_scans, read_own_tags
-from pipeline.store import store
+from pipeline.store import groups
 from pipeline.upkeep import status
 from tests.helpers import tiny_store
 from tests.helpers.room_frames import frames, put
@@ -94,7 +94,7 @@ def test_no_label_is_an_entry_and_tags_restrict_the_pseudo_labels(
         *("pseudo_labels", "train"),
     }
     labels = {
-        home.name.partition("@")[0]: np.asarray(store.read(home)["label"])
+        home.name.partition("@")[0]: np.asarray(groups.read(home)["label"])
         for home in homes
         if home.parents[1].name == "pseudo_labels"
     }

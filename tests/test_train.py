@@ -16,7 +16,7 @@ from model.scoring.evaluate import evaluate_network
 from model.training.loop import OptimiserConfig
 from model.training.weakly_supervised import train_weakly_supervised
 from pipeline.errors import BadInput
-from pipeline.store import arrays, store
+from pipeline.store import arrays, groups
 from tests.helpers.tiny_entries import (
     CLASSES,
     Room,
@@ -209,7 +209,7 @@ def test_wrong_input_is_told(rooms: list[Room], text: Path, tmp_path: Path) -> N
     with pytest.raises(ValueError, match="no scan"):
         train_tiny("esgs", [], text, tmp_path / "a")
     narrow = tmp_path / "narrow.zarr.zip"
-    with store.group(narrow, {"classes": CLASSES}) as out:
+    with groups.create(narrow, {"classes": CLASSES}) as out:
         arrays.write(out, "embedding", np.eye(len(CLASSES), 8, dtype=np.float32))
     with pytest.raises(BadInput, match="width 8 for targets of width 24"):
         train_tiny("esgs", rooms, narrow, tmp_path / "a")

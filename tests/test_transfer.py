@@ -24,7 +24,7 @@ from pipeline.plan.plan import Plan
 from pipeline.plan.transfer import Transfer
 from pipeline.scan import Cloud
 from pipeline.stages.voxels import Worker
-from pipeline.store import arrays, store
+from pipeline.store import arrays, groups
 from tests.helpers import tiny_clip
 from tests.helpers.tiny_checkout import SCANS, Checkout
 from tests.helpers.tiny_entries import CLASSES, VOXEL_SIZE
@@ -53,12 +53,12 @@ def scans(folder: Path, classes: list[str], turned: bool = False) -> list[Labell
     found = []
     for seed in range(2):
         scan = LabelledScan(f"room{seed}", folder / f"{seed}.v.zip", folder / f"{seed}.l.zip")
-        with store.group(scan.voxels) as out:
+        with groups.create(scan.voxels) as out:
             Worker({"voxel_size": VOXEL_SIZE})(out, cloud(seed))
         label = np.random.default_rng(seed).integers(-1, len(classes), 1500)
         if turned:
             label = np.where(label >= 0, len(classes) - 1 - label, -1)
-        with store.group(scan.labels, {"classes": classes}) as out:
+        with groups.create(scan.labels, {"classes": classes}) as out:
             arrays.write(out, "label", label.astype(np.int16))
         found.append(scan)
     return found

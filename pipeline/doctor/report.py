@@ -13,7 +13,7 @@ from pipeline.doctor.scans import Scan
 from pipeline.errors import BadInput
 from pipeline.plan import config, rawdata
 from pipeline.plan.plan import Plan
-from pipeline.store import store
+from pipeline.store import filesystem
 
 
 @dataclass
@@ -116,7 +116,7 @@ def _missing_files(plan: Plan) -> list[str]:
 
 
 def _write(examined: list[Examined], name: str, out: Path, simulated: bool) -> Report:
-    with store.writing(out):
+    with filesystem.write_errors(out):
         out.parent.mkdir(parents=True, exist_ok=True)
         out.write_text(render(examined, f"Raw scans of {name}", simulated), encoding="utf-8")
     return Report(examined, out)

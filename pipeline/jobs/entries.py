@@ -12,7 +12,7 @@ from pipeline.facts import Facts
 from pipeline.plan import graph, rawdata
 from pipeline.plan.plan import Plan
 from pipeline.stages.declaration import Entry, Request
-from pipeline.store import entry, store
+from pipeline.store import damaged, entry, groups, links, publish, records
 from pipeline.store.lease import Leases
 
 Job = Callable[[str, Path], None]  # makes the entry of that name at that path
@@ -40,13 +40,13 @@ def maker(stage: str, plan: Plan) -> Callable[[Path], str | None]:
                 if not entry.present(home):
                     make(name, home)
                     done = "made"
-        store.point(link, home)
+        links.point(link, home)
         return done
 
     def make(name: str, home: Path) -> None:
         if not loaded:
             loaded.append(load(stage, plan))
-        with setting_aside(), store.place(home, plan.own_recipe(stage)) as path:
+        with damaged.moving_aside(), publish.place(home, plan.own_recipe(stage)) as path:
             loaded[0](name, path)
 
     return run
@@ -63,11 +63,11 @@ def load(stage: str, plan: Plan) -> Job:
                 worker(path, request(plan, stage, name, path, sources))
                 return
             inputs: dict[str, Any] = {
-                upstream: store.read(home) for (upstream, _), home in sources.items()
+                upstream: groups.read(home) for (upstream, _), home in sources.items()
             }
             if declared.wants_name:
                 inputs["scan"] = name
-            with store.group(path) as out:
+            with groups.create(path) as out:
                 worker(out, **inputs, **rawdata.opened(plan, stage, name))
 
     return make
@@ -97,21 +97,10 @@ def sound(homes: Any) -> Iterator[None]:
     for home in homes:
         entry.check(home)
         if home.suffix != ".zip":  # small, and without checksums of its own
-            store.check_recorded(home)
+            records.check(home)
     try:
         yield
     except (zipfile.BadZipFile, EOFError):  # zip raises the latter past a file's end
         for home in homes:
             entry.check_bytes(home)
         raise
-
-
-@contextmanager
-def setting_aside() -> Iterator[None]:
-    """Move an entry that is found damaged out of the way, so that the next run makes it again."""
-    try:
-        yield
-    except entry.Damaged as error:
-        aside = store.set_aside(error.home)
-        remedy = f"it now lies in {aside}: run again" if aside.exists() else "run again"
-        raise BadInput(error.home, error.what, remedy) from error

@@ -5,12 +5,12 @@ from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 
-from pipeline.jobs.entries import load_worker, request, setting_aside, sound
+from pipeline.jobs.entries import load_worker, request, sound
 from pipeline.plan import folds, graph
 from pipeline.plan.plan import Plan
 from pipeline.simulate.settle import settle
 from pipeline.stages.declaration import ONLY
-from pipeline.store import entry, store
+from pipeline.store import damaged, entry, filesystem, links
 
 
 def simulator(plan: Plan) -> Callable[[Path], str]:
@@ -27,7 +27,7 @@ def simulator(plan: Plan) -> Callable[[Path], str]:
         simulate_scan(scan, plan.facts.seeds[scan], split, params, partial)
         settle(partial, plan.raw)
         done.touch()
-        store.forget_time(done)
+        filesystem.reset_time(done)
         return "simulated"
 
     return run
@@ -41,9 +41,9 @@ def labeller(plan: Plan) -> Callable[[Path], str]:
         folder = file.parent
         scan = folder.name
         sources = {source: plan.home(*source) for source in plan.inputs("clouds", scan)}
-        with setting_aside(), sound(sources.values()):
+        with damaged.moving_aside(), sound(sources.values()):
             worker(folder, request(plan, "clouds", scan, file, sources))
-        store.show_latest(plan.clouds)
+        links.show_latest(plan.clouds)
         return "labelled"
 
     return run
@@ -53,10 +53,10 @@ def report(plan: Plan, table: Path) -> str:
     """Write the tables beside `table` and return the one in text."""
     stored = {s: plan.home(*s) for s in plan.inputs("report", ONLY) if graph.stage(s[0]).stored}
     made = {("clouds", scan): plan.clouds / scan for scan in plan.facts.scans}
-    with setting_aside(), sound(stored.values()):
+    with damaged.moving_aside(), sound(stored.values()):
         worker = load_worker("report", plan.facts)
         text: str = worker(table, request(plan, "report", ONLY, table, stored | made))
-    store.show_latest(plan.results)
+    links.show_latest(plan.results)
     return text
 
 
@@ -68,9 +68,9 @@ def sixfold(plan: Plan, table: Path) -> str:
     found = {}
     for area, fold in folds.folds(plan).items():
         homes = [fold.home("evaluate", name) for name in folds.scores(fold)]
-        with setting_aside(), sound(homes):
+        with damaged.moving_aside(), sound(homes):
             found[area] = [result for home in homes for result in read_results(home)]
     facts, prefix = plan.facts, table.with_suffix("")
     text = write_folds(found, prefix, plan.dataset, facts.protocol, simulated=facts.simulated)
-    store.point(table.parent.parent / "latest", table.parent)
+    links.point(table.parent.parent / "latest", table.parent)
     return text

@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING, Any
 
 from model.scoring.results import read_results
 from pipeline.errors import BadInput
-from pipeline.jobs.entries import setting_aside, sound
+from pipeline.jobs.entries import sound
 from pipeline.plan.plan import Plan
 from pipeline.plan.transfer import Transfer
-from pipeline.store import store
+from pipeline.store import damaged, links
 
 if TYPE_CHECKING:
     from model.reports.transfer_report import Group
@@ -23,7 +23,7 @@ def transfer(plans: tuple[Path, Path], table: Path) -> str:
     if table.parent != planned.results:
         what = "is not of these plans, or the code has changed since the run was planned"
         raise BadInput(table, what, "run snakemake again")
-    with setting_aside():
+    with damaged.moving_aside():
         return report(planned, table)
 
 
@@ -48,7 +48,7 @@ def report(transfer: Transfer, table: Path) -> str:
         {plan.dataset: plan.facts.protocol for plan in transfer.plans},
         [plan.dataset for plan in transfer.plans if plan.facts.simulated],
     )
-    store.show_latest(table.parent)
+    links.show_latest(table.parent)
     return text
 
 

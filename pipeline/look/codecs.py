@@ -23,7 +23,7 @@ from pipeline.grids import codecs
 from pipeline.grids.reading import Grids
 from pipeline.look import measure, sample
 from pipeline.plan.plan import Plan
-from pipeline.store import store
+from pipeline.store import filesystem, groups
 from pipeline.tables import aligned, format_bytes
 
 PIXELS = 4000  # of each frame, at which embeddings are compared
@@ -66,7 +66,7 @@ def write_report(plan: Plan, scans: Iterable[str] | None, frames: int) -> str:
     reader = sample.Reader(plan, codec="fp16")
     title = sample.title(plan)
     prefix = Path(plan.facts.results, plan.dataset, "look", "codecs")
-    with store.writing(prefix):
+    with filesystem.write_errors(prefix):
         prefix.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=prefix.parent) as folder:
             found = costs(reader, samples, Path(folder))
@@ -100,9 +100,9 @@ def costs(
     for number, one in enumerate(samples):
         path = folder / f"{one.scan}.zarr.zip"
         seconds += measure.write_entry(path, partial(reader.embed, one))
-        made = Grids(store.read(path), reader.codec)
+        made = Grids(groups.read(path), reader.codec)
         cells: list[NDArray[Any]] = [made.frame(index) for index in range(len(one.ids))]
-        exact = measure.Exact(store.read(path), reader.codec, reader.exact(one))
+        exact = measure.Exact(groups.read(path), reader.codec, reader.exact(one))
         grids[one.scan] = exact.shape
         uv = measure.pixels(one.color_size, PIXELS, number)
         for name in names:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from pipeline.grids import writing
 from pipeline.grids.reading import Grids
-from pipeline.store import store
+from pipeline.store import groups
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ def part(
         out.attrs["pixel_to_grid"] = exact.pixel_to_grid
 
     write_seconds = write_entry(path, write)
-    entry = store.read(path)
+    entry = groups.read(path)
     begin = time.perf_counter()
     grids = Grids(entry, codec)
     for frame in range(len(cells)):
@@ -81,7 +81,7 @@ def part(
 def write_entry(path: Path, fill: Callable[[zarr.Group], None]) -> float:
     """The seconds that it takes to write an entry that `fill` fills."""
     begin = time.perf_counter()
-    with store.group(path) as out:
+    with groups.create(path) as out:
         fill(out)
     return time.perf_counter() - begin
 

@@ -17,7 +17,7 @@ from pipeline.grids.reading import Grids
 from pipeline.look import sample
 from pipeline.look.drawing import Row, draw
 from pipeline.plan.plan import Plan
-from pipeline.store import store
+from pipeline.store import filesystem
 
 WIDTH = 480  # pixels that an image is shown with, at most
 
@@ -33,7 +33,7 @@ def write_picture(
     samples = sample.take(plan, scans, frames)
     found = rows(sample.Reader(plan), samples, queries)
     path = out or Path(plan.facts.results, plan.dataset, "look", "picture.png")
-    with store.writing(path):
+    with filesystem.write_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         draw(found, plan.facts.classes, queries, sample.title(plan)).savefig(path)
     return f"{len(found)} frames of {len(samples)} scans: {path}"

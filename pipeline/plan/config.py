@@ -24,7 +24,7 @@ from pipeline.facts import Facts
 from pipeline.plan import provenance, rawdata
 from pipeline.plan.making import make_plan
 from pipeline.plan.plan import Plan
-from pipeline.store import store
+from pipeline.store import filesystem
 
 CONFIG = Path("workflow/config.yaml")
 SCHEMA = provenance.ROOT / "workflow" / "config.schema.yaml"
@@ -142,7 +142,7 @@ def register(plan: Plan) -> None:
 def registered(store_: Path) -> list[Registered]:
     """Everybody's plans on a store, by file name. Raises `BadInput` where one cannot be read."""
     found = []
-    for name in sorted(store.names(store_ / PLANS)):
+    for name in sorted(filesystem.list_names(store_ / PLANS)):
         if not name.endswith(".json"):
             continue
         path = store_ / PLANS / name

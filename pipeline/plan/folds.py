@@ -12,7 +12,7 @@ from pipeline.errors import BadInput
 from pipeline.facts import PSEUDO_LABELS
 from pipeline.plan import provenance
 from pipeline.plan.plan import Plan
-from pipeline.store import store
+from pipeline.store import links
 
 PARTS = {"5a": "5", "5b": "5"}  # of one building, in the images of 2D-3D-S
 
@@ -64,7 +64,7 @@ def adopt(plan: Plan, found: Mapping[str, Plan]) -> None:
         for entry in fold.entries
         if (link := fold.link(*entry)) not in linked
     }
-    store.adopt(pairs.items())
+    links.adopt(pairs.items())
 
 
 def _fold(plan: Plan, area: str, areas: dict[str, str]) -> Plan:

@@ -17,7 +17,7 @@ from pipeline.errors import BadInput
 from pipeline.facts import Facts, raw_root
 from pipeline.plan import graph, keys, provenance
 from pipeline.stages.declaration import ONLY, Entry
-from pipeline.store import store
+from pipeline.store import filesystem, links
 
 UNKNOWN = "unknown"  # the digest of raw files that are neither here nor recorded
 
@@ -158,9 +158,9 @@ class Plan:
 
     def adopt(self) -> None:
         """Link what the store already has, before anything is planned."""
-        store.adopt((self.link(*entry), self.home(*entry)) for entry in self.entries)
+        links.adopt((self.link(*entry), self.home(*entry)) for entry in self.entries)
         if self.facts.simulated:  # Snakemake sets the times of what it has made
             for done in self.raw.glob("*.done"):
-                store.forget_time(done)
-        store.show_latest(self.results)
-        store.show_latest(self.clouds)
+                filesystem.reset_time(done)
+        links.show_latest(self.results)
+        links.show_latest(self.clouds)

@@ -156,7 +156,7 @@ def recover(state: Path = Path(".snakemake")) -> None:
     """
     running = state / "running"
     running.mkdir(parents=True, exist_ok=True)
-    me = lease.whoami()
+    me = lease.process_identity()
     (running / provenance.digest(me)).write_text(me, encoding="utf-8")
     alone = True
     for path in running.iterdir():

@@ -7,7 +7,7 @@ from typing import Any
 from pipeline.errors import BadInput
 from pipeline.plan import provenance
 from pipeline.plan.plan import Entry, Plan
-from pipeline.store import store
+from pipeline.store import links
 
 MODULES = ["model.scoring.transfer", "model.reports.transfer_report"]
 
@@ -70,7 +70,7 @@ class Transfer:
 
     def adopt(self) -> None:
         """Say which tables are the latest, before anything is planned."""
-        store.show_latest(self.results)
+        links.show_latest(self.results)
 
     def require(self) -> None:
         """Raises `BadInput` before any job where there is nothing that could be scored."""

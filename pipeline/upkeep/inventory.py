@@ -1,8 +1,7 @@
-"""What lies in a store, told from the listings of its folders: no entry is opened here."""
+"""What is in a store, by the listings of its folders: no entry is opened here."""
 
 import os
 import re
-from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -10,36 +9,36 @@ from pathlib import Path
 
 from pipeline.errors import BadInput
 from pipeline.plan import config
-from pipeline.store import entry, lease, store
+from pipeline.store import damaged, entry, lease, publish, records
 
-_LEVELS = (r"[\w-]+", r"(?!raw$)[\w-]+", r"[0-9a-f]{12}")  # `raw` holds digests of raw files
+_LEVELS = (r"[\w-]+", r"(?!raw$)[\w-]+", r"[0-9a-f]{12}")  # `raw` has the digests of raw files
 _ENTRY = re.compile(r"[\w-]+@[0-9a-f]+\.(zarr\.zip|safetensors|json)")
-_OWN = (store.RECORDS, store.ASIDE, lease.FOLDER)
-_REMOVED = ".nfs"  # what NFS calls a file that was removed while somebody reads it
+_OWN = (records.FOLDER, damaged.FOLDER, lease.FOLDER)
+_REMOVED = ".nfs"  # NFS renames a removed file to this while a process reads it
 
 
 @dataclass(frozen=True)
 class Folder:
-    """What lies in one folder of entries, <store>/<dataset>/<stage>/<key>."""
+    """What is in one folder of entries, <store>/<dataset>/<stage>/<key>."""
 
     path: Path
     entries: dict[str, int] = field(default_factory=dict)  # regular files, and their bytes
     scratch: list[Path] = field(default_factory=list)  # what is being made, or was left behind
-    foreign: dict[Path, str] = field(default_factory=dict)  # what is wrong with what is no entry
+    foreign: dict[Path, str] = field(default_factory=dict)  # no entry -> what is wrong
 
 
-def root(path: Path = config.CONFIG) -> Path:
+def configured_store(path: Path = config.CONFIG) -> Path:
     """The store that a config names. Raises `BadInput` for a bad config."""
     return Path(os.environ.get("SCAN_STORE", config.load(path)["store"]))
 
 
 def folders(root: Path, dataset: str | None = None) -> tuple[list[Path], list[Path]]:
-    """The folders of entries, and the links that stand in the place of one, or above one.
+    """The folders of entries, and the links in the place of such a folder or of one above it.
 
     Raises `BadInput` where there is no store.
     """
     if not root.is_dir():
-        raise BadInput(root, "there is no such folder", "name the store")
+        raise BadInput(root, "there is no such folder", "give the path of the store")
     found, links = [root], []
     for names in (re.escape(dataset) if dataset else _LEVELS[0], *_LEVELS[1:]):
         below = [item for folder in found for item in _listing(folder)]
@@ -49,12 +48,13 @@ def folders(root: Path, dataset: str | None = None) -> tuple[list[Path], list[Pa
         found = [Path(item.path) for item in below if item.is_dir(follow_symlinks=False)]
     for folder in found:
         if (folder.parent.parent / "plan.json").exists():
-            raise BadInput(root, "this is a work tree, whose links lead to a store", "name that")
+            remedy = "give the path of the store that its links lead to"
+            raise BadInput(root, "this is a work tree, not a store", remedy)
     return found, links
 
 
-def look(folder: Path) -> Folder:
-    """What lies in a folder of entries. Raises `BadInput` where it cannot be read."""
+def list_folder(folder: Path) -> Folder:
+    """What is in a folder of entries. Raises `BadInput` where it cannot be read."""
     seen = Folder(folder)
     for item in sorted(_listing(folder), key=lambda item: item.name):
         path, name = Path(item.path), item.name
@@ -66,38 +66,29 @@ def look(folder: Path) -> Folder:
                 seen.foreign[path] = "is not a folder"
             elif name not in _OWN:
                 seen.scratch.append(path)
-        elif name != store.RECIPE and not _ENTRY.fullmatch(name):
-            seen.foreign[path] = "has a name that no entry has"
+        elif name != publish.RECIPE and not _ENTRY.fullmatch(name):
+            seen.foreign[path] = "has a name that is not allowed"
         elif not is_file:
             seen.foreign[path] = "is a link" if item.is_symlink() else "is not a file"
-        elif name != store.RECIPE:
+        elif name != publish.RECIPE:
             with suppress(FileNotFoundError):
                 seen.entries[name] = item.stat(follow_symlinks=False).st_size
     return seen
 
 
-def digests(folder: Path) -> dict[str, set[str]]:
-    """Entry -> recorded SHA-256 of its bytes, of all that were ever made in a folder of entries."""
-    found: dict[str, set[str]] = defaultdict(set)
-    for name in store.names(folder / store.RECORDS):
-        made, _, sha256 = name.removesuffix(".json").rpartition(".")
-        found[made].add(sha256)
-    return found
-
-
-def below(folder: Path) -> list[Path]:
-    """What lies in a folder of its own beside entries; nothing where there is no such folder."""
+def list_subfolder(folder: Path) -> list[Path]:
+    """The paths in a folder beside entries, such as `.leases`; none if it does not exist."""
     if folder.is_symlink():
         return []
     return sorted(Path(item.path) for item in _listing(folder))
 
 
-def weigh(path: Path) -> int:
+def total_size(path: Path) -> int:
     """The bytes of a file, or of all files in a folder; no link is followed."""
-    return sum(size for _, size, _ in contents(path))
+    return sum(size for _, size, _ in snapshot(path))
 
 
-def contents(path: Path) -> frozenset[tuple[str, int, int]]:
+def snapshot(path: Path) -> frozenset[tuple[str, int, int]]:
     """Path, size and time of each file in a folder, or of the one file: equal while unchanged."""
     files = [path] if not path.is_dir() or path.is_symlink() else list(_files(path))
     found = set()
@@ -108,19 +99,9 @@ def contents(path: Path) -> frozenset[tuple[str, int, int]]:
     return frozenset(found)
 
 
-def shown(text: str | Path) -> str:
-    """A text for the terminal: escaped where it would do there more than be read."""
-    text = str(text)
-    return text if text.isprintable() else repr(text)
-
-
-def size(count: float) -> str:
-    """A number of bytes in its decimal unit."""
-    for unit in ("B", "kB", "MB", "GB"):
-        if count < 999.5:
-            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.3g} {unit}"
-        count /= 1000
-    return f"{count:,.1f} TB"
+def printable(text: str | Path) -> str:
+    """A text that may come from a store, with all that could control a terminal escaped."""
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in str(text))
 
 
 def _files(folder: Path) -> Iterator[Path]:
@@ -132,7 +113,7 @@ def _listing(folder: Path) -> list[os.DirEntry[str]]:
     try:
         with os.scandir(folder) as found:
             return list(found)
-    except (FileNotFoundError, NotADirectoryError):  # taken away just now, or never there
+    except (FileNotFoundError, NotADirectoryError):  # removed just now, or never there
         return []
     except OSError as error:
         what = f"cannot be read ({error.strerror})"

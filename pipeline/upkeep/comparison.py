@@ -1,4 +1,4 @@
-"""How two entries that should hold the same differ: byte for byte, or within a stated cosine."""
+"""How two entries that should be equal differ: byte for byte, or beyond a given cosine."""
 
 import hashlib
 import json
@@ -11,19 +11,19 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors import safe_open
 
-from pipeline.store import store
+from pipeline.store import groups
 from pipeline.upkeep import changes
 
-_BLOCK = 1 << 16  # rows that are compared at once
+_BLOCK = 1 << 16  # rows that are compared at a time
 
 
 def differences(stored: Path, made: Path, cosine: float | None = None) -> list[str]:
-    """What differs between two entries, array by array; nothing where they are the same.
+    """What differs between two entries, a line per array; empty where they are equal.
 
     Without `cosine`, all parts must have equal bytes. With it, arrays must have equal shapes and
-    dtypes and, where they are no floats, equal values; each row of floats (along the last axis; a
-    single value, of a vector) must have a cosine of at least `cosine` to the other, and so must
-    the ratio of their lengths, to which a cosine is blind. All else must be equal.
+    dtypes. Arrays of floats are compared row by row (along the last axis; a vector value by value):
+    both the cosine of two rows and the ratio of their lengths, the shorter to the longer, must be
+    at least `cosine`. All else must be equal.
     """
     if cosine is None and _parts(stored) == _parts(made):
         return []
@@ -42,16 +42,18 @@ def differences(stored: Path, made: Path, cosine: float | None = None) -> list[s
 
 
 def of_arrays(old: NDArray, new: NDArray, cosine: float | None = None) -> str:
-    """How two arrays differ; empty where they do not."""
+    """How two arrays differ, in a line; "" where they do not. `cosine` as for `differences`."""
     if old.shape != new.shape or old.dtype != new.dtype:
         return f"{old.dtype} {old.shape} -> {new.dtype} {new.shape}"
     floats = np.issubdtype(old.dtype, np.floating)
     if cosine is not None and floats:
         rows = old.size // old.shape[-1] if old.ndim > 1 and old.size else old.size
-        alike = _likeness(old.reshape(rows, -1), new.reshape(rows, -1)) if rows else np.ones(1)
-        low = int((alike < cosine).sum())
-        told = f"{low} of {rows} rows are below {cosine}, the least at {alike.min():.6f}"
-        return told if low else ""
+        if not rows:
+            return ""
+        similarity = _similarity(old.reshape(rows, -1), new.reshape(rows, -1))
+        low = int((similarity < cosine).sum())
+        line = f"{low} of {rows} rows are below {cosine}, the least at {similarity.min():.6f}"
+        return line if low else ""
     unequal = old != new
     if floats:
         unequal &= ~(np.isnan(old) & np.isnan(new))
@@ -62,10 +64,10 @@ def of_arrays(old: NDArray, new: NDArray, cosine: float | None = None) -> str:
     return f"{int(unequal.sum())} of {old.size} values differ, by at most {most:g}"
 
 
-def _likeness(old: NDArray, new: NDArray) -> NDArray[np.float64]:
-    """The lesser of cosine and ratio of lengths of the rows of two matrices, (N,).
+def _similarity(old: NDArray, new: NDArray) -> NDArray[np.float64]:
+    """The lesser of cosine and ratio of lengths for each row of two (N, D) matrices; float64 (N,).
 
-    Equal rows have 1. Where either row has a value that is not finite, unequal ones have -1.
+    Equal rows have 1; unequal rows of which either has a value that is not finite have -1.
     """
     found = [np.ones(0)]
     for start in range(0, len(old), _BLOCK):
@@ -76,17 +78,17 @@ def _likeness(old: NDArray, new: NDArray) -> NDArray[np.float64]:
         lengths = np.linalg.norm(a, axis=1), np.linalg.norm(b, axis=1)
         short, long = np.minimum(*lengths), np.maximum(*lengths)
         with np.errstate(divide="ignore", invalid="ignore"):
-            alike = np.minimum((a * b).sum(axis=1) / (short * long), short / long)
-        alike[short == 0] = 0
-        alike[~finite] = -1
-        alike[equal] = 1
-        found.append(alike)
+            similarity = np.minimum((a * b).sum(axis=1) / (short * long), short / long)
+        similarity[short == 0] = 0
+        similarity[~finite] = -1
+        similarity[equal] = 1
+        found.append(similarity)
     return np.concatenate(found)
 
 
 def _parts(path: Path) -> dict[str, str]:
-    """The digests of all that an entry is packed from, but for its own name."""
-    if path.suffix == ".zip":  # which says its name in a comment
+    """Name -> digest of each part of an entry, except its own name."""
+    if path.suffix == ".zip":  # has its name in a comment
         with zipfile.ZipFile(path) as pack:
             return {name: _sha256(pack.read(name)) for name in pack.namelist()}
     arrays, texts = _read(path)
@@ -99,9 +101,9 @@ def _sha256(data: bytes) -> str:
 
 
 def _read(path: Path) -> tuple[Mapping[str, NDArray], dict[str, Any]]:
-    """The arrays of an entry, and all else that it says but its own name."""
+    """The arrays of an entry, and its other content except its own name."""
     if path.suffix == ".zip":
-        group = store.read(path)
+        group = groups.read(path)
         return {name: np.asarray(array[...]) for name, array in group.arrays()}, dict(group.attrs)
     if path.suffix == ".safetensors":
         with safe_open(path, framework="np") as file:

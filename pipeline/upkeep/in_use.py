@@ -1,4 +1,4 @@
-"""What of a store is in use: paths relative to the store, each of which stands for all below it."""
+"""Which parts of a store are in use: paths relative to it, each including all below it."""
 
 import os
 import socket
@@ -13,10 +13,10 @@ from pipeline.plan.plan import Plan
 
 
 def of_plan(plan: Plan) -> set[Path]:
-    """What a plan reaches: entries, or the folders of all its keys.
+    """What a plan uses: its entries, or else the folders of all its keys.
 
-    The latter where the entries' names are not known, as some raw files are not, or as the plan was
-    made by other code or packages, which may have other stages or name other entries.
+    The latter if the entries' names are unknown, because some raw files are, or because the plan
+    was made by other code or packages, which may have other stages or name other entries.
     """
     with suppress(LookupError, TypeError, ValueError, AttributeError):
         raw, groups = plan.facts.raw_digests, {"features"} if plan.facts.features else set()
@@ -28,9 +28,9 @@ def of_plan(plan: Plan) -> set[Path]:
 
 
 def of_config(path: Path, users: Iterable[Registered]) -> tuple[set[Path], dict[str, str]]:
-    """What a config reaches, and the datasets that cannot be planned from it, and why.
+    """What a config uses, and why some of its datasets cannot be planned.
 
-    All of such a dataset is reached, unless this work tree has registered a plan of it. Raises
+    All of such a dataset is in use, unless this work tree has registered a plan of it. Raises
     `BadInput` for a bad config.
     """
     found: set[Path] = set()
@@ -48,6 +48,6 @@ def of_config(path: Path, users: Iterable[Registered]) -> tuple[set[Path], dict[
     return found, faults
 
 
-def is_in(reached: set[Path], place: Path) -> bool:
-    """Whether a path relative to the store is reached."""
-    return not reached.isdisjoint((place, *place.parents))
+def contains(used: set[Path], path: Path) -> bool:
+    """Whether a path relative to the store is in use."""
+    return not used.isdisjoint((path, *path.parents))
