@@ -31,7 +31,8 @@ PAGES = sorted(
     ]
 )
 TOP = ("pipeline", "model", "workflow", "envs", "data_manifest", "tests", "docs")
-MADE_BY_A_WALK = "CONTRIBUTING.md"  # names files that a contributor adds
+# CONTRIBUTING.md names files and settings that a contributor adds.
+WRITTEN = [page for page in PAGES if page.name != "CONTRIBUTING.md"]
 
 
 @pytest.fixture(scope="module")
@@ -147,17 +148,15 @@ def test_targets_in_the_text_exist(page: Path) -> None:
         assert targets[0] in known, line
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+@pytest.mark.parametrize("page", WRITTEN, ids=lambda page: str(page.relative_to(ROOT)))
 def test_files_in_the_text_exist(page: Path) -> None:
-    if page.name == MADE_BY_A_WALK:
-        return
     text = re.sub(r"```.*?```", "", page.read_text(encoding="utf-8"), flags=re.DOTALL)
     for name in re.findall(r"`([\w.-]+/[\w./-]+)`", text):
         if name.split("/")[0] in TOP:
             assert (ROOT / name).exists(), name
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+@pytest.mark.parametrize("page", WRITTEN, ids=lambda page: str(page.relative_to(ROOT)))
 def test_settings_in_the_text_are_valid(page: Path) -> None:
     dataset = {
         k: v for k, v in SCHEMA["$defs"]["dataset"].items() if k not in ("allOf", "required")
