@@ -1,4 +1,4 @@
-"""The adapter brings embeddings to the text of their pseudo-labels, and no dense label to them."""
+"""The adapter moves embeddings towards the text of their pseudo-labels, without dense labels."""
 
 from dataclasses import fields, replace
 
@@ -21,7 +21,7 @@ def rooms(tmp_path_factory: pytest.TempPathFactory) -> list[Room]:
 
 
 def open_agreement(adapter: Adapter | None, rooms: list[Room]) -> float:
-    """Share of voxels whose best class among all is the pseudo-label of their scene's classes."""
+    """Share of voxels whose best class of all is their pseudo-label, one of the scene's classes."""
     text, hits = torch.from_numpy(text_embeddings()), []
     for room in rooms:
         scene = room.weak.read()
@@ -32,7 +32,7 @@ def open_agreement(adapter: Adapter | None, rooms: list[Room]) -> float:
 
 
 @pytest.mark.parametrize("preset", ["paper", "normalised"])
-def test_fitting_brings_embeddings_nearer_to_their_pseudo_labels(
+def test_fitting_moves_embeddings_towards_their_pseudo_labels(
     preset: str, rooms: list[Room]
 ) -> None:
     config = adapter_config({"preset": preset, "epochs": 40, "batch": 2})
@@ -45,7 +45,7 @@ def test_fitting_brings_embeddings_nearer_to_their_pseudo_labels(
     assert min(curves["agreement"][-1], open_agreement(adapter, rooms)) > before + 0.1
 
 
-def test_a_fit_is_the_same_again_and_another_with_another_seed(rooms: list[Room]) -> None:
+def test_a_fit_repeats_and_depends_on_the_seed(rooms: list[Room]) -> None:
     config = adapter_config({"preset": "normalised", "epochs": 2, "points": 200})
     text, scans = torch.from_numpy(text_embeddings()), [r.weak for r in rooms]
     first, again, other = (
@@ -71,7 +71,7 @@ def test_the_normalised_preset_starts_from_the_embeddings_themselves() -> None:
     x, text = torch.randn(7, WIDTH), torch.from_numpy(text_embeddings())
     cosine = F.normalize(x, dim=1) @ text.T
     torch.testing.assert_close(adapter.logits(x, text), cosine / 0.05)
-    torch.testing.assert_close(adapter(3 * x), adapter(x))  # length tells nothing
+    torch.testing.assert_close(adapter(3 * x), adapter(x))  # lengths do not count
 
 
 def test_a_preset_can_be_changed_and_an_unknown_field_is_refused() -> None:
@@ -80,7 +80,7 @@ def test_a_preset_can_be_changed_and_an_unknown_field_is_refused() -> None:
         adapter_config({"preset": "paper", "momentum": 1})
 
 
-def test_the_entries_of_a_weak_scan_have_no_place_for_dense_labels() -> None:
+def test_the_entries_of_a_weak_scan_have_no_field_for_dense_labels() -> None:
     assert {f.name for f in fields(ScanEntries)} == {"scan", "voxels", "targets", "pseudo_labels"}
 
 

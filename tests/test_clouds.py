@@ -1,4 +1,4 @@
-"""A labelled cloud says in its own file what its colours and numbers mean, and is never torn."""
+"""A labelled cloud explains its colours and numbers in its header, and is written atomically."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from plyfile import PlyData, PlyElement
+from plyfile import PlyData
 
 from model.inference.ply import read_comments, write_heat, write_labels
 from model.inference.regions import connected_regions
@@ -57,22 +57,23 @@ def test_heat_is_hot_where_the_query_fits_best(tmp_path: Path) -> None:
     assert 0.1 <= meaning["from"] < meaning["to"] <= 0.3
 
 
-def test_a_cloud_alike_everywhere_has_a_heat_too(tmp_path: Path) -> None:
+def test_equal_similarities_can_be_written(tmp_path: Path) -> None:
     write_heat(tmp_path / "heat.ply", XYZ, np.full(3, 0.25), "x")
     assert len(PlyData.read(str(tmp_path / "heat.ply"))["vertex"]["red"]) == 3
 
 
-def test_what_cannot_be_written_leaves_what_was_there(
+def test_a_file_that_cannot_be_written_leaves_the_old_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "cloud.ply"
     write(path)
     before = path.read_bytes()
 
-    def full(self: PlyElement, *_: object) -> None:
+    def full(self: PlyData, partial: str) -> None:
+        Path(partial).write_bytes(before[:60])
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(PlyElement, "_write", full)
+    monkeypatch.setattr(PlyData, "write", full)
     with pytest.raises(BadInput, match="No space left"):
         write(path)
     assert path.read_bytes() == before
@@ -85,7 +86,7 @@ VOXELS = st.dictionaries(
 
 
 @given(VOXELS)
-def test_regions_are_those_of_a_flood(voxels: dict[tuple[int, int, int], int]) -> None:
+def test_regions_are_those_of_a_flood_fill(voxels: dict[tuple[int, int, int], int]) -> None:
     found = connected_regions(np.array(list(voxels)), np.array(list(voxels.values())))
     of_voxel = dict(zip(voxels, found.tolist(), strict=True))
     left, sizes = {v for v, label in voxels.items() if label >= 0}, {}

@@ -1,6 +1,7 @@
-"""What the network is shown: whole, moved, voxelised anew, and the same for the same step."""
+"""Batches: augmented, voxelised again, and the same for the same seed and step."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -25,8 +26,8 @@ def rooms(tmp_path_factory: pytest.TempPathFactory) -> list[Room]:
     return write_rooms(tmp_path_factory.mktemp("rooms"), range(3))
 
 
-def read(rooms: list[Room], steps: range, seed: int = 0, **options: object) -> list[Batch]:
-    given = {"batch": 2, "augmentation": Augmentation(**GENTLE), **options}
+def read(rooms: list[Room], steps: range, seed: int = 0, **options: Any) -> list[Batch]:
+    given: dict[str, Any] = {"batch": 2, "augmentation": Augmentation(**GENTLE), **options}
     return list(read_batches([room.weak for room in rooms], seed=seed, steps=steps, **given))
 
 
@@ -34,13 +35,15 @@ def same(a: Batch, b: Batch) -> bool:
     return all(torch.equal(x, y) for x, y in zip(a, b, strict=True))
 
 
-def test_a_step_sees_the_same_wherever_training_began(rooms: list[Room]) -> None:
+def test_a_step_has_the_same_batch_wherever_training_began(rooms: list[Room]) -> None:
     through, late = read(rooms, range(6)), read(rooms, range(4, 6))
     assert all(same(a, b) for a, b in zip(through[4:], late, strict=True))
-    assert not same(through[0], through[3])  # the same scans in another epoch, moved otherwise
+    assert not same(
+        through[0], through[3]
+    )  # the same scans in another epoch, augmented differently
 
 
-def test_other_seeds_see_other_things(rooms: list[Room]) -> None:
+def test_another_seed_has_other_batches(rooms: list[Room]) -> None:
     assert not same(read(rooms, range(1), seed=0)[0], read(rooms, range(1), seed=1)[0])
 
 
@@ -70,7 +73,7 @@ def test_a_batch_is_what_the_network_takes(rooms: list[Room]) -> None:
 
 
 def one_voxel_each(seed: int) -> Scene:
-    """A scan whose voxels are 5 apart, so that none merge; each carries its own number."""
+    """A scan whose voxels are 5 apart, so that none merge; each has its own number."""
     rng = np.random.default_rng(seed)
     cells = rng.permutation(np.argwhere(np.ones((6, 5, 4)))) * 5
     voxel = np.sort(rng.choice(len(cells), 70, replace=False))
@@ -90,7 +93,7 @@ def test_embedding_and_label_follow_their_voxel(seed: int, turned: bool) -> None
     scene = one_voxel_each(seed % 7)
     augmentation = Augmentation(color=0, rotation=turned, scale=0.0)
     sample = make_sample(scene, augmentation, np.random.default_rng(seed))
-    number = np.round((sample.rgb[:, 0] + 1) * 127.5).astype(int)  # the colour says which it was
+    number = np.round((sample.rgb[:, 0] + 1) * 127.5).astype(int)  # its colour is its number
     assert len(sample.coords) == len(scene.xyz)
     assert sorted(number[sample.row]) == scene.voxel.tolist()
     np.testing.assert_array_equal(sample.label, number[sample.row])
@@ -128,7 +131,7 @@ def test_a_turn_keeps_distances_and_a_scale_scales_them(seed: int) -> None:
     assert 0.8 <= ratio.mean() <= 1.2
 
 
-def test_elastic_pushes_neighbours_alike_and_far_points_not() -> None:
+def test_elastic_pushes_neighbours_alike_and_far_points_differently() -> None:
     xyz = np.random.default_rng(0).uniform(0, 6, (4000, 3)).astype(np.float32)
     pair = xyz + np.float32(0.01)
     push = elastic(np.concatenate([xyz, pair]), 0.8, 1.6, np.random.default_rng(1))
@@ -157,7 +160,7 @@ def test_voxelise_is_the_obvious_grouping(cells: list[tuple[int, ...]], size: fl
     np.testing.assert_array_equal(coords[voxel_of], cells)
 
 
-def test_where_voxels_merge_colours_mix_and_one_embedding_speaks() -> None:
+def test_voxels_that_merge_average_colours_and_keep_one_embedding() -> None:
     scene = Scene(
         xyz=np.array([[0, 0, 0], [0.001, 0, 0], [1, 1, 1]], np.float32),
         rgb=np.array([[0, 0, 0], [255, 255, 255], [255, 0, 0]], np.uint8),
@@ -173,7 +176,7 @@ def test_where_voxels_merge_colours_mix_and_one_embedding_speaks() -> None:
     assert sample.label.tolist() == [4]
 
 
-def test_a_crop_is_a_neighbourhood_with_what_is_known_about_it() -> None:
+def test_a_crop_is_a_neighbourhood_with_its_supervision() -> None:
     scene = one_voxel_each(0)
     part = crop(scene, 30, np.random.default_rng(0))
     assert len(part.xyz) == len(part.rgb) == 30
@@ -200,7 +203,7 @@ def test_the_majority_label_is_the_most_frequent_one(points: list[tuple[int, int
     assert majority(label, voxel, 6).tolist() == expected
 
 
-def test_entries_that_do_not_belong_together_are_told(tmp_path: Path) -> None:
+def test_entries_that_do_not_belong_together_are_refused(tmp_path: Path) -> None:
     room = write_rooms(tmp_path, [5])[0]
     room.path("pseudo_labels").unlink()
     with groups.create(room.path("pseudo_labels")) as out:

@@ -108,7 +108,7 @@ def test_a_required_option_that_is_missing_is_named(missing: str) -> None:
     assert done.stderr == f"predict: no {missing} is named; name it with --{missing}=PATH.\n"
 
 
-def test_scannet_s3dis_and_frames_are_known_by_their_folders(tmp_path: Path) -> None:
+def test_scannet_s3dis_and_frames_are_recognised_by_their_folders(tmp_path: Path) -> None:
     mesh = tmp_path / "scans" / "scene0000_00"
     mesh.mkdir(parents=True)
     write_ply(mesh / "scene0000_00_vh_clean_2.ply", points())
@@ -124,7 +124,7 @@ def test_scannet_s3dis_and_frames_are_known_by_their_folders(tmp_path: Path) -> 
     assert len(cloud.xyz) > 1000
 
 
-def test_what_is_no_scan_in_metres_is_told(tmp_path: Path) -> None:
+def test_what_is_no_scan_in_metres_is_refused(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="no such file or folder"):
         read_any(tmp_path / "nothing.ply")
     millimetres = write_ply(tmp_path / "millimetres.ply", 1000 * points())

@@ -2,7 +2,7 @@
 
 import subprocess
 import sys
-from types import SimpleNamespace
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -38,7 +38,7 @@ def test_class_weights_are_inverse_roots_with_mean_one(counts: list[int]) -> Non
         np.testing.assert_allclose(product, product[0], rtol=1e-5)
 
 
-def test_the_cosine_loss_knows_directions_only() -> None:
+def test_the_cosine_loss_depends_on_directions_only() -> None:
     a, b = torch.randn(50, 8), torch.randn(50, 8)
     assert cosine_loss(a, 5 * a).item() == pytest.approx(0, abs=1e-6)
     assert cosine_loss(a, -a).item() == pytest.approx(2, abs=1e-6)
@@ -48,7 +48,7 @@ def test_the_cosine_loss_knows_directions_only() -> None:
     torch.testing.assert_close(cosine_loss(a, b, weight), (weight * each).sum() / weight.sum())
 
 
-def test_ignored_labels_teach_nothing() -> None:
+def test_ignored_labels_have_no_gradient() -> None:
     logits, label = torch.randn(6, 3, requires_grad=True), torch.tensor([0, -1, 2, -1, 1, 1])
     kept = label >= 0
     torch.testing.assert_close(
@@ -57,6 +57,7 @@ def test_ignored_labels_teach_nothing() -> None:
     nothing = cross_entropy(logits, torch.full((6,), -1))
     nothing.backward()
     assert nothing.item() == 0
+    assert logits.grad is not None
     assert float(logits.grad.abs().sum()) == 0
 
 
@@ -85,8 +86,9 @@ def test_each_key_of_the_section_changes_the_loss_as_it_says() -> None:
 
 
 def test_a_term_is_any_module_with_a_loss() -> None:
-    """Adding a term needs no edit: what is in `parts` is weighed and summed."""
-    term = SimpleNamespace(loss=lambda embedding, known: known.label.sum() + embedding.sum())
+    """Adding a term needs no edit: the modules in `parts` are weighted and summed."""
+    term = ModuleType("mine")
+    vars(term)["loss"] = lambda embedding, known: known.label.sum() + embedding.sum()
     config = LossConfig({"mine": 0.5})
     objective = Objective(config, {"mine": term}, torch.eye(3), np.ones(3, int))
     label = torch.tensor([2, -1])
@@ -109,13 +111,13 @@ def test_terms_are_found_by_their_files_and_only_those_with_a_weight_are_used() 
         ({"cosine": 0}, "no term has a weight above 0; give a weight to some of cosine, text."),
     ],
 )
-def test_a_section_without_sense_is_refused_with_the_known_terms(
+def test_a_wrong_section_is_refused_with_the_known_terms(
     section: dict[str, float], said: str
 ) -> None:
     for read in (loss_config, losses.module_names):
-        with pytest.raises(BadInput) as told:
+        with pytest.raises(BadInput) as caught:
             read(section)
-        assert str(told.value) == f"`loss:` in the config: {said}"
+        assert str(caught.value) == f"`loss:` in the config: {said}"
 
 
 def test_asking_for_the_modules_imports_no_torch() -> None:

@@ -1,4 +1,4 @@
-"""A trained network gives every point a class, alike every time, and speaks the text's language."""
+"""A trained network classifies every point, repeatably, and answers queries by text embeddings."""
 
 from pathlib import Path
 
@@ -63,7 +63,7 @@ def test_what_is_saved_is_what_is_loaded(tmp_path: Path) -> None:
     np.testing.assert_array_equal(trained.text_embeddings.numpy(), text_embeddings())
 
 
-def test_what_is_no_network_is_told(tmp_path: Path) -> None:
+def test_a_file_that_is_no_network_is_refused(tmp_path: Path) -> None:
     files.write(tmp_path / "other", {"a": torch.zeros(3)}, {})
     with pytest.raises(BadInput, match="no network of this version"):
         load(tmp_path / "other", CPU)
@@ -105,7 +105,7 @@ def test_a_network_is_scored_on_points(room: Room, tmp_path: Path) -> None:
     assert "last step" in result["selection"]
 
 
-def test_labels_of_other_classes_are_told(tmp_path: Path) -> None:
+def test_labels_of_other_classes_are_refused(tmp_path: Path) -> None:
     path, other = network_file(tmp_path), write_rooms(tmp_path, [1])[0]
     write_labels(other, other.labelled.ground_truth()[0], classes=["a", "b"])
     with pytest.raises(BadInput, match="other classes"):

@@ -1,4 +1,4 @@
-"""Over-segments are connected, named by a member, part at concave edges and are never tiny."""
+"""Superpoints of simulated scans: connected, split at concave edges, and never tiny."""
 
 import numpy as np
 import pytest

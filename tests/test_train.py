@@ -1,4 +1,4 @@
-"""Training learns, goes on where it was killed, repeats bit for bit, and sees no dense label."""
+"""Training learns, resumes after a kill, and repeats bit for bit."""
 
 import json
 from collections.abc import Callable
@@ -56,10 +56,10 @@ def losses(path: Path) -> list[float]:
 
 
 @pytest.mark.parametrize("variant", ["esgs", "ess_esgs", "supervised"])
-def test_a_network_learns_the_rooms_and_knows_new_ones(
+def test_a_network_learns_the_rooms_and_generalises_to_new_ones(
     variant: str, rooms: list[Room], held_out: list[Room], text: Path, tmp_path: Path
 ) -> None:
-    if variant == "esgs":  # it cannot mend embeddings that lean towards a class that no room has
+    if variant == "esgs":  # it keeps the bias of embeddings towards a class that no room has
         rooms = write_rooms(tmp_path, range(4), leaning=0)
     path = train_tiny(variant, rooms, text, tmp_path / variant, steps=50)
     curve = losses(path)
@@ -95,15 +95,15 @@ def test_a_killed_run_ends_in_the_same_bytes(
     monkeypatch.undo()
     steps_done = count_steps(monkeypatch, None)
     again = train_tiny(variant, rooms, text, tmp_path / "killed", steps=7, checkpoint_every=2)
-    assert steps_done() == 7 - killed_at // 2 * 2  # it went on from the checkpoint
+    assert steps_done() == 7 - killed_at // 2 * 2  # it resumed from the checkpoint
     assert len(losses(whole)) == 7
     assert losses(again) == losses(whole)
     assert again.read_bytes() == whole.read_bytes()
 
 
 def count_steps(monkeypatch: pytest.MonkeyPatch, killed_at: int | None) -> Callable[[], int]:
-    """Count the steps of training, and be killed in one of them."""
-    done = []
+    """Count the steps of training, and raise `KilledError` in one of them."""
+    done: list[int] = []
     rate = OptimiserConfig.rate
 
     def counted(self: OptimiserConfig, step: int) -> float:
@@ -117,7 +117,7 @@ def count_steps(monkeypatch: pytest.MonkeyPatch, killed_at: int | None) -> Calla
 
 
 @exact
-def test_nothing_but_the_seed_and_the_scans_matters(
+def test_a_network_depends_on_the_seed_and_the_scans_only(
     rooms: list[Room], text: Path, tmp_path: Path
 ) -> None:
     first = train_tiny("esgs", rooms, text, tmp_path / "a").read_bytes()
@@ -131,7 +131,7 @@ def test_nothing_but_the_seed_and_the_scans_matters(
 
 
 @exact
-def test_the_scratch_of_another_run_is_not_gone_on_with(
+def test_the_scratch_folder_of_another_run_is_not_resumed(
     rooms: list[Room], text: Path, tmp_path: Path
 ) -> None:
     train_tiny("ess_esgs", rooms, text, tmp_path / "a", checkpoint_every=2)
@@ -141,7 +141,9 @@ def test_the_scratch_of_another_run_is_not_gone_on_with(
     assert other.read_bytes() == fresh.read_bytes()
 
 
-def test_a_network_file_tells_what_it_is(rooms: list[Room], text: Path, tmp_path: Path) -> None:
+def test_the_metadata_of_a_network_describe_it(
+    rooms: list[Room], text: Path, tmp_path: Path
+) -> None:
     tensors, metadata = files.read(train_tiny("ess_esgs", rooms, text, tmp_path / "a", seed=7))
     assert json.loads(metadata["classes"]) == CLASSES
     assert json.loads(metadata["config"])["optimiser"]["steps"] == 4
@@ -161,7 +163,7 @@ def train(settings: dict[str, Any], variant: str, rooms: list[Room], text: Path,
     return out
 
 
-def test_pseudo_labels_teach_a_specialised_network_alone(
+def test_the_text_term_changes_specialised_networks_only(
     rooms: list[Room], text: Path, tmp_path: Path
 ) -> None:
     for variant in ("esgs", "ess_esgs"):
@@ -173,7 +175,7 @@ def test_pseudo_labels_teach_a_specialised_network_alone(
         assert torch.equal(*networks) == (variant == "esgs")
 
 
-def test_a_variant_that_no_loss_term_is_left_for_is_refused(
+def test_a_variant_without_a_loss_term_is_refused(
     rooms: list[Room], text: Path, tmp_path: Path
 ) -> None:
     settings = {**tiny_params(1), "loss": {"balance": True, "cosine": 0, "text": 1.0}}
@@ -192,7 +194,7 @@ def test_the_published_adapter_is_the_preset_of_that_name(
     assert all(torch.equal(one[name], other[name]) for name in one.keys() | other.keys())
 
 
-def test_rates_fall_to_nothing() -> None:
+def test_learning_rates_fall_to_zero() -> None:
     for schedule in ("poly", "cosine"):
         config = OptimiserConfig(steps=50, lr=0.1, schedule=schedule)
         rates = [config.rate(step) for step in range(51)]
@@ -203,7 +205,7 @@ def test_rates_fall_to_nothing() -> None:
     assert poly.rate(25) == pytest.approx(0.1 * 0.5**0.9)
 
 
-def test_wrong_input_is_told(rooms: list[Room], text: Path, tmp_path: Path) -> None:
+def test_wrong_input_is_refused(rooms: list[Room], text: Path, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="'supervised' is none of"):
         train(tiny_params(1), "supervised", rooms[:1], text, tmp_path / "a")
     with pytest.raises(ValueError, match="no scan"):
@@ -215,7 +217,7 @@ def test_wrong_input_is_told(rooms: list[Room], text: Path, tmp_path: Path) -> N
         train_tiny("esgs", rooms, narrow, tmp_path / "a")
 
 
-def test_a_loss_that_is_no_number_stops_training(
+def test_a_loss_that_is_not_finite_stops_training(
     rooms: list[Room], text: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(

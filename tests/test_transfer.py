@@ -94,7 +94,7 @@ def test_a_network_without_a_text_tower_or_labels_of_other_classes_are_refused(
     trained: Path, tmp_path: Path
 ) -> None:
     rooms = scans(tmp_path, CLASSES)
-    with pytest.raises(BadInput, match="features made elsewhere taught it"):
+    with pytest.raises(BadInput, match="trained with features that were made elsewhere"):
         evaluate_transferred(network(tmp_path, None, "esgs"), ASKED, rooms, "val")
     with pytest.raises(BadInput, match="labels of other classes"):
         evaluate_transferred(trained, ASKED[1:], rooms, "val")

@@ -31,7 +31,7 @@ def embed(trained: Trained, network: Path, prompts: Sequence[Sequence[str]]) -> 
     if tower is None:
         supervised = not trained.head.normalise
         source = "dense labels" if supervised else "features that were made elsewhere"
-        what = f"has no text tower, since it was trained with {source}: it knows no other words"
+        what = f"has no text tower, since it was trained with {source}"
         raise BadInput(network, what, "take a network that was trained with a CLIP model")
     from pipeline.clip.models import load_text_tower  # slow to import
     from pipeline.clip.prompts import ensemble, templates_of

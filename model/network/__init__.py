@@ -1,1 +1,1 @@
-"""The sparse 3D network, its adapter, and the file that holds both."""
+"""The sparse 3D network, its adapter, and the file of both."""

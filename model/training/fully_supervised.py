@@ -1,4 +1,4 @@
-"""Fully supervised training: the same network and budget, taught by dense labels.
+"""Fully supervised training: the same network and budget, with dense labels.
 
 It is an upper bound for comparison and no part of the method: nothing that it reads or makes goes
 into a weakly supervised network.

@@ -1,7 +1,7 @@
-"""A toy world of small rooms, written as entries: coloured boxes whose embeddings are their words.
+"""Small toy rooms, written as entries: coloured boxes whose embeddings are those of their words.
 
-Embeddings are text plus noise, so a network that learns can be told from one that does not. No
-dense label has any part in targets or pseudo-labels.
+Embeddings are text embeddings plus noise, so that a network can learn them. Targets and
+pseudo-labels do not depend on the entries of dense labels.
 """
 
 from collections.abc import Iterable, Mapping
@@ -26,10 +26,15 @@ COLORS = np.array([[120, 90, 60], [220, 220, 210], [200, 30, 30], [40, 60, 200],
 WIDTH = 24
 VOXEL_SIZE = 0.1
 
-LEANING = 3.0  # of embeddings towards a class that no room has: what the filter and ESS mend
+LEANING = 3.0  # bias of embeddings towards a class in no room: the tags and ESS correct it
 
-SMALL_NETWORK = {"arch": "14A", "planes": [16] * 8, "stem_width": 16, "stem_kernel": 3}
-GENTLE = {"tilt": 1.0, "scale": 0.05, "color": 0.02}
+SMALL_NETWORK: dict[str, Any] = {
+    "arch": "14A",
+    "planes": [16] * 8,
+    "stem_width": 16,
+    "stem_kernel": 3,
+}
+GENTLE: dict[str, Any] = {"tilt": 1.0, "scale": 0.05, "color": 0.02}
 
 
 @dataclass(frozen=True)

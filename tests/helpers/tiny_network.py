@@ -1,4 +1,4 @@
-"""Networks with initial weights, whose classes are words of a text tower, or of none."""
+"""Networks with initial weights, with or without a text tower."""
 
 from pathlib import Path
 
@@ -15,7 +15,10 @@ TEMPLATES = ["a {}", "the {}"]
 
 
 def network(folder: Path, clip: str | None, variant: str = "ess_esgs", **tower: str) -> Path:
-    """A network with its initial weights, whose classes are words of the tower."""
+    """Write a network with the text embeddings of `clip`, or without a text tower if None.
+
+    `tower` replaces what its metadata say about the text tower.
+    """
     path = folder / f"{variant}.safetensors"
     supervised = variant == "supervised"
     text = torch.eye(len(CLASSES))

@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from model.training.cross_entropy import cross_entropy
 from model.training.supervision import Supervision
 
-ESS_ONLY = True  # scene tags, through the pseudo-labels, teach specialised networks alone
+ESS_ONLY = True  # pseudo-labels are used in variants with specialisation only
 
 
 def loss(embedding: torch.Tensor, supervision: Supervision) -> torch.Tensor:
