@@ -73,7 +73,7 @@ def test_each_fault_is_reported_and_no_other(
 
 
 def test_images_and_points_of_different_rooms_are_reported(raw: RawFrames) -> None:
-    moved = replace(CLOUD, xyz=CLOUD.xyz + np.float32([0.4, 0.3, 0.2]))
+    moved = replace(CLOUD, xyz=CLOUD.xyz + np.array([0.4, 0.3, 0.2], np.float32))
     (sentence,) = findings(raw, moved)
     assert "its images and its points disagree by" in sentence
 
