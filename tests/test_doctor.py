@@ -106,7 +106,9 @@ def test_what_is_wrong_in_the_files_is_printed_and_on_the_page(
 ) -> None:
     home, page = tmp_path / "inverted", tmp_path / "index.html"
     frames = room_frames.frames(FRAMES, SIZE, SIZE, planes.color_intrinsics(SIZE), whole=True)
-    write_own(home, [replace(f, camera_to_world=np.linalg.inv(f.camera_to_world)) for f in frames])
+    inverses = [np.asarray(np.linalg.inv(f.camera_to_world), np.float64) for f in frames]
+    pairs = zip(frames, inverses, strict=True)
+    write_own(home, [replace(f, camera_to_world=pose) for f, pose in pairs])
     np.savetxt(home / "intrinsics.txt", planes.color_intrinsics(SIZE))
     done = doctor("--path", str(home), "--out", str(page))
     assert done.exit_code == 1
