@@ -73,7 +73,7 @@ def test_each_fault_is_reported_and_no_other(
 
 
 def test_images_and_points_of_different_rooms_are_reported(raw: RawFrames) -> None:
-    moved = replace(CLOUD, xyz=CLOUD.xyz + np.float32([0.4, 0.3, 0.2]))
+    moved = replace(CLOUD, xyz=CLOUD.xyz + np.array([0.4, 0.3, 0.2], np.float32))
     (sentence,) = findings(raw, moved)
     assert "its images and its points disagree by" in sentence
 
@@ -106,7 +106,9 @@ def test_what_is_wrong_in_the_files_is_printed_and_on_the_page(
 ) -> None:
     home, page = tmp_path / "inverted", tmp_path / "index.html"
     frames = room_frames.frames(FRAMES, SIZE, SIZE, planes.color_intrinsics(SIZE), whole=True)
-    write_own(home, [replace(f, camera_to_world=np.linalg.inv(f.camera_to_world)) for f in frames])
+    inverses = [np.asarray(np.linalg.inv(f.camera_to_world), np.float64) for f in frames]
+    pairs = zip(frames, inverses, strict=True)
+    write_own(home, [replace(f, camera_to_world=pose) for f, pose in pairs])
     np.savetxt(home / "intrinsics.txt", planes.color_intrinsics(SIZE))
     done = doctor("--path", str(home), "--out", str(page))
     assert done.exit_code == 1

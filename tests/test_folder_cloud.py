@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -30,7 +31,7 @@ def cloud_of(folder: Path) -> Cloud:
     return read_cloud(scan_files(folder.parent, folder.name)["cloud"])
 
 
-def write_ply(path: Path, columns: dict[str, np.ndarray], faces: object = None, **how) -> None:
+def write_ply(path: Path, columns: dict[str, np.ndarray], faces: Any = None, **how: Any) -> None:
     """A PLY file of vertices with these properties, and faces (T, k)."""
     vertex = np.zeros(len(next(iter(columns.values()))), [(n, c.dtype) for n, c in columns.items()])
     for name, column in columns.items():
@@ -58,7 +59,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("how", [{}, {"text": True}, {"byte_order": ">"}])
-def test_a_cloud_comes_back_as_it_is(folder: Path, how: dict) -> None:
+def test_a_cloud_is_read_as_written(folder: Path, how: dict) -> None:
     write_ply(folder / "a.ply", XYZ | COLORS, **how)
     cloud = cloud_of(folder)
     assert_is_cloud(cloud)
@@ -83,7 +84,7 @@ def test_faces_may_have_four_corners_and_coordinates_be_doubles(folder: Path) ->
     assert np.array_equal(cloud.rgb, 255 * square)
 
 
-def test_a_cloud_without_colours_is_grey_and_a_warning_says_so(folder: Path) -> None:
+def test_a_cloud_without_colours_becomes_grey_with_a_warning(folder: Path) -> None:
     write_ply(folder / "a.ply", XYZ)
     with pytest.warns(UserWarning, match="no colours"):
         assert (cloud_of(folder).rgb == 128).all()
@@ -101,7 +102,7 @@ def test_a_cloud_is_turned_upright_with_the_poses(tmp_path: Path) -> None:
     assert np.allclose(cloud.normal, MESH.normal, atol=1e-6)
 
 
-def test_files_that_are_no_clouds_are_refused(folder: Path) -> None:
+def test_files_that_are_not_clouds_are_refused(folder: Path) -> None:
     path = folder / "a.ply"
     write_ply(path, XYZ | COLORS, MESH.faces)
     whole = path.read_bytes()
@@ -138,7 +139,7 @@ def fused(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Cloud]:
     return folder, cloud_of(folder)
 
 
-def test_fused_points_lie_on_the_planes_of_the_room(fused: tuple[Path, Cloud]) -> None:
+def test_fused_points_are_on_the_planes_of_the_room(fused: tuple[Path, Cloud]) -> None:
     cloud = fused[1]
     assert_is_cloud(cloud)
     away = planes.distance_to_planes(ROOM, cloud.xyz.astype(float))
@@ -182,8 +183,8 @@ def test_intrinsics_of_every_frame_and_smaller_depth_fuse_to_the_same_planes(
     k = planes.color_intrinsics((320, 240))
     LAYOUTS["scanner"].write(tmp_path / "scan", frames(5, (320, 240), SIZE, k, whole=True))
     for path in (tmp_path / "scan").glob("frame_*.json"):
-        told = json.loads(path.read_text()) | {"intrinsics": k.ravel().tolist()}
-        put(path, json.dumps(told))
+        values = json.loads(path.read_text()) | {"intrinsics": k.ravel().tolist()}
+        put(path, json.dumps(values))
     cloud = cloud_of(tmp_path / "scan")
     away = planes.distance_to_planes(ROOM, cloud.xyz.astype(float))
     assert len(cloud.xyz) > 3000

@@ -50,7 +50,7 @@ class Suite(FramesSuite):
             path = found[frame_id] if "*" in pattern else found[0]
             path.write_bytes(bytes(200) + path.read_bytes()[200:])
 
-    def test_tells_the_sensor(self, folder: Path) -> None:
+    def test_has_the_sizes_and_intrinsics_of_the_sensor(self, folder: Path) -> None:
         reader = self.open(folder)
         assert (reader.color_size, reader.depth_size) == (self.color_size, self.depth_size)
         assert reader.depth_scale == self.depth_scale
@@ -125,7 +125,7 @@ def test_an_archive_reads_like_its_unpacked_files(tmp_path: Path) -> None:
     assert [first.read(i).timestamp for i in (0, 3)] == [0, 50_000]
 
 
-def test_a_world_with_another_axis_up_is_turned(tmp_path: Path) -> None:
+def test_a_world_with_another_axis_up_is_rotated(tmp_path: Path) -> None:
     written = frames(whole=True)
     turned = [replace(f, camera_to_world=Y_UP @ f.camera_to_world) for f in written]
     write_own(tmp_path / "scan", turned)
@@ -146,7 +146,7 @@ def test_up_is_found_and_turned_to_z_exactly(up: str) -> None:
     assert guess_up([back @ pose for pose in planes.cameras(7)]) == up
 
 
-def test_cameras_that_look_down_upside_down_or_nowhere_leave_the_world_alone() -> None:
+def test_cameras_that_look_down_upside_down_or_nowhere_do_not_rotate_the_world() -> None:
     down = [planes.look_at((0, 0, 2), (np.cos(a), np.sin(a), 0.5)) for a in range(6)]
     upside_down = [pose @ np.diag([1.0, -1, -1, 1]) for pose in planes.cameras(6)]
     for poses in (down, upside_down, [], [np.full((4, 4), np.nan)]):

@@ -1,4 +1,4 @@
-"""What is peculiar to a layout: times, default cameras, what is told where a file lacks."""
+"""The peculiarities of layouts: times, default cameras, missing files."""
 
 import json
 from dataclasses import replace
@@ -13,7 +13,7 @@ from tests.helpers.room_frames import K_COLOR, encoded, frames, put
 from tests.helpers.tiny_folders import LAYOUTS, write_three_d_match, write_tum
 
 
-def test_a_colour_image_takes_the_depth_that_is_nearest_in_time_and_shares_it_with_none(
+def test_a_colour_image_gets_the_nearest_depth_in_time_and_no_two_share_one(
     tmp_path: Path,
 ) -> None:
     folder = tmp_path / "scan"
@@ -67,14 +67,14 @@ def test_intrinsics_that_change_from_frame_to_frame_are_kept(tmp_path: Path) -> 
     LAYOUTS["scanner"].write(tmp_path / "scan", frames(3, whole=True))
     path = tmp_path / "scan/frame_00001.json"
     zoomed = K_COLOR * [[1.25, 1, 1], [1, 1.25, 1], [1, 1, 1]]
-    told = json.loads(path.read_text()) | {"intrinsics": zoomed.ravel().tolist()}
-    put(path, json.dumps(told))
+    values = json.loads(path.read_text()) | {"intrinsics": zoomed.ravel().tolist()}
+    put(path, json.dumps(values))
     k = opened(tmp_path / "scan").color_intrinsics
     assert np.array_equal(k, np.stack([K_COLOR, zoomed, K_COLOR]))
 
 
 @pytest.mark.parametrize("name", ["own", "3dmatch", "scanner", "record3d"])
-def test_a_frame_that_lacks_its_depth_is_named(tmp_path: Path, name: str) -> None:
+def test_a_frame_that_lacks_its_depth_is_reported(tmp_path: Path, name: str) -> None:
     layout = LAYOUTS[name]
     layout.write(tmp_path / "scan", frames())
     (tmp_path / "scan" / layout.images[1].format(i=3)).unlink()
@@ -82,14 +82,14 @@ def test_a_frame_that_lacks_its_depth_is_named(tmp_path: Path, name: str) -> Non
         opened(tmp_path / "scan")
 
 
-def test_images_and_poses_that_are_not_equally_many_are_told(tmp_path: Path) -> None:
+def test_different_numbers_of_images_and_poses_are_refused(tmp_path: Path) -> None:
     LAYOUTS["open3d"].write(tmp_path / "scan", frames())
     next((tmp_path / "scan/color").iterdir()).unlink()
     with pytest.raises(BadInput, match="has 5 poses for 4 colour and 5 depth images"):
         opened(tmp_path / "scan")
 
 
-def test_an_image_that_a_list_names_and_that_is_not_there_is_told(tmp_path: Path) -> None:
+def test_a_listed_image_that_is_absent_is_reported(tmp_path: Path) -> None:
     write_tum(tmp_path / "scan", frames())
     next((tmp_path / "scan/rgb").iterdir()).unlink()
     with pytest.raises(BadInput, match=r"rgb\.txt: names"):

@@ -1,4 +1,4 @@
-"""A room of S3DIS: found where it lies in the downloads, its points, its classes, its faults."""
+"""A room of S3DIS: found in the downloads; its points, classes and faults."""
 
 import re
 from pathlib import Path
@@ -44,7 +44,7 @@ def in_order(tiny: SimulatedRoom) -> tuple[np.ndarray, np.ndarray]:
 
 @BOTH
 @pytest.mark.parametrize("angle", [0, 90, 180, 270])
-def test_both_releases_give_the_cloud_in_the_frame_of_the_area(
+def test_both_releases_give_the_cloud_in_the_coordinates_of_the_area(
     tmp_path: Path, release: str, angle: int
 ) -> None:
     tiny = room(angle=angle, n_views=2, size=24)
@@ -77,7 +77,7 @@ def test_without_clutter_among_the_classes_other_names_are_ignored(
     assert ((labels.label == -1) == (in_order(tiny)[1] == "stairs")).all()
 
 
-def test_what_has_slipped_into_the_releases_is_not_read(raw: Path) -> None:
+def test_stray_files_of_the_releases_are_not_read(raw: Path) -> None:
     lying = {path.name for path in files_of(raw, "") if path.is_file()}
     assert ".DS_Store" in lying
     assert any(name.endswith(" (1).txt") for name in lying)
@@ -86,9 +86,7 @@ def test_what_has_slipped_into_the_releases_is_not_read(raw: Path) -> None:
     assert all(re.fullmatch(r"Annotations/[a-z]+_[0-9]+\.txt", name) for name in names)
 
 
-def test_a_misnamed_room_file_serves_where_nothing_is_annotated(
-    raw: Path, tiny: SimulatedRoom
-) -> None:
+def test_a_misnamed_room_file_is_used_without_annotations(raw: Path, tiny: SimulatedRoom) -> None:
     folder = raw / NOT_ALIGNED / "Area_1/office_1"
     for path in (folder / "Annotations").iterdir():
         path.unlink()
@@ -120,7 +118,7 @@ def test_damaged_files_give_the_same_cloud_and_labels(tmp_path: Path, tiny: Simu
 
 
 @pytest.mark.parametrize("place", [".", "2D-3D-S"])
-def test_downloads_lie_in_the_root_or_one_folder_down(
+def test_downloads_may_be_in_the_root_or_one_folder_down(
     tmp_path: Path, tiny: SimulatedRoom, place: str
 ) -> None:
     write_room(tmp_path, tiny)
@@ -135,7 +133,7 @@ def test_downloads_lie_in_the_root_or_one_folder_down(
     assert {name.split("/")[0] for name in files["frames"]} == {"area_1"}
 
 
-def test_of_two_releases_the_one_in_the_frame_of_the_poses_is_read(
+def test_of_two_releases_the_one_in_the_coordinates_of_the_poses_is_read(
     tmp_path: Path, tiny: SimulatedRoom
 ) -> None:
     write_room(tmp_path, tiny, [ALIGNED, NOT_ALIGNED])
@@ -144,7 +142,7 @@ def test_of_two_releases_the_one_in_the_frame_of_the_poses_is_read(
     assert "angles" not in cloud
 
 
-def test_the_aligned_release_without_its_angles_is_told(
+def test_the_aligned_release_without_its_angles_is_refused(
     tmp_path: Path, tiny: SimulatedRoom
 ) -> None:
     write_room(tmp_path, tiny, [ALIGNED])
@@ -164,7 +162,7 @@ def test_the_aligned_release_without_its_angles_is_told(
         read_cloud(scan_files(tmp_path, SCAN)["cloud"])
 
 
-def test_the_angles_of_an_area_come_out_the_same_in_any_order(tmp_path: Path) -> None:
+def test_the_file_of_angles_does_not_depend_on_the_order_of_writing(tmp_path: Path) -> None:
     rooms = [room(name=f"office_{i}", angle=90 * i, n_views=1, size=4) for i in range(4)]
     for order in (rooms, rooms[::-1]):
         for each in order:
@@ -174,7 +172,7 @@ def test_the_angles_of_an_area_come_out_the_same_in_any_order(tmp_path: Path) ->
     assert one.read_text().splitlines()[2:] == [f"office_{i} {90 * i}" for i in range(4)]
 
 
-def test_a_room_without_images_or_folder_or_name_is_told(raw: Path) -> None:
+def test_a_room_without_images_or_folder_or_name_is_refused(raw: Path) -> None:
     for path in files_of(raw / "area_1", ".png"):
         path.unlink()
     for path in files_of(raw / "area_1", ".json"):

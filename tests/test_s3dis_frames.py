@@ -1,8 +1,9 @@
-"""The perspective images of 2D-3D-S: what is read is what was written, and faults are told."""
+"""The perspective images of 2D-3D-S: they are read as written, and faults are refused."""
 
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -20,7 +21,7 @@ from tests.helpers.raw_reader_suite import FramesSuite
 from tests.helpers.tiny_s3dis import as_frames, camera, files_of, noise_views, only_text, room
 
 # The example of a pose file in which every field agrees with the others, from the published key.
-EXAMPLE = {
+EXAMPLE: dict[str, Any] = {
     "camera_k_matrix": [[932.288117, 0.0, 540.0], [0.0, 932.288117, 540.0], [0.0, 0.0, 1.0]],
     "field_of_view_rads": 1.05,
     "camera_original_rotation": [1.5, 0.0, 0.6],
@@ -78,7 +79,7 @@ def edit(path: Path, **fields: object) -> None:
     path.write_text(json.dumps({**json.loads(path.read_text()), **fields}))
 
 
-def test_the_published_example_is_a_camera_where_it_says(tmp_path: Path) -> None:
+def test_the_published_example_gives_the_published_camera(tmp_path: Path) -> None:
     (tmp_path / "pose.json").write_text(json.dumps(EXAMPLE))
     k, pose = read_pose(tmp_path / "pose.json")
     assert k[:2, 2].tolist() == [539.5, 539.5]
@@ -110,7 +111,7 @@ def test_files_have_the_names_and_codes_of_the_release(raw: Path) -> None:
     assert colors == ["RGB", "RGBA"]
 
 
-def test_frames_of_both_parts_of_area_5_are_in_the_frame_of_5a(tmp_path: Path) -> None:
+def test_frames_of_both_parts_of_area_5_are_in_the_coordinates_of_5a(tmp_path: Path) -> None:
     views = noise_views(2)
     other = [replace(view, camera="f" * 32) for view in views]
     write_room(tmp_path, written(views, "5"))
@@ -124,7 +125,7 @@ def test_frames_of_both_parts_of_area_5_are_in_the_frame_of_5a(tmp_path: Path) -
     assert np.allclose(AREA_5B_TO_5A @ raw_5b, views[0].camera_to_world, atol=1e-9)
 
 
-def test_office_1_takes_no_image_of_office_10(tmp_path: Path) -> None:
+def test_office_1_has_no_image_of_office_10(tmp_path: Path) -> None:
     write_room(tmp_path, written(noise_views(2)))
     ten = only_text(room(n_views=1), room="office_10", views=noise_views(4))
     write_room(tmp_path, ten)
@@ -142,7 +143,7 @@ def test_frames_of_a_camera_sort_by_number(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["rgb", "depth", "pose"])
-def test_a_frame_that_lacks_a_file_is_named(raw: Path, kind: str) -> None:
+def test_a_frame_that_lacks_a_file_is_reported(raw: Path, kind: str) -> None:
     files_of(raw, f"1_domain_{kind}.{'json' if kind == 'pose' else 'png'}")[0].unlink()
     with pytest.raises(BadInput, match=rf"frame_1_domain_\w+\.\w+: has no {kind} file beside it"):
         opened(raw)
@@ -160,7 +161,7 @@ def test_a_frame_that_lacks_a_file_is_named(raw: Path, kind: str) -> None:
         ({"camera_k_matrix": [[900, 0, 540], [0, 900, 540], [0, 0, 1]]}, "another image size"),
     ],
 )
-def test_a_pose_that_is_none_is_told(raw: Path, fields: dict, what: str) -> None:
+def test_an_invalid_pose_is_refused(raw: Path, fields: dict, what: str) -> None:
     path = files_of(raw, "1_domain_pose.json")[0]
     edit(path, **fields)
     with pytest.raises(BadInput, match=f"{path.name}: has .*{what}"):
@@ -168,7 +169,7 @@ def test_a_pose_that_is_none_is_told(raw: Path, fields: dict, what: str) -> None
 
 
 @pytest.mark.parametrize("ending", ["1_domain_rgb.png", "1_domain_depth.png"])
-def test_images_of_another_size_than_the_first_are_told(raw: Path, ending: str) -> None:
+def test_images_of_another_size_than_the_first_are_refused(raw: Path, ending: str) -> None:
     path = files_of(raw, ending)[0]
     Image.fromarray(np.asarray(Image.open(path))[:8, :8]).save(path)
     with pytest.raises(BadInput, match=rf"{ending}: is an image of \(8, 8\) pixels"):

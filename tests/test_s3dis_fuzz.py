@@ -45,16 +45,16 @@ def quiet() -> Iterator[None]:
 @contextmanager
 def sound_or_told() -> Iterator[None]:
     """Lets a `BadInput` pass if it is one sentence."""
-    told = ""
+    message = ""
     try:
         with little_memory():
             yield
         event("valid")
     except BadInput as error:
-        told = str(error)
+        message = str(error)
         event("refused")
-    assert "\n" not in told
-    assert len(told) < 700
+    assert "\n" not in message
+    assert len(message) < 700
 
 
 @pytest.mark.parametrize("ending", ["_rgb.png", "_depth.png", "_pose.json"])
@@ -90,7 +90,7 @@ def test_damaged_text(raw: Path, name: str, changes: list) -> None:
 
 @pytest.mark.parametrize("cut", np.linspace(0, 0.9, 8).tolist())
 @pytest.mark.parametrize("ending", ["_depth.png", "_pose.json"])
-def test_a_file_that_is_cut_off_is_told(raw: Path, ending: str, cut: float) -> None:
+def test_a_truncated_file_is_refused(raw: Path, ending: str, cut: float) -> None:
     path = files_of(raw, f"0_domain{ending}")[0]
     data = path.read_bytes()
     path.write_bytes(data[: int(cut * len(data))])

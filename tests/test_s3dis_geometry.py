@@ -1,4 +1,4 @@
-"""What a pixel of 2D-3D-S sees is a point of S3DIS: in both releases, at any angle, in area_5b."""
+"""A pixel of 2D-3D-S sees a point of S3DIS: in both releases, at any angle, in area_5b."""
 
 from pathlib import Path
 
@@ -38,7 +38,7 @@ def seen(frames: RawFrames) -> tuple[np.ndarray, np.ndarray]:
 
 @pytest.mark.parametrize("angle", [0, 90, 180, 270])
 @pytest.mark.parametrize(("area", "images"), CASES)
-def test_a_pixel_sees_a_point_in_both_frames(
+def test_a_pixel_sees_a_point_in_both_releases(
     tmp_path: Path, angle: int, area: str, images: str | None
 ) -> None:
     written = room(area, angle=angle, n_views=4, size=SIZE)
@@ -62,7 +62,7 @@ def test_a_pixel_sees_a_point_in_both_frames(
     assert away.max() < 0.002
 
 
-def test_the_releases_differ_by_the_angle_alone(tmp_path: Path) -> None:
+def test_the_releases_differ_by_the_angle_only(tmp_path: Path) -> None:
     for angle in (0, 90):
         raw = tmp_path / str(angle)
         write_room(raw, room(angle=angle, n_views=2, size=SIZE), [NOT_ALIGNED, ALIGNED])
@@ -71,8 +71,8 @@ def test_the_releases_differ_by_the_angle_alone(tmp_path: Path) -> None:
         assert (away < 0.0011) if angle == 0 else (away > 0.5)
 
 
-def test_half_a_pixel_or_another_part_of_area_5_would_be_seen(tmp_path: Path) -> None:
-    """The test above is no empty one: it would not pass with either slip."""
+def test_an_error_of_half_a_pixel_or_of_the_part_of_area_5_is_detected(tmp_path: Path) -> None:
+    """The test above is sensitive: it would fail with either mistake."""
     write_room(tmp_path, room("5", n_views=2, size=SIZE), images="area_5b")
     files = scan_files(tmp_path, "Area_5_office_1")
     tree = cKDTree(read_cloud(files["cloud"]).xyz)

@@ -1,4 +1,4 @@
-"""The text clouds of S3DIS: spellings, known damage mended, all other damage told by line."""
+"""The text clouds of S3DIS: formats, repair of known damage, other damage refused by line."""
 
 import warnings
 from pathlib import Path
@@ -68,7 +68,7 @@ def test_what_was_written_is_read(tmp_path: Path, release: str, cloud: tuple) ->
     assert count_points(path) == 300
 
 
-def test_lines_are_spelt_as_in_the_releases(tmp_path: Path) -> None:
+def test_lines_have_the_formats_of_the_releases(tmp_path: Path) -> None:
     path = tmp_path / "a.txt"
     write_points(path, ALIGNED, np.array([[22.383, 6.858, 3.05]]), np.array([[155, 155, 165]]))
     assert path.read_bytes() == ALIGNED_LINE
@@ -78,27 +78,27 @@ def test_lines_are_spelt_as_in_the_releases(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("where", KNOWN)
-def test_every_known_damage_is_mended_and_told(tmp_path: Path, where: str) -> None:
+def test_every_known_damage_is_repaired_with_a_warning(tmp_path: Path, where: str) -> None:
     line, meant = KNOWN[where]
     whole = ALIGNED_LINE if where in ("Area_5/hallway_6", "Area_3/hallway_2") else NOT_ALIGNED_LINE
     path = written(tmp_path, whole * 2 + line + whole)
-    with pytest.warns(UserWarning, match="line 3: the damaged") as told:
+    with pytest.warns(UserWarning, match="line 3: the damaged") as caught:
         xyz, rgb = read_points(path)
-    assert len(told) == 1
+    assert len(caught) == 1
     assert (*xyz[2], *rgb[2]) == meant
     assert len(xyz) == count_points(path) == 4
 
 
 @pytest.mark.parametrize("release", [ALIGNED, NOT_ALIGNED])
-def test_simulated_damage_is_mended(tmp_path: Path, release: str, cloud: tuple) -> None:
+def test_simulated_damage_is_repaired(tmp_path: Path, release: str, cloud: tuple) -> None:
     path = tmp_path / "a.txt"
     write_points(path, release, *cloud)
     whole = path.read_bytes()
     changed = damage(path, release)
     assert sum(a != b for a, b in zip(whole, path.read_bytes(), strict=True)) == changed == 2
-    with pytest.warns(UserWarning, match="the damaged") as told:
+    with pytest.warns(UserWarning, match="the damaged") as caught:
         xyz, rgb = read_points(path)
-    assert len(told) == changed
+    assert len(caught) == changed
     assert np.array_equal(xyz, cloud[0])
     assert np.array_equal(rgb, cloud[1])
 
@@ -127,7 +127,7 @@ def test_simulated_damage_is_mended(tmp_path: Path, release: str, cloud: tuple) 
     ],
 )
 @pytest.mark.parametrize("block", [40, 1 << 24])
-def test_any_other_damage_is_told_with_its_line_and_bytes(
+def test_any_other_damage_is_refused_with_its_line_and_bytes(
     tmp_path: Path, line: bytes, block: int
 ) -> None:
     path = written(tmp_path, ALIGNED_LINE * 4 + line + ALIGNED_LINE)
@@ -140,11 +140,12 @@ def test_any_other_damage_is_told_with_its_line_and_bytes(
 
 
 @pytest.mark.parametrize("block", [1, 31, 100, 1000])
-def test_blocks_of_any_size_read_the_same(tmp_path: Path, block: int) -> None:
+def test_blocks_of_any_size_give_the_same_points(tmp_path: Path, block: int) -> None:
     path = written(tmp_path, (ALIGNED_LINE + b"\n" + ALIGNED_LINE.replace(b"\n", b"\r\n")) * 20)
-    expected = read_points(path)
-    assert all(map(np.array_equal, read_points(path, block), expected))
-    assert len(expected[0]) == count_points(path) == 40
+    (xyz, rgb), (other_xyz, other_rgb) = read_points(path), read_points(path, block)
+    assert np.array_equal(xyz, other_xyz)
+    assert np.array_equal(rgb, other_rgb)
+    assert len(xyz) == count_points(path) == 40
 
 
 def test_the_last_line_needs_no_end(tmp_path: Path) -> None:
@@ -153,19 +154,19 @@ def test_the_last_line_needs_no_end(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("data", [b"", b"\n", b" \r\n\n"])
-def test_a_file_without_points_is_told(tmp_path: Path, data: bytes) -> None:
+def test_a_file_without_points_is_refused(tmp_path: Path, data: bytes) -> None:
     with pytest.raises(BadInput, match="contains no point"):
         read_points(written(tmp_path, data))
 
 
-def test_a_file_of_no_release_is_told(tmp_path: Path) -> None:
+def test_a_file_of_neither_release_is_refused(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="line 1: is not a point"):
         is_aligned(written(tmp_path, b"1 2 3 4 5 6\n"))
     with pytest.raises(BadInput, match="line 1: is not a point"):
         is_aligned(written(tmp_path, b""))
 
 
-def test_a_file_that_is_not_there_is_told(tmp_path: Path) -> None:
+def test_an_absent_file_is_refused(tmp_path: Path) -> None:
     for read in (read_points, count_points, is_aligned):
         with pytest.raises(BadInput, match="cannot be read"):
             read(tmp_path / "none.txt")
@@ -184,7 +185,9 @@ edits = st.lists(
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(changes=edits, aligned=st.booleans())
-def test_damaged_text_is_points_or_a_sentence(tmp_path: Path, changes: list, aligned: bool) -> None:
+def test_damaged_text_gives_points_or_one_sentence(
+    tmp_path: Path, changes: list, aligned: bool
+) -> None:
     data = (ALIGNED_LINE if aligned else NOT_ALIGNED_LINE) * 8
     for where, new, removed in changes:
         at = where % len(data)

@@ -56,7 +56,7 @@ def edit_json(path: Path, key: str, value: object) -> None:
     path.write_text(json.dumps({**json.loads(path.read_text()), key: value}))
 
 
-def test_the_cloud_is_the_mesh_as_it_stands(raw: Path) -> None:
+def test_the_cloud_is_the_unaligned_mesh(raw: Path) -> None:
     cloud, written = read_cloud(files(raw, "cloud")), surface()
     assert_is_cloud(cloud)
     assert np.array_equal(cloud.xyz, written.xyz)
@@ -80,7 +80,7 @@ def test_without_a_label_mesh_the_label_map_gives_the_labels(raw: Path) -> None:
     assert labels.instance.tolist() == EXPECTED_INSTANCE
 
 
-def test_a_class_that_is_not_asked_for_is_ignored(raw: Path) -> None:
+def test_a_class_that_is_not_requested_is_ignored(raw: Path) -> None:
     labels = read_labels(files(raw, "labels"), CLASSES[1:])
     assert labels.label.tolist() == [-1, -1, -1, -1, 0, 0, -1, -1, -1, -1]
 
@@ -115,7 +115,7 @@ def test_segments_of_another_length_are_refused(one: Path) -> None:
 
 
 @pytest.mark.parametrize("ids", [[-1] * 10, [0.5] * 10, ["0"] * 10, [2**31] * 10, [True] * 10])
-def test_segments_that_are_no_indices_are_refused(one: Path, ids: list) -> None:
+def test_segments_that_are_not_indices_are_refused(one: Path, ids: list) -> None:
     edit_json(one / f"{NAME}_vh_clean_2.0.010000.segs.json", "segIndices", ids)
     with pytest.raises(BadInput, match="segIndices"):
         read_cloud(files(one.parent.parent, "cloud"))
@@ -136,14 +136,14 @@ def test_a_label_mesh_of_another_length_is_refused(one: Path) -> None:
         read_labels(files(one.parent.parent, "labels"), CLASSES)
 
 
-def test_a_label_mesh_whose_vertices_lie_elsewhere_is_refused(one: Path) -> None:
+def test_a_label_mesh_with_other_positions_is_refused(one: Path) -> None:
     moved = dataclasses.replace(surface(), xyz=surface().xyz[::-1])
     write_labels_mesh(one / f"{NAME}_vh_clean_2.labels.ply", moved, scan().objects or {})
     with pytest.raises(BadInput, match="elsewhere"):
         read_labels(files(one.parent.parent, "labels"), CLASSES)
 
 
-def test_labels_that_were_not_downloaded_are_told(one: Path) -> None:
+def test_labels_that_were_not_downloaded_are_reported(one: Path) -> None:
     with pytest.raises(BadInput, match="lacks the files of the dense labels"):
         read_labels(files(one.parent.parent, "cloud"), CLASSES)
 
@@ -200,7 +200,7 @@ def test_normals_are_the_mean_of_the_faces_by_their_area() -> None:
 
 
 @pytest.mark.parametrize("line_end", ["\n", "\r\n", "\r\r\n"])
-def test_the_label_map_is_read_whatever_its_line_ends(tmp_path: Path, line_end: str) -> None:
+def test_the_label_map_is_read_with_any_line_ends(tmp_path: Path, line_end: str) -> None:
     path = tmp_path / "map.tsv"
     write_label_map_tsv(path, LABEL_MAP, crlf=False)
     text = path.read_text()
@@ -210,7 +210,7 @@ def test_the_label_map_is_read_whatever_its_line_ends(tmp_path: Path, line_end: 
     assert read_label_map(path) == LABEL_MAP
 
 
-def test_a_file_that_is_no_label_map_is_refused(tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_label_map_is_refused(tmp_path: Path) -> None:
     (tmp_path / "map.tsv").write_text("category\tnyuId\nchair\t5\n")
     with pytest.raises(BadInput, match="label map"):
         read_label_map(tmp_path / "map.tsv")

@@ -1,4 +1,4 @@
-"""The files of a ScanNet scan: written byte for byte, found where they lie, listed by split."""
+"""The files of a ScanNet scan: written byte for byte, found in a download, listed by split."""
 
 import csv
 import dataclasses
@@ -11,6 +11,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -60,7 +61,7 @@ def test_a_sens_has_the_bytes_of_the_published_layout(home: Path) -> None:
     assert len(data) == position + 8 + 128 * 11
 
 
-def test_a_lost_pose_is_written_as_minus_infinity_whatever_it_was(tmp_path: Path) -> None:
+def test_any_invalid_pose_is_written_as_minus_infinity(tmp_path: Path) -> None:
     lost = [dataclasses.replace(frames()[0], camera_to_world=np.full((4, 4), np.nan))]
     write_sens(tmp_path / "a.sens", SENSOR, lost)
     record = (tmp_path / "a.sens").read_bytes()[304 + len(SENSOR.name) :]
@@ -100,11 +101,11 @@ def test_meshes_have_the_header_and_the_size_of_the_release(
     ply = PlyData.read(path)
     assert (ply["vertex"]["alpha"] == 255).all()
     assert np.array_equal(np.stack(ply["face"]["vertex_indices"]), written.faces)
-    mesh = trimesh.load(path, process=False)
+    mesh: Any = trimesh.load(path, process=False)
     assert np.array_equal(mesh.vertices, written.xyz.astype(float))
 
 
-def test_label_meshes_carry_nyu40_ids_in_their_colours(home: Path) -> None:
+def test_label_meshes_have_nyu40_ids_and_their_colours(home: Path) -> None:
     vertex = PlyData.read(home / f"{NAME}_vh_clean_2.labels.ply")["vertex"]
     assert vertex["label"].tolist() == [5, 5, 0, 0, 39, 39, 50, 50, 149, 149]
     rgb = np.stack([vertex[name] for name in ("red", "green", "blue")], 1)
@@ -112,7 +113,7 @@ def test_label_meshes_carry_nyu40_ids_in_their_colours(home: Path) -> None:
     assert rgb[2].tolist() == rgb[6].tolist() == [0, 0, 0]
 
 
-def test_segments_and_groups_agree_with_the_label_mesh_in_both_spellings(tmp_path: Path) -> None:
+def test_segments_and_groups_agree_with_the_label_mesh_in_both_formats(tmp_path: Path) -> None:
     nyu40 = {label.raw_category: label.nyu40 for label in OBJECTS.values()}
     for style in ("released", "compact"):
         for crlf in (False, True):
@@ -130,7 +131,7 @@ def test_segments_and_groups_agree_with_the_label_mesh_in_both_spellings(tmp_pat
             assert any(g["label"].endswith(" ") for g in groups)
 
 
-def test_the_release_spells_its_segments_in_lines(home: Path) -> None:
+def test_the_release_writes_its_segments_in_lines(home: Path) -> None:
     lines = (home / f"{NAME}_vh_clean_2.0.010000.segs.json").read_text().split("\n")
     assert lines[:3] == ["{", '"params": {', '\t"kThresh": "0.0001",']
     assert lines[10:] == [
@@ -176,7 +177,7 @@ def test_equal_input_gives_equal_bytes(home: Path, tmp_path: Path) -> None:
         assert (tmp_path / "again" / NAME / path.name).read_bytes() == path.read_bytes()
 
 
-def test_a_segment_of_two_objects_is_refused_and_annotation_mends_it(tmp_path: Path) -> None:
+def test_a_segment_of_two_objects_is_refused_and_annotation_resolves_it(tmp_path: Path) -> None:
     segment = np.array([0, 0, 0, 0, 0, 5, 5, 7, 7, 7], np.int32)
     object_id = np.array([1, 1, 3, 2, 1, 4, 3, 0, 0, 2], np.int32)
     mixed = dataclasses.replace(surface(), segment=segment, object_id=object_id)
@@ -187,14 +188,14 @@ def test_a_segment_of_two_objects_is_refused_and_annotation_mends_it(tmp_path: P
     write_scan(tmp_path, scan(NAME, mesh=dataclasses.replace(mixed, object_id=annotated)))
 
 
-def test_arrays_that_do_not_fit_are_refused() -> None:
+def test_arrays_that_do_not_match_are_refused() -> None:
     with pytest.raises(ValueError, match="rgb"):
         dataclasses.replace(surface(), rgb=surface().rgb[1:])
     with pytest.raises(ValueError, match="one of its vertices"):
         dataclasses.replace(surface(), segment=surface().segment[::-1].copy())
 
 
-def test_a_whole_scan_passes_the_check_and_what_it_lacks_is_named(home: Path) -> None:
+def test_a_complete_scan_passes_the_check_and_missing_files_are_listed(home: Path) -> None:
     raw = home.parent.parent
     check(raw, NAME, "train")
     (home / f"{NAME}_vh_clean_2.labels.ply").unlink()
@@ -214,7 +215,7 @@ def test_a_test_scan_needs_frames_and_mesh_only(tmp_path: Path) -> None:
         check(tmp_path, NAME, "train")
 
 
-def test_exported_folders_stand_in_for_an_absent_sens(home: Path) -> None:
+def test_exported_folders_replace_an_absent_sens(home: Path) -> None:
     raw = home.parent.parent
     export(home, frames(), SENSOR)
     assert list(scan_files(raw, NAME)["frames"]) == ["sens"]
@@ -233,7 +234,7 @@ def test_a_name_that_could_leave_the_folder_is_refused(home: Path, name: str) ->
         scan_files(home.parent.parent, name)
 
 
-def test_no_data_at_all_is_told_with_how_to_get_it(tmp_path: Path) -> None:
+def test_without_any_data_the_error_says_how_to_get_it(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match=r"is not a folder; set `raw` .*README"):
         check(tmp_path / "none", NAME, "train")
     with pytest.raises(BadInput, match=r"has no folder scans/scene9000_00 .*README"):
@@ -246,7 +247,9 @@ def test_the_splits_are_the_official_ones() -> None:
     splits = defaultdict(set)
     numbers = defaultdict(list)
     for row in rows:
-        space, number = re.fullmatch(r"scene(\d{4})_(\d\d)", row["scan"]).groups()
+        match = re.fullmatch(r"scene(\d{4})_(\d\d)", row["scan"])
+        assert match
+        space, number = match.groups()
         splits[row["split"]].add(int(space))
         numbers[int(space)].append(int(number))
     counts = [sum(row["split"] == split for row in rows) for split in ("train", "val", "test")]
@@ -274,7 +277,7 @@ def test_the_twenty_classes_have_their_ids_colours_and_prompts() -> None:
     assert len(prompts) == len(set(prompts))
 
 
-def test_the_tiny_scan_holds_true_images() -> None:
+def test_the_tiny_scan_contains_real_images() -> None:
     assert not np.isfinite(frames()[LOST].camera_to_world).any()
     with Image.open(io.BytesIO(frames()[0].color)) as image:
         assert image.size == SENSOR.color_size

@@ -4,6 +4,7 @@ import dataclasses
 import os
 import struct
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -23,7 +24,7 @@ HEADER = 304 + len(SENSOR.name)
 FRAMES_FIELD, DEPTH_WIDTH_FIELD = HEADER - 8, HEADER - 20
 
 
-def sens(folder: Path, written: list[Frame] | None = None, **sensor: object) -> Path:
+def sens(folder: Path, written: list[Frame] | None = None, **sensor: Any) -> Path:
     path = folder / "scene9000_00.sens"
     write_sens(path, dataclasses.replace(SENSOR, **sensor), written or frames())
     return path
@@ -93,7 +94,7 @@ class TestExportedInThe25kBundle(TestExported):
     padded = True
 
 
-def test_raw_colour_is_given_as_a_png_of_the_same_pixels(tmp_path: Path) -> None:
+def test_raw_colour_is_returned_as_a_png_of_the_same_pixels(tmp_path: Path) -> None:
     written = frames(kind="raw")
     reader = SensFile(sens(tmp_path, written, color_compression="raw"))
     for frame in written:
@@ -104,9 +105,7 @@ def test_raw_colour_is_given_as_a_png_of_the_same_pixels(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("num_imu", [0, 1, 23])
-def test_a_sens_written_again_from_what_was_read_is_the_same_file(
-    tmp_path: Path, num_imu: int
-) -> None:
+def test_reading_and_rewriting_a_sens_gives_the_same_file(tmp_path: Path, num_imu: int) -> None:
     path, again = tmp_path / "a.sens", tmp_path / "b.sens"
     imu = np.zeros(num_imu, IMU_SAMPLE)
     write_sens(
@@ -130,7 +129,12 @@ def test_opening_a_sens_reads_its_records_only(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pread, asked = os.pread, []
-    monkeypatch.setattr(os, "pread", lambda fd, n, at: asked.append(n) or pread(fd, n, at))
+
+    def counted(fd: int, count: int, offset: int) -> bytes:
+        asked.append(count)
+        return pread(fd, count, offset)
+
+    monkeypatch.setattr(os, "pread", counted)
     reader = SensFile(sens(tmp_path))
     assert sum(asked) == HEADER + 5 * 96 + 8
     asked.clear()
@@ -144,7 +148,7 @@ def test_a_sens_of_the_wrong_version_is_refused(tmp_path: Path) -> None:
         SensFile(patched(sens(tmp_path), 0, struct.pack("<I", 3)))
 
 
-def test_a_header_that_claims_a_million_million_frames_is_refused(tmp_path: Path) -> None:
+def test_a_header_that_claims_a_trillion_frames_is_refused(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="claims 1000000000000 frames"):
         SensFile(patched(sens(tmp_path), FRAMES_FIELD, struct.pack("<Q", 10**12)))
 
@@ -161,7 +165,7 @@ def test_a_name_longer_than_the_file_is_refused(tmp_path: Path, name_bytes: int)
         SensFile(patched(sens(tmp_path), 4, struct.pack("<Q", name_bytes)))
 
 
-def test_a_truncated_sens_is_refused_wherever_it_ends(tmp_path: Path) -> None:
+def test_a_sens_truncated_anywhere_is_refused(tmp_path: Path) -> None:
     data = sens(tmp_path).read_bytes()
     for length in range(0, len(data), 37):
         (tmp_path / "cut.sens").write_bytes(data[:length])
@@ -176,7 +180,7 @@ def test_bytes_after_the_last_imu_sample_are_refused(tmp_path: Path) -> None:
         SensFile(path)
 
 
-def test_occi_depth_is_refused_in_a_sentence(tmp_path: Path) -> None:
+def test_occi_depth_is_refused_in_one_sentence(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="occi"):
         SensFile(patched(sens(tmp_path), HEADER - 32, struct.pack("<i", 2)))
 
@@ -199,14 +203,14 @@ def test_colour_of_another_size_is_refused(tmp_path: Path) -> None:
         reader.read(3)
 
 
-def test_a_nan_pose_comes_out_as_it_is(tmp_path: Path) -> None:
+def test_a_nan_pose_is_returned_unchanged(tmp_path: Path) -> None:
     path = patched(sens(tmp_path), HEADER, struct.pack("<f", np.nan))
     pose = SensFile(path).pose(0)
     assert np.isnan(pose[0, 0])
     assert np.isfinite(pose.ravel()[1:]).all()
 
 
-def test_a_sens_that_is_absent_or_goes_away_is_told(tmp_path: Path) -> None:
+def test_a_sens_that_is_absent_or_removed_is_reported(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="cannot be read"):
         SensFile(tmp_path / "none.sens")
     path = sens(tmp_path)
@@ -216,7 +220,7 @@ def test_a_sens_that_is_absent_or_goes_away_is_told(tmp_path: Path) -> None:
         reader.read(0)
 
 
-def test_a_sens_cut_off_after_it_was_opened_is_told(tmp_path: Path) -> None:
+def test_a_sens_truncated_after_opening_is_reported(tmp_path: Path) -> None:
     path = sens(tmp_path)
     reader = SensFile(path)
     path.write_bytes(path.read_bytes()[: HEADER + 200])
@@ -246,7 +250,7 @@ def test_an_8_bit_depth_image_is_refused(tmp_path: Path) -> None:
         open_frames(exported_names(tmp_path)).read(3)
 
 
-def test_frames_sort_by_number_and_other_files_are_left_alone(tmp_path: Path) -> None:
+def test_frames_sort_by_number_and_other_files_are_ignored(tmp_path: Path) -> None:
     export(tmp_path, frames(12), SENSOR)
     (tmp_path / "color/.DS_Store").touch()
     (tmp_path / "color/._0.jpg").touch()

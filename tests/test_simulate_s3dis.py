@@ -1,9 +1,9 @@
-"""A simulated room of S3DIS: given by its seed, read as a real one, its views on its points."""
+"""A simulated room of S3DIS: determined by its seed, read like a real one, consistent."""
 
 import hashlib
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -20,7 +20,13 @@ from pipeline.simulate.s3dis_text import ALIGNED, NOT_ALIGNED
 from tests.helpers import analytic, planes
 from tests.helpers.tiny_s3dis import CLASSES, NAMES, files_of
 
-PARAMS = {"furniture": "", "n_cameras": 3, "n_views": 4, "image_size": 64, "spacing": 0.05}
+PARAMS: dict[str, Any] = {
+    "furniture": "",
+    "n_cameras": 3,
+    "n_views": 4,
+    "image_size": 64,
+    "spacing": 0.05,
+}
 PLAIN = Variety(0, NOT_ALIGNED, "area_1", False, False)
 
 
@@ -40,9 +46,7 @@ def small_world(monkeypatch: pytest.MonkeyPatch) -> None:
     ],
     ids=str,
 )
-def raw(
-    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Path]:
+def raw(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(s3dis_scan, "draw_variety", lambda area, rng: request.param)
     simulate_scan("Area_5_office_3", 7, "val", PARAMS, tmp_path)
     return tmp_path
@@ -55,7 +59,7 @@ def digests(folder: Path) -> dict[str, str]:
     return dict(zip(names, sums, strict=True))
 
 
-def test_a_room_is_given_by_its_seed_byte_for_byte(tmp_path: Path) -> None:
+def test_a_room_is_determined_by_its_seed_byte_for_byte(tmp_path: Path) -> None:
     for run, seed in (("a", 7), ("b", 7), ("c", 8)):
         simulate_scan("Area_1_office_3", seed, "train", PARAMS, tmp_path / run)
     simulate_scan("Area_1_office_3", 7, "train", PARAMS, tmp_path / "a")  # as if broken off
@@ -65,7 +69,7 @@ def test_a_room_is_given_by_its_seed_byte_for_byte(tmp_path: Path) -> None:
     assert not {*first.values()} >= {*other.values()}
 
 
-def test_a_simulated_room_is_whole_and_its_images_agree_with_its_points(raw: Path) -> None:
+def test_a_simulated_room_is_complete_and_its_images_agree_with_its_points(raw: Path) -> None:
     scan = "Area_5_office_3"
     check(raw, scan, "val")
     files = scan_files(raw, scan)
@@ -103,7 +107,7 @@ def test_the_things_of_a_room_have_the_classes_of_the_dataset(raw: Path) -> None
     assert {"wall", "beam", "column", "clutter"} <= seen
 
 
-def test_areas_differ_in_release_and_rooms_in_all_else() -> None:
+def test_areas_differ_in_release_and_rooms_in_everything_else() -> None:
     drawn = [
         s3dis_scan.draw_variety(area, np.random.default_rng([seed, 3]))
         for area in "12345"

@@ -1,4 +1,4 @@
-"""A whole simulated scan: its files agree with one another, with the room, and from run to run."""
+"""A simulated scan: its files agree with one another, with the room, and between runs."""
 
 import hashlib
 import json
@@ -58,7 +58,9 @@ def digests(folder: Path) -> dict[str, str]:
 
 @pytest.mark.usefixtures("small_world")
 class TestSimulateScan:
-    def test_a_scan_is_given_by_its_seed_byte_for_byte(self, raw: Path, tmp_path: Path) -> None:
+    def test_a_scan_is_determined_by_its_seed_byte_for_byte(
+        self, raw: Path, tmp_path: Path
+    ) -> None:
         for seed in (5, 6):
             scan.simulate_scan("scene9001_00", seed, "train", PARAMS, tmp_path / str(seed))
         first, again, other = digests(raw), digests(tmp_path / "5"), digests(tmp_path / "6")
@@ -113,7 +115,7 @@ class TestSimulateScan:
         assert hidden > 100  # the table hides a part of the floor
         assert np.median(np.abs(np.concatenate(error))) < 0.02
 
-    def test_the_oddities_of_real_scans_are_in_the_files(
+    def test_the_irregularities_of_real_scans_are_in_the_files(
         self, files: dict[str, dict[str, Path]]
     ) -> None:
         frames = open_frames(files["frames"])
@@ -135,7 +137,7 @@ class TestSimulateScan:
         assert "scene9002_00_vh_clean_2.ply" in names
 
 
-def test_rooms_to_train_on_have_other_furniture_than_the_rest(
+def test_training_rooms_have_other_furniture_than_the_other_rooms(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     asked = []
@@ -152,7 +154,7 @@ def test_rooms_to_train_on_have_other_furniture_than_the_rest(
     assert asked == ["train", "heldout", "heldout"]
 
 
-def test_every_oddity_occurs_and_is_missing_among_forty_scans() -> None:
+def test_every_irregularity_is_present_and_absent_among_forty_scans() -> None:
     drawn = [scan.draw_variety(np.random.default_rng([seed, 2])) for seed in range(40)]
     for field in scan.Variety.__dataclass_fields__:
         assert len({getattr(each, field) for each in drawn}) >= 2, field

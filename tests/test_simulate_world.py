@@ -1,4 +1,4 @@
-"""Simulated rooms: what is rendered is what is there, and rooms are furnished as promised."""
+"""Simulated rooms: rendering agrees with geometry, and rooms are furnished as specified."""
 
 from functools import cache
 from pathlib import Path
@@ -63,7 +63,7 @@ def test_a_cube_is_seen_at_its_distance() -> None:
     pitch=st.floats(-1.2, 1.2),
     roll=st.floats(-0.5, 0.5),
 )
-def test_unprojected_depth_lies_on_the_surfaces(
+def test_unprojected_depth_is_on_the_surfaces(
     eye: tuple[float, float, float], yaw: float, pitch: float, roll: float
 ) -> None:
     camera = pose(np.array(eye), yaw, pitch, roll)
@@ -109,7 +109,7 @@ def test_textures_are_seen_where_they_are_and_grey_from_afar() -> None:
     assert np.ptp(far[thing == 0].astype(int)) <= 2
 
 
-def test_a_cube_throws_a_shadow() -> None:
+def test_a_cube_casts_a_shadow() -> None:
     # A lamp behind the cube: the floor before the cube is dark, the floor beside it is lit.
     world = hand_made((Lamp((3.2, 1.5, 2.3), (3.0, 3.0, 3.0)),))
     camera = pose(np.array([0.3, 1.5, 2.2]), 0.0, -0.9)
@@ -125,7 +125,7 @@ def test_a_cube_throws_a_shadow() -> None:
     assert color[dark].max() < color[lit].min()
 
 
-def test_equal_materials_are_kept_once_and_every_face_knows_its_thing() -> None:
+def test_equal_materials_are_stored_once_and_every_face_has_its_thing() -> None:
     world = hand_made()
     assert len(world.materials) == 2
     assert np.array_equal(world.face_thing, [0] * 12 + [1] * 12)
@@ -157,7 +157,7 @@ def test_rectangles_that_do_not_overlap_share_no_point(
     assert overlap(a, b) == overlap(b, a)
 
 
-def test_nothing_is_put_where_something_stands_or_outside_an_l() -> None:
+def test_nothing_is_placed_in_occupied_space_or_outside_an_l() -> None:
     outline = np.array([[0, 0], [4, 0], [4, 2], [2, 2], [2, 4], [0, 4]], float)
     layout = Layout(outline, 2.5)
     item = Item(Thing("box", 29, "procedural:b"), box((-0.5, -0.5, 0), (0.5, 0.5, 1), RED))
@@ -173,7 +173,7 @@ def test_nothing_is_put_where_something_stands_or_outside_an_l() -> None:
     assert on_top.shape.vertices[:, 2].min() == pytest.approx(1.0)
 
 
-def test_the_floor_of_an_l_covers_the_l_alone() -> None:
+def test_the_floor_of_an_l_covers_only_the_l() -> None:
     for mirrored in (False, True):
         outline = np.array([[0, 0], [4, 0], [4, 2], [2, 2], [2, 4], [0, 4]], float)
         if mirrored:
@@ -184,7 +184,7 @@ def test_the_floor_of_an_l_covers_the_l_alone() -> None:
         assert np.array_equal(np.isinf(top_heights(floor, points)), missing)
 
 
-def test_a_bumpy_sheet_keeps_its_form_with_fewer_faces() -> None:
+def test_a_bumpy_sheet_keeps_its_shape_with_fewer_faces() -> None:
     u, v = np.meshgrid(np.linspace(0, 1, 101), np.linspace(0, 2, 101))
     shape = sheet(np.stack([u, v, 0.1 * np.sin(6 * u)], -1), RED)
     less = with_fewer_faces(shape, 5000)
@@ -204,7 +204,7 @@ def rooms() -> tuple[World, ...]:
     return tuple(build_room(seed, catalogue(), "heldout") for seed in range(len(PLANS)))
 
 
-def test_a_folder_without_furniture_is_named(tmp_path: Path) -> None:
+def test_a_folder_without_furniture_is_reported(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="sweethome3d-furniture"):
         Catalogue(tmp_path)
 
@@ -226,7 +226,7 @@ def test_one_room_of_each_type_has_all_scannet_classes() -> None:
         assert len(world.faces) < 150_000
 
 
-def test_a_room_is_given_by_its_seed_and_split() -> None:
+def test_a_room_is_determined_by_its_seed_and_split() -> None:
     again = build_room(1, catalogue(), "heldout")
     assert np.array_equal(again.vertices, rooms()[1].vertices)
     assert again.things == rooms()[1].things

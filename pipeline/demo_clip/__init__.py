@@ -1,1 +1,1 @@
-"""The demo's small CLIP: its image-text pairs, its training, and how well it reads."""
+"""The demo's small CLIP: its image-text pairs, its training, and its scores."""

@@ -1,28 +1,24 @@
-"""Captions of simulated views, and the small vocabulary of byte pairs that covers their words.
+"""Captions of simulated views.
 
-A thing is told in several words: nouns ("sofa", "couch") and uses ("something to lounge on"). Some
-phrases of seen words are held out (`HELD_OUT`): no caption has them, so a test that asks for them
-asks for a new composition.
+A thing has several descriptions: nouns ("sofa", "couch") and uses ("something to lounge on"). Some
+phrases of known words are held out (`HELD_OUT`): no caption contains them, so that a query for them
+tests a new composition.
 """
 
-import gzip
-from collections import Counter
 from collections.abc import Mapping, Sequence
-from itertools import pairwise
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
 
 class Words(NamedTuple):
-    """What a thing is called: `nouns` take an article, `uses` stand as they are."""
+    """Descriptions of a thing: `nouns` take an article, `uses` do not."""
 
     nouns: tuple[str, ...]
     uses: tuple[str, ...] = ()
 
 
-# By NYU40 id. The first noun is the ScanNet benchmark's name of the class.
+# By NYU40 id. The first noun is the name of the class in the ScanNet benchmark.
 WORDS: Mapping[int, Words] = {
     1: Words(("wall", "wall of the room", "painted wall"), ("the side of the room",)),
     2: Words(("floor", "ground", "floor of the room"), ("something to walk on", "flooring")),
@@ -103,7 +99,7 @@ WORDS: Mapping[int, Words] = {
     ),
 }
 
-# Never in a caption: new compositions of seen words.
+# Never in a caption: new compositions of known words.
 HELD_OUT: Mapping[int, tuple[str, ...]] = {
     4: ("a place to sleep",),
     5: ("a place to sit", "somewhere to sit"),
@@ -132,14 +128,14 @@ _PAIRS = ("{} and {}", "{} next to {}", "{} with {}", "{} by {}")
 
 
 def words_of(name: str, nyu40: int) -> Words:
-    """What a thing of raw category `name` and NYU40 id is called; its own name comes too."""
+    """Descriptions of a thing of raw category `name` and NYU40 id, its own name included."""
     own = name.lower().replace("_", " ")
     known = WORDS.get(nyu40, Words((own,)))
     return known if own in known.nouns else Words((own, *known.nouns), known.uses)
 
 
 def phrase(words: Words, rng: np.random.Generator) -> str:
-    """One way to name a thing: mostly a noun with or without an article, at times a use."""
+    """One description of a thing: usually a noun with or without an article, sometimes a use."""
     if words.uses and rng.random() < 0.35:
         return words.uses[rng.integers(len(words.uses))]
     noun = words.nouns[rng.integers(len(words.nouns))]
@@ -149,62 +145,18 @@ def phrase(words: Words, rng: np.random.Generator) -> str:
 
 def caption(things: Sequence[Words], rng: np.random.Generator) -> str:
     """A sentence about one to three things, the most visible first."""
-    told = [phrase(words, rng) for words in things[: int(rng.integers(1, 4))]]
-    text = told[0]
-    for more in told[1:]:
+    parts = [phrase(words, rng) for words in things[: int(rng.integers(1, 4))]]
+    text = parts[0]
+    for more in parts[1:]:
         text = _PAIRS[rng.integers(len(_PAIRS))].format(text, more)
     return TEMPLATES[rng.integers(len(TEMPLATES))].format(text)
 
 
 def corpus(names: Sequence[tuple[str, int]]) -> list[str]:
-    """All that captions of things with these (raw category, NYU40 id) can be made of, in order."""
+    """All parts of captions of things with these (raw category, NYU40 id), in a fixed order."""
     texts = [
         t for name, nyu40 in names for words in [words_of(name, nyu40)] for t in sum(words, ())
     ]
     texts += [t for words in WORDS.values() for t in sum(words, ())]
     texts += [t.format("a an the", "") for t in (*TEMPLATES, *_PAIRS)]
     return list(dict.fromkeys(texts))
-
-
-def learn_merges(texts: Sequence[str]) -> list[tuple[str, str]]:
-    """Byte pair merges, most frequent pair first, until every word of `texts` is one token.
-
-    Sennrich et al., "Neural machine translation of rare words with subword units" (ACL 2016), with
-    the end-of-word mark of CLIP's tokenizer. Ties are broken by the pair itself, so equal texts
-    give equal merges. Words must be plain ASCII letters.
-    """
-    counts = Counter(word for text in texts for word in text.lower().split())
-    words = {word: [*word[:-1], word[-1] + "</w>"] for word in sorted(counts) if word.isalpha()}
-    merges: list[tuple[str, str]] = []
-    while True:
-        pairs: Counter[tuple[str, str]] = Counter()
-        for word, parts in words.items():
-            for pair in pairwise(parts):
-                pairs[pair] += counts[word]
-        if not pairs:
-            return merges
-        best = min(pairs, key=lambda pair: (-pairs[pair], pair))
-        merges.append(best)
-        for word, parts in words.items():
-            words[word] = _merge(parts, best)
-
-
-def _merge(parts: list[str], pair: tuple[str, str]) -> list[str]:
-    """`parts` with every occurrence of the adjacent `pair` joined, from left to right."""
-    joined: list[str] = []
-    for part in parts:
-        if joined and (joined[-1], part) == pair:
-            joined[-1] += part
-        else:
-            joined.append(part)
-    return joined
-
-
-def write_merges(path: Path, merges: Sequence[tuple[str, str]]) -> None:
-    """Write the merges as open_clip's `SimpleTokenizer` reads them (its `bpe_path`).
-
-    The first line is a header that it skips; there is no line break at the end, which it would
-    take for one more, empty, merge.
-    """
-    text = "\n".join(["#version: 0.2", *(" ".join(pair) for pair in merges)])
-    path.write_bytes(gzip.compress(text.encode(), mtime=0))

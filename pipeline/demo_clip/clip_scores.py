@@ -1,10 +1,6 @@
-"""How well the demo's small CLIP finds things in simulated views: 2D mIoU and asked phrases.
+"""Scores of the demo's small CLIP on simulated views: 2D mIoU, and queries by phrases."""
 
-python -m pipeline.demo_clip.clip_scores --model data_manifest/demo/clip --cache FOLDER
-"""
-
-import argparse
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +14,13 @@ from pipeline.clip.embedder import Embedder
 from pipeline.clip.models import load_text_tower
 from pipeline.clip.prompts import ensemble
 from pipeline.demo_clip.captions import HELD_OUT, WORDS
-from pipeline.demo_clip.pairs import FURNITURE, NOTHING, Views, render_views
+from pipeline.demo_clip.pairs import NOTHING, Views, render_views
 from pipeline.simulate.catalogue import Catalogue
 from pipeline.stages import parts
 
-# How the demo reads the model: the size that views are brought to, windows, regions, and prompts.
+# How the demo applies the model: the size of the images, windows, regions and prompts.
 IMAGE_SIZE = (192, 144)
-REGIONS = {"scale": 100, "smallest": 50}  # as the config has it for `regions: {}`
+REGIONS = {"scale": 100, "smallest": 50}  # the defaults of `regions: {}` in the config
 READING: dict[str, Any] = {"recipe": "plain", "window": 64, "stride": 20, "regions": REGIONS}
 VALIDATION = range(10_000, 10_032)  # seeds of rooms that training never sees
 TEMPLATES = ("{}", "a photo of a {}", "a {} in a room")
@@ -81,9 +77,9 @@ def class_iou(
 
 
 def average_precision(score: NDArray, wanted: NDArray[np.bool_]) -> float:
-    """Mean precision over the wanted items, ranked by score; chance is the share of `wanted`.
+    """Mean precision over the wanted items, ranked by score; NaN without a wanted item.
 
-    nan where nothing is wanted.
+    By chance it is the share of wanted items.
     """
     ranked = wanted.ravel()[np.argsort(-score.ravel(), kind="stable")]
     precision = np.cumsum(ranked) / np.arange(1, len(ranked) + 1)
@@ -107,24 +103,19 @@ def phrase_precision(
     return out
 
 
-def main() -> None:
-    """The command: a table of IoU by class, and one of phrases, on the validation rooms."""
-    parser = argparse.ArgumentParser(description="Scores the demo's small CLIP.")
-    parser.add_argument("--model", type=Path, required=True)
-    parser.add_argument("--cache", type=Path, required=True, help="folder for the rendered views")
-    parser.add_argument("--furniture", type=Path, default=FURNITURE)
-    args = parser.parse_args()
-    views = render_views(args.cache, Catalogue(args.furniture), VALIDATION, 6)
-    iou = class_iou(args.model, views)
+def tables(model: Path, cache: Path, furniture: Path) -> Iterator[str]:
+    """The lines of two tables on the validation rooms: IoU by class, and precision by phrase.
+
+    `model` is the folder of the model, `cache` that of the rendered views. Raises `BadInput` where
+    there is no furniture.
+    """
+    views = render_views(cache, Catalogue(furniture), VALIDATION, 6)
+    iou = class_iou(model, views)
     for words, value in zip(WORDS.values(), iou, strict=True):
-        print(f"| {words.nouns[0]} | {100 * value:.1f} |")
-    print(f"| mean | {100 * np.nanmean(iou):.1f} |\n")
+        yield f"| {words.nouns[0]} | {100 * value:.1f} |"
+    yield f"| mean | {100 * np.nanmean(iou):.1f} |\n"
     asked = [(6, "a couch"), *((k, text) for k, texts in HELD_OUT.items() for text in texts)]
-    found = phrase_precision(args.model, views, asked)
+    found = phrase_precision(model, views, asked)
     for (nyu40, text), (precision, chance) in zip(asked, found, strict=True):
         name = WORDS[nyu40].nouns[0]
-        print(f"| {text} | {name} | {100 * precision:.1f} | {100 * chance:.1f} |")
-
-
-if __name__ == "__main__":
-    main()
+        yield f"| {text} | {name} | {100 * precision:.1f} | {100 * chance:.1f} |"

@@ -1,4 +1,4 @@
-"""Image-text pairs out of simulated rooms: crops of views, their captions and their area shares."""
+"""Image-text pairs from simulated rooms: crops of views, captions and area shares."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -23,15 +23,15 @@ from pipeline.simulate.walk import camera_path
 FURNITURE = Path("/usr/share/sweethome3d/furniture")  # Debian's sweethome3d-furniture
 SIZE = (320, 240)  # width and height of a view
 FIELD_OF_VIEW = 60.0  # degrees, horizontal
-NOTHING = 255  # name of a pixel at which there is no thing
-_TOLD = 0.05  # share of a crop that a thing must fill to be told in its caption
+NOTHING = 255  # name of a pixel without a thing
+_MIN_SHARE = 0.05  # of a crop: smaller things are not in its caption
 
 
 @dataclass(frozen=True)
 class Views:
     """Rendered views with the name of the thing at every pixel."""
 
-    color: NDArray[np.uint8]  # (F, h, w, 3) sRGB, as the simulated camera took it
+    color: NDArray[np.uint8]  # (F, h, w, 3) sRGB, from the simulated camera
     name: NDArray[np.uint8]  # (F, h, w) index into names, NOTHING where there is no thing
     names: tuple[tuple[str, int], ...]  # (raw category, NYU40 id)
 
@@ -44,10 +44,10 @@ def intrinsics() -> NDArray[np.float64]:
 
 
 def render_views(folder: Path, catalogue: Catalogue, seeds: Sequence[int], frames: int) -> Views:
-    """`frames` views of the clip-split room of each seed, kept in `folder`.
+    """`frames` views of the room of each seed, of the split "clip", stored in `folder`.
 
-    What the folder holds already of the same seeds and frames is not rendered again. Rooms of the
-    split "clip" share no furniture model with the training and held-out rooms.
+    Views of the same seeds and frames that are already there are not rendered again. Rooms of that
+    split share no furniture model with the training and held-out rooms.
     """
     index_file = folder / "views.json"
     want = {"seeds": list(seeds), "frames": frames}
@@ -66,7 +66,7 @@ def render_views(folder: Path, catalogue: Catalogue, seeds: Sequence[int], frame
             for kind in kinds:
                 index.setdefault(kind, len(index))
             of_thing = np.array([*(index[kind] for kind in kinds), NOTHING], np.uint8)
-            color[at], name[at] = picture, of_thing[things]  # thing -1 takes the last, NOTHING
+            color[at], name[at] = picture, of_thing[things]  # thing -1 indexes the last, NOTHING
             at += 1
         color.flush()
         name.flush()
@@ -90,7 +90,7 @@ def views_of_room(
 
 @dataclass(frozen=True)
 class Pairs:
-    """A batch: B crops of c x c pixels, their captions, and what fills them."""
+    """A batch: B crops of c x c pixels, their captions, and the area shares of concepts."""
 
     image: NDArray[np.uint8]  # (B, c, c, 3)
     captions: list[str]  # B
@@ -150,44 +150,41 @@ class Pairing:
             np.clip(middle - side * rng.uniform(0.2, 0.8), 0, length - side)
             for middle, length in zip(centre, names.shape, strict=True)
         )
-        # Whole pixels for the names, sub-pixel boxes with antialiasing for the colours.
+        # Nearest pixels for the names, sub-pixel boxes with antialiasing for the colours.
         step = (np.arange(self.crop) + 0.5) * side / self.crop
         rows, columns = (top + step).astype(int), (left + step).astype(int)
         box = (left, top, left + side, top + side)
-        small = Image.fromarray(self.views.color[frame]).resize(
-            (self.crop, self.crop), Image.Resampling.BILINEAR, box
-        )
+        image, size = Image.fromarray(self.views.color[frame]), (self.crop, self.crop)
+        small = image.resize(size, Image.Resampling.BILINEAR, box)
         flip = slice(None, None, -1) if rng.random() < 0.5 else slice(None)
         return np.asarray(small)[:, flip], names[np.ix_(rows, columns)][:, flip]
 
     def _shares(self, name: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Area shares (B, g, g, K) of the concepts; all 0 in a block that shows no thing."""
+        """Area shares (B, g, g, K) of the concepts; all 0 in a block without a thing."""
         b, g, k = len(name), self.blocks, len(self.concepts)
         concept = np.append(np.resize(self.concept_of_name, NOTHING), k)
         concept[len(self.concept_of_name) : NOTHING] = k
         block = np.arange(b * g * g).reshape(b, g, g)
         cell = block.repeat(self.crop // g, 1).repeat(self.crop // g, 2)
-        counts = np.bincount(
-            (cell * (k + 1) + concept[name]).ravel(), minlength=b * g * g * (k + 1)
-        )
+        pairs = cell * (k + 1) + concept[name]
+        counts = np.bincount(pairs.ravel(), minlength=b * g * g * (k + 1))
         area = counts.reshape(b, g, g, k + 1)[..., :k].astype(np.float32)
         return area / np.maximum(area.sum(-1, keepdims=True), 1)
 
     def _caption(self, name: NDArray[np.uint8], rng: np.random.Generator) -> str:
-        """A sentence about the most visible things; walls and floors come after what stands."""
+        """A sentence about the most visible things; walls, floors and ceilings rank lower."""
         count = np.bincount(name.ravel(), minlength=NOTHING + 1)[: len(self._words)] / name.size
         stuff = np.array([nyu40 in (1, 2, 22) for _, nyu40 in self.views.names])
-        told = [i for i in np.argsort(-count * np.where(stuff, 0.2, 1)) if count[i] > _TOLD]
-        return caption([self._words[i] for i in told] or [Words(("room",))], rng)
+        shown = [i for i in np.argsort(-count * np.where(stuff, 0.2, 1)) if count[i] > _MIN_SHARE]
+        return caption([self._words[i] for i in shown] or [Words(("room",))], rng)
 
 
 def recolour(
     image: NDArray[np.uint8], name: NDArray[np.uint8], rng: np.random.Generator
 ) -> NDArray[np.uint8]:
-    """The crops (B, c, c, 3) with every name's colours and the whole picture's shifted.
+    """The crops (B, c, c, 3) with shifted colours, of half of the things and of each picture.
 
-    There are few furniture models, and what an object is must not hang on their colours alone:
-    half of the things are shifted.
+    There are few furniture models, and the class of a thing must not depend on its colour alone.
     """
     b = len(image)
     shift = rng.normal(0, 0.2, (b, NOTHING + 1, 1)) + rng.normal(0, 0.08, (b, NOTHING + 1, 3))

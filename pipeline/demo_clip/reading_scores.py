@@ -1,15 +1,12 @@
-"""How well each way of reading the demo's small CLIP finds things: 2D mIoU on simulated views.
+"""Scores of ways to apply the demo's small CLIP densely: 2D mIoU on simulated views.
 
-python -m pipeline.demo_clip.reading_scores --model data_manifest/demo/clip --cache FOLDER
-
-The truth is rendered with the views. Their rooms are none that the CLIP was trained on, and none of
-the demo's, though of the furniture that it was trained on; three sets of them show what a
-difference means.
+The ground truth is rendered with the views. The rooms are not those of its training, nor the
+demo's, but have the furniture of its training; three sets of them show how large a difference must
+be to matter.
 """
 
-import argparse
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -17,7 +14,7 @@ import numpy as np
 
 from pipeline.clip import recipes
 from pipeline.demo_clip.clip_scores import REGIONS, class_iou
-from pipeline.demo_clip.pairs import FURNITURE, render_views
+from pipeline.demo_clip.pairs import render_views
 from pipeline.simulate.catalogue import Catalogue
 
 ROOMS = [range(10_000 + 16 * i, 10_016 + 16 * i) for i in range(3)]
@@ -26,7 +23,7 @@ VIEWS = 6  # of each room
 
 @dataclass(frozen=True)
 class Reading:
-    """What the config says under `embeddings` of how a tower is read."""
+    """The settings of `embeddings` in the config that say how a tower is applied."""
 
     recipe: str = "plain"
     window: int | None = 64
@@ -59,27 +56,20 @@ READINGS = [
 ]
 
 
-def main() -> None:
-    """The command: a table with a row for each reading."""
-    parser = argparse.ArgumentParser(description="Scores ways of reading the demo's small CLIP.")
-    parser.add_argument("--model", type=Path, required=True)
-    parser.add_argument("--cache", type=Path, required=True, help="folder for the rendered views")
-    parser.add_argument("--furniture", type=Path, default=FURNITURE)
-    args = parser.parse_args()
-    catalogue = Catalogue(args.furniture)
-    sets = [render_views(args.cache / str(rooms.start), catalogue, rooms, VIEWS) for rooms in ROOMS]
-    print("| recipe | window / stride | more | 2D mIoU | of each set of rooms | views/s |")
-    print("|---|---|---|---|---|---|", flush=True)
+def table(model: Path, cache: Path, furniture: Path) -> Iterator[str]:
+    """The lines of a table with one row per reading.
+
+    `model` is the folder of the model, `cache` that of the rendered views. Raises `BadInput` where
+    there is no furniture.
+    """
+    catalogue = Catalogue(furniture)
+    sets = [render_views(cache / str(rooms.start), catalogue, rooms, VIEWS) for rooms in ROOMS]
+    yield "| recipe | window / stride | more | 2D mIoU | of each set of rooms | views/s |"
+    yield "|---|---|---|---|---|---|"
     for reading in READINGS:
         begin = time.perf_counter()
-        found = [100 * np.nanmean(class_iou(args.model, views, vars(reading))) for views in sets]
+        found = [100 * np.nanmean(class_iou(model, views, vars(reading))) for views in sets]
         rate = sum(len(views.color) for views in sets) / (time.perf_counter() - begin)
         each = ", ".join(f"{value:.1f}" for value in found)
         spread = np.std(found, ddof=1)
-        print(
-            f"| {reading} | {np.mean(found):.1f} ± {spread:.1f} | {each} | {rate:.1f} |", flush=True
-        )
-
-
-if __name__ == "__main__":
-    main()
+        yield f"| {reading} | {np.mean(found):.1f} ± {spread:.1f} | {each} | {rate:.1f} |"

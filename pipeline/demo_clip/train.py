@@ -1,13 +1,10 @@
-"""Trains the demo's small open_clip model from nothing: it renders its own rooms and captions.
+"""Training of the demo's small open_clip model from scratch, on simulated rooms and captions.
 
-    python -m pipeline.demo_clip.train --out data_manifest/demo/clip --cache FOLDER
-
-Two losses: (1) CLIP's contrastive loss between crops and captions, equal captions counting as
-equal; (2) learning from label proportions: every patch's softmax over the names of the concepts,
-averaged over a block of the crop, must match the rendered area shares of that block.
+Two losses: (1) CLIP's contrastive loss between crops and captions, with equal captions as
+positives; (2) learning from label proportions: the softmax of each patch over the names of the
+concepts, averaged over a block of the crop, must match the rendered area shares of that block.
 """
 
-import argparse
 import json
 import math
 import time
@@ -25,14 +22,14 @@ from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from tqdm import tqdm
 
-from pipeline.demo_clip.captions import TEMPLATES, Words, corpus, learn_merges, phrase, write_merges
+from pipeline.demo_clip.captions import TEMPLATES, Words, corpus, phrase
 from pipeline.demo_clip.clip_scores import IMAGE_SIZE
-from pipeline.demo_clip.pairs import FURNITURE, SIZE, Pairing, render_views
-from pipeline.simulate.catalogue import Catalogue
+from pipeline.demo_clip.merges import learn_merges, write_merges
+from pipeline.demo_clip.pairs import SIZE, Pairing, Views
 
 CROP, PATCH, WIDTH, LAYERS, EMBED = 64, 8, 128, 6, 64
 BLOCKS = 4
-SCALE = SIZE[0] / IMAGE_SIZE[0]  # pixels of a view for one of a crop
+SCALE = SIZE[0] / IMAGE_SIZE[0]  # pixels of a view per pixel of a crop
 CONTEXT = 32
 MERGES = "merges.txt.gz"
 _SHARE_WEIGHT = 2.0
@@ -68,16 +65,16 @@ def build(config: dict) -> CLIP:
 
 
 def save(model: CLIP, config: dict, out: Path) -> None:
-    """Write config and fp16 weights so that open_clip loads them by `local-dir:<out>`."""
+    """Write config and fp16 weights, which open_clip loads as `local-dir:<out>`."""
     preprocess = {"mean": list(OPENAI_DATASET_MEAN), "std": list(OPENAI_DATASET_STD)}
-    whole = {"model_cfg": config, "preprocess_cfg": preprocess}
-    (out / "open_clip_config.json").write_text(json.dumps(whole, indent=2) + "\n")
+    content = {"model_cfg": config, "preprocess_cfg": preprocess}
+    (out / "open_clip_config.json").write_text(json.dumps(content, indent=2) + "\n")
     tensors = {name: t.half().cpu().contiguous() for name, t in model.state_dict().items()}
     save_file(tensors, out / "open_clip_model.safetensors")
 
 
 def normalised(image: np.ndarray) -> Tensor:
-    """Pictures u8 (B, h, w, 3) as the model takes them, f32 (B, 3, h, w)."""
+    """Pictures u8 (B, h, w, 3) as input of the model, f32 (B, 3, h, w)."""
     mean, std = torch.tensor(OPENAI_DATASET_MEAN), torch.tensor(OPENAI_DATASET_STD)
     return ((torch.from_numpy(image).float() / 255 - mean) / std).permute(0, 3, 1, 2).contiguous()
 
@@ -86,7 +83,7 @@ def embed(model: CLIP, image: Tensor) -> tuple[Tensor, Tensor]:
     """Normalised embeddings of the crops (B, d) and of their patches (B, n, n, d)."""
     visual = model.visual
     visual.output_tokens = True
-    # On CPU the fused attention's backward pass takes longer than all the rest.
+    # On a CPU the backward pass of fused attention takes longer than everything else.
     with torch.autocast(image.device.type, torch.bfloat16), sdpa_kernel(SDPBackend.MATH):
         pooled, tokens = visual(image)
     visual.output_tokens = False
@@ -97,8 +94,8 @@ def embed(model: CLIP, image: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def embed_texts(model: CLIP, tokens: Tensor) -> Tensor:
-    """Normalised embeddings (B, d) of texts, without the padding that all of them share."""
-    length = int(tokens.argmax(-1).max()) + 1  # the end of a text is the highest token
+    """Normalised embeddings (B, d) of texts (B, n); padding common to all is cut off."""
+    length = int(tokens.argmax(-1).max()) + 1  # the end-of-text token is the highest
     x = model.token_embedding(tokens[:, :length]) + model.positional_embedding[:length]
     x = model.ln_final(model.transformer(x, attn_mask=model.attn_mask[:length, :length]))
     ends = x[torch.arange(len(x)), tokens.argmax(-1)]
@@ -116,7 +113,7 @@ def share_loss(patches: Tensor, text: Tensor, shares: Tensor, scale: Tensor) -> 
     """Cross-entropy between area shares (B, g, g, K) and the patches' mean class distribution.
 
     Learning from label proportions: no patch has a label, only the mean over a block is compared.
-    `patches` (B, n, n, d), `text` (K, d). The whole crop and its g x g blocks count alike.
+    `patches` (B, n, n, d), `text` (K, d). The complete crop and its g x g blocks have equal weight.
     """
     b, n, _, _ = patches.shape
     g = shares.shape[1]
@@ -129,14 +126,14 @@ def share_loss(patches: Tensor, text: Tensor, shares: Tensor, scale: Tensor) -> 
 
 
 def concept_texts(concepts: Sequence[Words], rng: np.random.Generator) -> list[str]:
-    """One random way to tell each concept."""
+    """A random description of each concept."""
     return [TEMPLATES[rng.integers(len(TEMPLATES))].format(phrase(c, rng)) for c in concepts]
 
 
 def train(
     pairing: Pairing, out: Path, steps: int, batch: int, rate: float, seed: int, device: str
 ) -> CLIP:
-    """Train a fresh model, writing it to `out` from time to time and at the end."""
+    """Train a new model and save it in `out`, every 5 minutes and at the end."""
     out.mkdir(parents=True, exist_ok=True)
     merges = learn_merges(corpus(pairing.views.names))
     write_merges(out / MERGES, merges)
@@ -187,26 +184,13 @@ def train(
     return model.eval()
 
 
-def main() -> None:
-    """The command."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--furniture", type=Path, default=FURNITURE)
-    parser.add_argument("--cache", type=Path, required=True, help="folder for the rendered views")
-    parser.add_argument("--rooms", type=int, default=300)
-    parser.add_argument("--frames", type=int, default=16, help="views of each room")
-    parser.add_argument("--steps", type=int, default=6500)
-    parser.add_argument("--batch", type=int, default=64)
-    parser.add_argument("--rate", type=float, default=1e-3)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
-    args = parser.parse_args()
-    torch.set_num_threads(args.threads)
-    views = render_views(args.cache, Catalogue(args.furniture), range(args.rooms), args.frames)
+def train_from_scratch(
+    out: Path, views: Views, steps: int, batch: int, rate: float, seed: int, device: str | None
+) -> None:
+    """Train on rendered views and save the model in `out`.
+
+    `device` None takes a GPU if there is one.
+    """
     pairing = Pairing(views, CROP, BLOCKS, SCALE)
-    train(pairing, args.out, args.steps, args.batch, args.rate, args.seed, args.device)
-
-
-if __name__ == "__main__":
-    main()
+    device = device or ("cuda" if torch.cuda.is_available() else "cpu")
+    train(pairing, out, steps, batch, rate, seed, device)

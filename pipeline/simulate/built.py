@@ -1,4 +1,4 @@
-"""Things of boards and sheet metal made here: refrigerators, counters, bookshelves, bathtubs,
+"""Procedural things of boards and sheet metal: refrigerators, counters, bookshelves, bathtubs,
 windows."""
 
 import numpy as np
@@ -64,7 +64,7 @@ def worktop_run(width: float, depth: float, material: Material) -> Item:
 
 
 def inset_sink(rng: np.random.Generator) -> Item:
-    """A sink that lies on a worktop: a rim, a basin that looks deep, a faucet."""
+    """A sink on a worktop: a rim, a basin that looks deep, a faucet."""
     w, d = rng.uniform(0.45, 0.75), rng.uniform(0.4, 0.46)
     steel = plain(hsv(0.6, 0.04, rng.uniform(0.6, 0.9)))
     deep = plain(hsv(0.6, 0.04, rng.uniform(0.35, 0.55)))
@@ -103,7 +103,7 @@ def bookshelf(rng: np.random.Generator) -> Item:
 
 
 def books(width: float, height: float, depth: float, rng: np.random.Generator) -> Shape:
-    """A row of upright books that fills part of a shelf of this inner size."""
+    """A row of upright books in part of a shelf of this inner size."""
     spines = [plain(any_color(rng)) for _ in range(6)]
     parts, x = [], -width / 2
     end = width / 2 - rng.uniform(0, 0.4) * width

@@ -20,16 +20,16 @@ from pipeline.simulate.models import read_obj
 from pipeline.simulate.world import Shape
 
 SPLITS = ("clip", "train", "heldout")
-# Of every 20 models of a role 8 go to the CLIP, 7 to training, 5 to the held-out rooms, spread so
-# that 3 models already give one to each.
+# Of every 20 models of a role 8 go to the CLIP, 7 to training, 5 to the held-out rooms, in an order
+# that gives each split one of any 3 models.
 _PATTERN = (0, 1, 2, 0, 1, 0, 2, 1, 0, 1, 2, 0, 1, 0, 2, 1, 0, 1, 0, 2)
-_LARGEST = 3_000_000  # bytes of an OBJ file; larger ones (a few plants) take a second to read
+_LARGEST = 3_000_000  # bytes of an OBJ file: larger ones (a few plants) are slow to read
 _PROPERTIES = "PluginFurnitureCatalog.properties"
 
 
 @dataclass(frozen=True, eq=False)
 class Model:
-    """One piece of furniture of the catalogue, not yet loaded."""
+    """One piece of furniture of the catalogue, without its mesh."""
 
     id: str
     kind: Kind
@@ -41,10 +41,10 @@ class Model:
 
 
 class Catalogue:
-    """All models that have a place in a room; shapes are loaded when asked for and then kept."""
+    """All models that are used in rooms; shapes are loaded on demand and cached."""
 
     def __init__(self, furniture: Path) -> None:
-        """Reads the properties of all `.sh3f` files in a folder; raises `BadInput` if none."""
+        """Read the properties of all `.sh3f` files in a folder. Raises `BadInput` without any."""
         files = sorted(Path(furniture).glob("*.sh3f"))
         if not files:
             raise BadInput(
@@ -109,9 +109,9 @@ def _read_properties(file: Path) -> list[Model]:
 
 
 def _split(role: str, models: list[Model]) -> tuple[list[Model], ...]:
-    """The models of one role dealt to the splits in the order of their ids' hashes."""
+    """The models of one role distributed to the splits in the order of their ids' hashes."""
     order = sorted(models, key=lambda model: _digest(model.id))
-    # Roles of one or two models start elsewhere, so that these do not all go to the first split.
+    # Roles of one or two models start at another place, so that not all go to the first split.
     start = _digest(role)[0] % 3 if len(models) < 3 else 0
     hands: tuple[list[Model], ...] = ([], [], [])
     for index, model in enumerate(order):

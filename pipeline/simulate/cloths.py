@@ -1,4 +1,4 @@
-"""Things of cloth made here: curtains, shower curtains, pillows; and pictures and mirrors."""
+"""Procedural things of cloth: curtains, shower curtains, pillows; and pictures and mirrors."""
 
 import numpy as np
 
@@ -23,7 +23,7 @@ def _folds(width: float, height: float, rng: np.random.Generator, material: Mate
 
 
 def curtain(width: float, height: float, rng: np.random.Generator) -> Item:
-    """A curtain of this size, gathered or spread."""
+    """A curtain of this size, drawn back or spread."""
     shape = _folds(width, height, rng, cloth(rng))
     return Item(Thing("curtain", 16, f"procedural:curtain-{rng.integers(10**6)}"), shape)
 
@@ -54,7 +54,7 @@ def pillow(rng: np.random.Generator) -> Item:
 
     x = rounded(np.cos(a)) * rounded(np.cos(b)) * w / 2
     y = rounded(np.sin(a)) * rounded(np.cos(b)) * d / 2
-    # Thinner towards its rim, as a filled bag is.
+    # Thinner towards its rim, like a filled bag.
     rim = np.maximum(np.abs(x) / (w / 2), np.abs(y) / (d / 2))
     z = np.sin(b) * (1 - 0.75 * rim**3) * h / 2 + h / 2
     shape = sheet(np.stack([x, y, z], -1), cloth(rng), (2, 1))
@@ -91,7 +91,7 @@ def framed_picture(rng: np.random.Generator) -> Item:
 
 
 def mirror(rng: np.random.Generator) -> Item:
-    """A wall mirror: what it reflects is a pale gradient."""
+    """A wall mirror: its reflection is a pale gradient."""
     width, height = rng.uniform(0.4, 0.9), rng.uniform(0.5, 0.9)
     ramp = np.linspace(0.85, 0.55, 32)[:, None, None] * np.array([0.92, 0.97, 1.0])
     face = Material(np.full(3, 0.7, np.float32), picture(np.repeat(ramp, 32, 1)))

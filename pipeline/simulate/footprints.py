@@ -1,4 +1,4 @@
-"""Rectangles on the floor and heights above it: the geometry of where things fit."""
+"""Rectangles on the floor and heights above it, to decide where things fit."""
 
 from collections.abc import Sequence
 
@@ -7,8 +7,8 @@ from numpy.typing import NDArray
 
 from pipeline.simulate.world import Shape
 
-TOUCH = 0.004  # metres of overlap that count as touching
-_LEVEL = 0.8  # least share of a face's normal that points up or down on a top
+TOUCH = 0.004  # metres: overlap that is ignored
+_LEVEL = 0.8  # least vertical component of the normal of a level face
 
 Corners = NDArray[np.float64]  # (4, 2)
 
@@ -16,14 +16,14 @@ Corners = NDArray[np.float64]  # (4, 2)
 def footprint(
     size: Sequence[float] | NDArray[np.float64], position: NDArray[np.float64], turn: float
 ) -> Corners:
-    """Corners (4, 2) of a rectangle of width and depth `size` turned about its centre."""
+    """Corners (4, 2) of a rectangle of width and depth `size` rotated about its centre."""
     half = np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]]) * np.asarray(size[:2]) / 2
     c, s = np.cos(turn), np.sin(turn)
     return half @ np.array([[c, s], [-s, c]]) + position
 
 
 def overlap(a: Corners, b: Corners) -> bool:
-    """Whether two rectangles share more than a touch (separating axes)."""
+    """Whether two rectangles overlap by more than `TOUCH` (separating axes)."""
     for corners in (a, b):
         for edge in (corners[1] - corners[0], corners[2] - corners[1]):
             axis = edge / np.linalg.norm(edge)
@@ -58,7 +58,7 @@ def notch(outline: NDArray[np.float64]) -> Corners | None:
         return None
     corner = outline[inward[0]]
     low, high = outline.min(0), outline.max(0)
-    # The missing corner of the bounding box is the one that no vertex of the L lies on.
+    # The missing corner of the bounding box is the one without a vertex of the L.
     box = np.array([[x, y] for x in (low[0], high[0]) for y in (low[1], high[1])])
     missing = next(p for p in box if np.abs(outline - p).sum(1).min() > 1e-9)
     centre = (corner + missing) / 2

@@ -1,4 +1,4 @@
-"""Groups of things as people put them together: a table with its chairs, a desk, a kitchen."""
+"""Groups of things that belong together: a table with its chairs, a desk, a kitchen."""
 
 from dataclasses import dataclass
 
@@ -23,7 +23,7 @@ class Furnisher:
         return bool(self.rng.uniform() < probability)
 
     def some(self, least: int, most: int) -> int:
-        """A number from `least` to `most`, both possible."""
+        """A random integer from `least` to `most`, inclusive."""
         return int(self.rng.integers(least, most + 1))
 
     def stand(self, role: str, widest: float = 2.6, walls: tuple[Wall, ...] = ()) -> Placed | None:
@@ -76,7 +76,7 @@ class Furnisher:
             self.layout.put(item, spot, near.turn, 0.003, solid=False)
 
     def desk(self, walls: tuple[Wall, ...] = ()) -> Placed | None:
-        """A desk at a wall with a chair, a computer and what lies about."""
+        """A desk at a wall with a chair, a computer and small objects."""
         desk = self.stand("desk", walls=walls)
         self.facing("office chair" if self.chance(0.7) else "chair", desk, 0.05)
         self.cover(desk, ("desk thing", "desk thing", "television", "table lamp", "table thing"), 5)
@@ -102,7 +102,7 @@ class Furnisher:
                 break
             x, y = seats[index]
             gap = chair.size[1] / 2 + self.rng.uniform(0.01, 0.12)
-            # A chair's front (-y) looks at the table.
+            # A chair's front (-y) faces the table.
             if y:
                 spot = table.at(x * width / 2, y * (depth / 2 + gap))
                 turn = 0 if y > 0 else np.pi
@@ -135,7 +135,7 @@ class Furnisher:
         return bed
 
     def sitting(self) -> Placed | None:
-        """A sofa with a coffee table before it and armchairs about."""
+        """A sofa with a coffee table in front of it and armchairs around."""
         sofa = self.stand("corner sofa", 2.7) if self.chance(0.25) else None
         sofa = sofa or self.stand("sofa")
         if sofa is None:
@@ -164,7 +164,7 @@ class Furnisher:
         self.cover(stand, ("table thing", "table plant", "photo frame"), 2)
 
     def shelf(self) -> None:
-        """A bookshelf of the catalogue or a filled one."""
+        """A bookshelf of the catalogue or a procedural one with books."""
         if self.chance(0.4) and self.stand("bookshelf"):
             return
         self.layout.against(built.bookshelf(self.rng), self.rng)

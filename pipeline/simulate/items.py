@@ -1,4 +1,4 @@
-"""Things before they are put in their place: catalogue models in varied colours, or made here."""
+"""Things before they are placed: catalogue models in varied colours, or procedural ones."""
 
 from dataclasses import dataclass
 
@@ -11,7 +11,7 @@ from pipeline.simulate.patterns import hsv, outdoors, wood_color
 from pipeline.simulate.primitives import quad
 from pipeline.simulate.world import Material, Shape, Thing, join
 
-# Roles whose models are tinted now and then, and with what.
+# Roles whose models are sometimes tinted, and the tints.
 _WOODEN = {"dining table", "coffee table", "desk", "bookshelf", "cabinet", "wardrobe", "dresser"}
 _WOODEN |= {"night stand", "tv stand", "bench", "stool", "counter", "lower cabinet"}
 _CLOTHED = {"sofa", "corner sofa", "armchair", "office chair", "bed", "small bed", "rug"}
@@ -41,7 +41,7 @@ class Item:
 
 
 class Store:
-    """Gives items of a role, in one split, as a room asks for them."""
+    """Draws items of a role, in one split, for a room."""
 
     def __init__(self, catalogue: Catalogue, split: str) -> None:
         self._catalogue = catalogue
@@ -50,7 +50,7 @@ class Store:
     def take(
         self, role: str, rng: np.random.Generator, widest: float = np.inf, tallest: float = np.inf
     ) -> Item | None:
-        """Some item of the role, of limited width and height; None if the split has none."""
+        """A random item of the role, of limited width and height; None if the split has none."""
         models = self._catalogue.models(role, self._split)
         fitting = [m for m in models if m.size[0] <= widest and m.size[2] <= tallest]
         for index in rng.permutation(len(fitting)):
@@ -73,7 +73,7 @@ def _varied(model: Model, shape: Shape, role: str, rng: np.random.Generator) -> 
 
 
 def _tint(role: str, rng: np.random.Generator) -> NDArray[np.float64] | None:
-    """A colour that things of this role may have; None where they stay as they are."""
+    """A random colour for things of this role; None to leave them unchanged."""
     wooden = rng.uniform() < 0.5
     if role in _WOODEN or (role in _EITHER and wooden):
         return wood_color(rng)
@@ -87,7 +87,7 @@ def _tint(role: str, rng: np.random.Generator) -> NDArray[np.float64] | None:
 
 
 def _tinted(material: Material, tint: NDArray[np.float64]) -> Material:
-    """The material's light and dark in the hue of `tint`; glass and black stay as they are."""
+    """The material with the hue of `tint` and its own brightness; glass and black are unchanged."""
     if material is GLASS:
         return material
     if material.texture is None:
@@ -108,12 +108,12 @@ def _shaded(color: NDArray[np.floating], tint: NDArray[np.float64]) -> NDArray[n
 
 
 def fitted_to_wall(item: Item, thickness: float) -> Item:
-    """A door or window that is built into a wall, made flat so that it stands before it."""
+    """A door or window for a wall opening, flattened so that it fits in front of the wall."""
     return item.scaled(np.array([1, thickness / max(float(item.size[1]), 1e-6), 1]))
 
 
 def glazed(item: Item, rng: np.random.Generator) -> Item:
-    """A window with the outdoors behind its glass."""
+    """A window with a view of the outdoors behind its glass."""
     shape = item.shape
     glass = np.array([material is GLASS for material in shape.materials])[shape.material]
     if not glass.any() or glass.all():

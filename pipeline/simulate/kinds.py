@@ -1,4 +1,4 @@
-"""Which catalogue models are what: the raw category that an annotator would type, its NYU40 id
+"""The kinds of catalogue models: the raw category that an annotator would type, its NYU40 id
 and the role it plays in a room.
 
 Names are those of the catalogue; an item `#name` means the one model with that id, and goes
@@ -91,11 +91,11 @@ soap              | 40 | bath thing    | Soap; Bottle; Flacon; Sponge; Medicine 
 
 @dataclass(frozen=True)
 class Kind:
-    """What a model is."""
+    """The kind of a model."""
 
     name: str  # raw category
     nyu40: int
-    role: str  # what the furnishing asks for
+    role: str  # the name by which rooms request it
 
 
 def _parse(table: str) -> dict[str, Kind]:
@@ -111,7 +111,7 @@ _KINDS = _parse(_TABLE)
 
 
 def kind_of(model_id: str, name: str, category: str) -> Kind | None:
-    """The kind of a catalogue model, None where it has no place in a room.
+    """The kind of a catalogue model, None if it is not used in rooms.
 
     `model_id` is "catalogue#model"; `name` and `category` are the catalogue's.
     """

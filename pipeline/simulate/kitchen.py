@@ -67,7 +67,7 @@ def _build_run(
 
 
 def refrigerator(f: Furnisher) -> None:
-    """A refrigerator of the catalogue or one made here."""
+    """A refrigerator of the catalogue or a procedural one."""
     if not (f.chance(0.4) and f.stand("refrigerator")):
         f.layout.against(built.refrigerator(f.rng), f.rng)
 
@@ -100,7 +100,7 @@ def bathing(f: Furnisher) -> None:
         x = side * (width - sheet.size[0]) / 2
         if f.layout.put(sheet, tub.at(x, outside), tub.turn, 0.15):
             break
-    else:  # no room before the tub: a short one that hangs into it
+    else:  # no space in front of the tub: a short curtain that hangs into it
         rim = float(tub.item.size[2])
         inside = cloths.shower_curtain(drawn, f.layout.height - rim - 0.4, f.rng)
         f.layout.put(inside, tub.at(0, 0.06 - depth / 2), tub.turn, rim + 0.01, on=tub.box)

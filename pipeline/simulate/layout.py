@@ -1,4 +1,4 @@
-"""Where things may stand: footprints that never overlap, walls to stand against, tops to lie on."""
+"""Placement: footprints that never overlap, places along walls and on top of other things."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from pipeline.simulate.world import Shape, Thing
 
 @dataclass(frozen=True, eq=False)
 class Wall:
-    """A straight piece of wall, seen from inside: it runs from `start` to its left."""
+    """A straight piece of wall; seen from inside it runs from `start` to the left."""
 
     start: NDArray[np.float64]  # (2,)
     along: NDArray[np.float64]  # (2,) unit
@@ -22,7 +22,7 @@ class Wall:
 
     @property
     def turn(self) -> float:
-        """Turn of an item whose back is to this wall."""
+        """Rotation of an item with its back to this wall, radians."""
         return float(np.arctan2(self.normal[0], -self.normal[1]))
 
 
@@ -63,11 +63,11 @@ class Layout:
         ]
 
     def inside(self, corners: Corners) -> bool:
-        """Whether a rectangle lies in the bounding box of the floor."""
+        """Whether a rectangle is in the bounding box of the floor."""
         return bool((corners > self._low - TOUCH).all() and (corners < self._high + TOUCH).all())
 
     def fits(self, corners: Corners, low: float, high: float, without: int = -1) -> bool:
-        """Whether nothing stands in a rectangle between two heights; `without` one placed box."""
+        """Whether a rectangle is free between two heights, ignoring the placed box `without`."""
         if not self.inside(corners) or high > self.height + TOUCH:
             return False
         for index, (taken, bottom, top) in enumerate(self._taken):
@@ -78,7 +78,7 @@ class Layout:
         return True
 
     def reserve(self, corners: Corners, low: float, high: float) -> int:
-        """Keep a space free from now on; gives its index."""
+        """Reserve a space; returns its index."""
         self._taken.append((corners, low, high))
         return len(self._taken) - 1
 
@@ -91,8 +91,8 @@ class Layout:
         on: int = -1,
         solid: bool = True,
     ) -> Placed | None:
-        """The item there if it fits (on top of box `on`), else None. What is not solid (a rug)
-        need not fit, and takes no space."""
+        """The item there if it fits (on top of box `on`), else None. Items that are not solid (a
+        rug) always fit and use no space."""
         corners = footprint(item.size, position, turn)
         top = z + float(item.size[2])
         index = -1
@@ -130,7 +130,7 @@ class Layout:
     def anywhere(
         self, item: Item, rng: np.random.Generator, z: float = 0.0, margin: float = 0.0
     ) -> Placed | None:
-        """The item at a random free spot, turned at random, `margin` metres from other things."""
+        """The item at a random free spot, randomly rotated, `margin` metres from other things."""
         for _ in range(40):
             turn = rng.uniform(0, 2 * np.pi)
             spot = rng.uniform(self._low, self._high)

@@ -1,4 +1,4 @@
-"""Where a person who scans a room points the camera."""
+"""The viewing directions of a person who scans a room."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 from pipeline.simulate.raycast import Rays
 from pipeline.simulate.world import World
 
-_BACKGROUND = {1: 0.4, 2: 0.3, 22: 0.0}  # what a patch of wall, floor, ceiling is worth
+_BACKGROUND = {1: 0.4, 2: 0.3, 22: 0.0}  # the value of a patch of wall, floor, ceiling
 
 Points = NDArray[np.float64]
 
@@ -14,7 +14,7 @@ Points = NDArray[np.float64]
 def look_round(
     world: World, rays: Rays, eyes: Points, rng: np.random.Generator
 ) -> tuple[Points, Points]:
-    """Yaw and pitch (n,) at each key position: greedily towards what is new, near and furnished."""
+    """Yaw and pitch (n,) at each key position: greedily towards new, near and furnished parts."""
     azimuth = np.arange(72) * (2 * np.pi / 72)
     elevation = np.radians(np.arange(-60, 26, 5))
     a, e = np.meshgrid(azimuth, elevation, indexing="ij")

@@ -1,4 +1,4 @@
-"""Catalogue models as meshes: OBJ files brought to size, to z up, and to few enough faces."""
+"""Catalogue models as meshes: OBJ files with z up, scaled, and with a limited number of faces."""
 
 import io
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ from pipeline.simulate.world import Material, Shape, join
 
 _ENOUGH_FACES = 5_000
 _TEXTURE_SIDE = 256
-GLASS = Material(np.array([0.75, 0.82, 0.85], np.float32))  # of every model: known by identity
+GLASS = Material(np.array([0.75, 0.82, 0.85], np.float32))  # of all models, compared by `is`
 
 
 def read_obj(
@@ -77,7 +77,7 @@ def _material(mesh: trimesh.Trimesh) -> Material:
 
 
 def _texture(image: Image.Image) -> NDArray[np.uint8]:
-    """The image at most 256 pixels wide and high, holes filled with the colour of the rest."""
+    """The image at most 256 pixels wide and high, holes filled with its mean colour."""
     image = image.convert("RGBA")
     image.thumbnail((_TEXTURE_SIDE, _TEXTURE_SIDE))
     pixels = np.asarray(image)
@@ -110,7 +110,7 @@ def _clustered(shape: Shape, cell: float) -> Shape:
     faces = cluster[shape.faces]
     ordered = np.sort(faces, axis=1)
     kept = np.flatnonzero((ordered[:, 0] != ordered[:, 1]) & (ordered[:, 1] != ordered[:, 2]))
-    # Faces that fall onto one another: the first stands for all.
+    # Of identical faces the first is kept.
     one, two, three = ordered[kept].T
     same = (one * len(vertices) + two) * len(vertices) + three
     kept = kept[np.sort(np.unique(same, return_index=True)[1])]

@@ -10,7 +10,7 @@ _H = _W = 128
 
 
 def painting(rng: np.random.Generator) -> Material:
-    """A painting in one of four manners."""
+    """A painting in one of four styles."""
     draw = [_landscape, _fields, _circles, _portrait][rng.integers(4)]
     return Material(np.full(3, 0.5, np.float32), picture(draw(rng)))
 

@@ -19,7 +19,7 @@ def hsv(hue: float, saturation: float, value: float) -> NDArray[np.float64]:
 
 
 def any_color(rng: np.random.Generator) -> NDArray[np.float64]:
-    """A colour (3,) as of paint or cloth."""
+    """A random colour (3,) of paint or cloth."""
     return hsv(rng.uniform(), rng.uniform(0.2, 0.8), rng.uniform(0.3, 0.95))
 
 
@@ -122,7 +122,7 @@ def blotches(rng: np.random.Generator) -> Picture:
 
 
 def stone(rng: np.random.Generator) -> Picture:
-    """A speckled stone, as of a worktop."""
+    """Speckled stone for worktops."""
     color = hsv(rng.uniform(), rng.uniform(0, 0.2), rng.uniform(0.15, 0.8))
     speckle = 0.7 + 0.6 * noise(rng, 64) * noise(rng, 128)
     return picture(color * speckle[..., None])

@@ -1,4 +1,4 @@
-"""What goes into each type of room, the largest things first."""
+"""The content of each type of room, the largest things first."""
 
 from collections.abc import Callable
 
@@ -79,7 +79,7 @@ def kitchen_room(f: Furnisher) -> None:
 
 
 def bathroom(f: Furnisher) -> None:
-    """A bathtub with a shower curtain, a toilet, a washbasin and what belongs to them."""
+    """A bathtub with a shower curtain, a toilet, a washbasin and their accessories."""
     kitchen.bathing(f)
     f.stand("toilet")
     kitchen.washing(f)
@@ -103,7 +103,7 @@ def classroom(f: Furnisher) -> None:
         pitch_y = float(table.size[1] + chair.size[1]) + 0.45
         for row in range(3):
             for x in (-1, 0, 1):
-                # A desk's front is where one sits: its back looks at the board.
+                # One sits at the front of a desk: its back faces the board.
                 spot = hung.at(x * pitch_x, -1.7 - row * pitch_y)
                 placed = f.layout.put(table, spot, hung.turn)
                 if placed:
@@ -134,7 +134,7 @@ def studio(f: Furnisher) -> None:
 
 
 def storage(f: Furnisher) -> None:
-    """Shelves, cabinets and appliances, with boxes and odd things between them."""
+    """Shelves, cabinets and appliances, with boxes and other things between them."""
     for _ in range(f.some(2, 3)):
         f.shelf()
     f.stand("cabinet")
@@ -154,7 +154,7 @@ def storage(f: Furnisher) -> None:
     f.scatter("trash can", 1)
 
 
-# Name, plan, shortest and longest side in metres, chance of curtains, least sill of the windows in
+# Name, plan, shortest and longest side in metres, probability of curtains, lowest window sill in
 # metres (above worktops), tiled floor.
 Plan = Callable[[Furnisher], None]
 PLANS: tuple[tuple[str, Plan, float, float, float, float, bool], ...] = (

@@ -1,4 +1,4 @@
-"""Boxes, quads and cloth: the shapes that procedural things are made of."""
+"""Boxes, quads and cloth: the parts of procedural things."""
 
 from collections.abc import Sequence
 

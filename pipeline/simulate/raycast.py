@@ -19,7 +19,7 @@ class Rays:
     def first_hit(
         self, rays: NDArray[np.floating]
     ) -> tuple[NDArray[np.float32], NDArray[np.int64], NDArray[np.float32]]:
-        """Distance (n,) in lengths of the direction (inf where nothing is hit), face (n,) (or -1)
+        """Distance (n,) in units of the direction's length (inf without a hit), face (n,) (or -1)
         and the weights (n, 2) of its second and third corner."""
         cast = self._scene.cast_rays(_tensor(rays, np.float32), nthreads=self._threads)
         distance = cast["t_hit"].numpy()
@@ -27,7 +27,7 @@ class Rays:
         return distance, face, cast["primitive_uvs"].numpy()
 
     def blocked(self, rays: NDArray[np.floating]) -> NDArray[np.bool_]:
-        """Whether something lies between each origin and the point one direction away (n,)."""
+        """Whether the segment (n,) from each origin, one direction long, hits something."""
         tensor = _tensor(rays, np.float32)
         return self._scene.test_occlusions(
             tensor, tnear=0.0, tfar=1.0, nthreads=self._threads

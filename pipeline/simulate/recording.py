@@ -1,4 +1,4 @@
-"""A walk through a room with a depth camera: the stored frames, and the field that all fill."""
+"""A walk through a room with a depth camera: the stored frames, and the fused distance field."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,16 +15,16 @@ from pipeline.simulate.surface import Fusion
 from pipeline.simulate.walk import camera_path
 from pipeline.simulate.world import World
 
-_SEEN_PER_STORED = 2  # frames fused for each frame of the `.sens`, as if the rest were skipped
-_FIELD_VOXEL = 0.6  # of the mesh's edges: the field is finer, so that thin things survive
+_SEEN_PER_STORED = 2  # frames fused per frame of the `.sens`, as if the others were skipped
+_FIELD_VOXEL = 0.6  # of the mesh's edge length: the field is finer, to keep thin things
 _FRAME_TIME = 33_333  # microseconds
-_BLOB_CHANCE = 0.15  # share of the frames that lose a region of depth
+_BLOB_CHANCE = 0.15  # share of the frames without depth in some region
 _FOCAL = (0.9025, 1.2056)  # of ScanNet's colour cameras, in widths and heights of the image
 
 
 @dataclass(frozen=True, eq=False)
 class Recording:
-    """What was recorded, in the world of the scan: metres, z up, turned against the room."""
+    """The recording, in the world of the scan: metres, z up, rotated relative to the room."""
 
     sensor: Sensor
     frames: tuple[Frame, ...]
@@ -87,7 +87,7 @@ def imu_samples(recording: Recording, rng: np.random.Generator) -> NDArray[np.vo
 def _draw_sensor(
     color_size: tuple[int, int], depth_size: tuple[int, int], rng: np.random.Generator
 ) -> Sensor:
-    """A calibrated device like ScanNet's, each a little different; all values fit f32."""
+    """A calibrated device like ScanNet's, slightly different each time; all values fit f32."""
     color = np.eye(3)
     color[[0, 1], [0, 1]] = np.array(_FOCAL) * color_size * rng.uniform(0.985, 1.015)
     color[:2, 2] = (np.array(color_size) - 1) / 2 * rng.uniform(0.985, 1.015, 2)
@@ -97,7 +97,7 @@ def _draw_sensor(
 
 
 def _draw_placement(outline: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.float64]:
-    """room_to_scan (4, 4): turned about z, the corner of its box near the origin, as in ScanNet."""
+    """room_to_scan (4, 4): rotated about z, a corner of its box near the origin, as in ScanNet."""
     angle = rng.uniform(0.0, 2 * np.pi)
     turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
     room_to_scan = np.eye(4)

@@ -12,14 +12,14 @@ from pipeline.simulate.raycast import Rays
 from pipeline.simulate.textures import TextureStack
 from pipeline.simulate.world import World
 
-_MIDDLE_GREY = 0.32  # mean linear brightness that the exposure aims at, before the shoulder
+_MIDDLE_GREY = 0.32  # target of the mean linear brightness, before the shoulder
 _STEPS = 4096
 _TO_SRGB = (255 * (1 - np.exp(-np.linspace(0, 4, _STEPS))) ** (1 / 2.2) + 0.5).astype(np.uint8)
-_SKIN = 2e-3  # metres that a shadow ray starts off its surface
+_SKIN = 2e-3  # metres between a surface and the start of its shadow rays
 
 
 class Renderer:
-    """Renders one world; building it once per world makes each picture cheap."""
+    """Renders one world; its set-up is done once, so that each picture is cheap."""
 
     def __init__(self, world: World, threads: int = 1) -> None:
         self._world = world
@@ -60,10 +60,10 @@ class Renderer:
         light = np.zeros((w * h, 3), np.float32)
         pixel = depth[hit] / np.float32(intrinsics[0, 0])
         albedo = self._albedo(face, weight[hit], pixel)
-        # Structure of arrays: numpy is several times faster on x, y and z apart.
+        # Structure of arrays: numpy is several times faster on separate x, y and z.
         sight = np.ascontiguousarray(rays[hit, 3:].T)
         normal = np.ascontiguousarray(self._normal[face].T)
-        # Surfaces have two sides: catalogue models mix orders of corners.
+        # Surfaces are two-sided: the winding of catalogue models is inconsistent.
         normal *= -np.sign((normal * sight).sum(0))
         start = rays[hit, :3].T + depth[hit] * sight + np.float32(_SKIN) * normal
         glow = self._glow[self._world.face_material[face]]

@@ -12,7 +12,7 @@ from pipeline.simulate.world import Lamp, World, assemble
 
 
 def build_room(seed: int, catalogue: Catalogue, split: str) -> World:
-    """A furnished room, wholly given by `seed` and the models of the catalogue's `split`.
+    """A furnished room, determined by `seed` and the models of the catalogue's `split`.
 
     The type of room goes round with the seed (bedroom, kitchen, ...), so that a few seeds in a
     row hold all types. What is made here (walls, pictures, curtains) also differs by split.

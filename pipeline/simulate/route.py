@@ -1,4 +1,4 @@
-"""Where a person can walk in a room, and a round trip through it."""
+"""The free floor of a room, and a round trip over it."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,8 +25,8 @@ def round_trip(world: World, rays: Rays, rng: np.random.Generator) -> Points:
 
 
 def _free_floor(world: World, rays: Rays) -> tuple[NDArray[np.bool_], Points, Points]:
-    """Grid cells (rows along x) where the camera may be, the distance of each cell to what is in
-    the way in cells, and the position (2,) of the grid's corner."""
+    """Grid cells (rows along x) where the camera may be, the distance of each cell to obstacles in
+    cells, and the position (2,) of the grid's corner."""
     corner = world.outline.min(0)
     shape = np.maximum(np.ceil(np.ptp(world.outline, axis=0) / _CELL).astype(int), 1)
     x, y = np.meshgrid(*(np.arange(n) * _CELL + _CELL / 2 for n in shape), indexing="ij")
@@ -35,11 +35,11 @@ def _free_floor(world: World, rays: Rays) -> tuple[NDArray[np.bool_], Points, Po
     down[:, 2], down[:, 5] = world.height - 0.01, -1
     fall, _, _ = rays.first_hit(down)
     top = np.where(np.isfinite(fall), world.height - 0.01 - fall, np.inf).reshape(shape)
-    # Where furniture leaves little floor to walk on, the arm reaches over beds and low tables.
+    # Where furniture leaves little free floor, the arm reaches over beds and low tables.
     for highest, margin in ((0.15, 2.5), (0.85, 2.0), (1.0, 1.0)):
         blocked = np.pad(top > highest, 1, constant_values=True)
         distance = distance_transform_edt(~blocked)[1:-1, 1:-1]
-        # Looking down misses what is thin, as a curtain; looking about misses what is hollow.
+        # Rays downwards miss thin things such as curtains; horizontal rays miss hollow ones.
         for z in np.linspace(highest + 0.2, _HIGHEST_EYE, 6):
             around = rays.distance(np.column_stack([down[:, :2], np.full(x.size, z)]))
             distance = np.minimum(distance, around.reshape(shape) / _CELL)
@@ -55,14 +55,14 @@ def _free_floor(world: World, rays: Rays) -> tuple[NDArray[np.bool_], Points, Po
 
 
 def _path(cells: NDArray[np.bool_], clearance: Points, rng: np.random.Generator) -> Points:
-    """A smooth closed path (n, 2) in cell units that visits places all over the free cells."""
+    """A smooth closed path (n, 2) in cell units that visits all parts of the free cells."""
     free = np.argwhere(cells)
     index = np.full(cells.shape, -1)
     index[tuple(free.T)] = np.arange(len(free))
     graph = _neighbours(index, free, clearance)
     stops = [int(rng.integers(len(free)))]
     away = np.full(len(free), np.inf)
-    while True:  # farthest point first, until all is near some stop
+    while True:  # farthest point first, until every cell is near a stop
         away = np.minimum(away, np.linalg.norm(free - free[stops[-1]], axis=1) * _CELL)
         if away.max() < _STRIDE or len(stops) == 16:
             break
@@ -86,7 +86,7 @@ def _path(cells: NDArray[np.bool_], clearance: Points, rng: np.random.Generator)
     smooth = gaussian_filter1d(dense, 0.25 / _STEP, axis=0, mode="wrap")
     near = np.clip(np.round(smooth).astype(int), 0, np.array(cells.shape) - 1)
     stays = cells[tuple(near.T)]
-    # A corner that smoothing cuts through a margin keeps to the grid's own path, less smoothed.
+    # Where smoothing would cut a corner through a margin, the less smoothed grid path is kept.
     return gaussian_filter1d(np.where(stays[:, None], smooth, dense), 2, axis=0, mode="wrap")
 
 

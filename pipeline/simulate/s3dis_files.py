@@ -1,6 +1,6 @@
-"""Write a simulated room as S3DIS and 2D-3D-S give a real one.
+"""Write a simulated room in the files of S3DIS and 2D-3D-S.
 
-Nothing here knows how a room is simulated; it takes plain arrays.
+The module takes plain arrays and does not depend on the simulation.
 """
 
 from collections.abc import Iterable, Sequence
@@ -17,16 +17,16 @@ from pipeline.simulate.s3dis_text import ALIGNED, NOT_ALIGNED, add_angles, damag
 
 @dataclass(frozen=True, eq=False)
 class SimulatedRoom:
-    """All that the files of one room hold, in the frame of its area (that of area_5a in Area_5)."""
+    """The content of the files of one room, in coordinates of its area (of area_5a in Area_5)."""
 
     area: str  # "1" to "6"
     room: str  # office_1
     xyz: NDArray[np.float64]  # (N, 3) metres
     rgb: NDArray[np.uint8]  # (N, 3)
     object_id: NDArray[np.integer]  # (N,) index into `objects`
-    objects: Sequence[str]  # class of each; any name, also one that is no class of the dataset
-    views: Iterable[View] = field(default=())  # gone through once, one at a time
-    angle: int = 0  # degrees, a multiple of 90, by which the aligned release turns the room back
+    objects: Sequence[str]  # class of each; any name, not only classes of the dataset
+    views: Iterable[View] = field(default=())  # iterated once
+    angle: int = 0  # degrees, a multiple of 90, by which the aligned release rotates the room back
 
 
 def write_room(
@@ -38,9 +38,9 @@ def write_room(
 ) -> None:
     """Write the room into `raw/<release>/Area_N/` and its views into `raw/<area>/data/`.
 
-    `images` is the part of 2D-3D-S that they go to (by default area_N, area_5a): "area_5b" writes
-    their poses in the frame of that part. The area's file of angles lies beside the rooms of
-    both releases, as a user has to copy it. `damaged` puts the known faults into the text.
+    `images` is their part of 2D-3D-S (by default area_N, area_5a): "area_5b" writes their poses in
+    the coordinates of that part. The area's file of angles is written beside the rooms of both
+    releases, as a user has to copy it. `damaged` adds the known faults to the text.
     """
     for release in releases:
         folder = raw / release / f"Area_{room.area}" / room.room
@@ -56,7 +56,7 @@ def write_room(
 
 
 def _write_text(folder: Path, release: str, room: SimulatedRoom, damaged: bool) -> None:
-    """The whole room, its objects numbered by class, and what else lies about in the releases."""
+    """The room file, its objects numbered by class, and the stray files of the releases."""
     write_points(folder / f"{folder.name}.txt", release, room.xyz, room.rgb)
     numbers: dict[str, int] = {}
     paths = []

@@ -1,4 +1,4 @@
-"""Write perspective images as 2D-3D-S does: colour, depth and the pose file with all its fields."""
+"""Write perspective images like 2D-3D-S: colour, depth and the pose file with all its fields."""
 
 import json
 from dataclasses import dataclass
@@ -20,12 +20,12 @@ _BLENDER = np.diag([1.0, -1.0, -1.0])  # its cameras look along -z with y up
 class View:
     """One perspective image; `intrinsics` in this project's pixels (first centre at 0)."""
 
-    camera: str  # 32 hexadecimal digits: where the camera stood
+    camera: str  # 32 hexadecimal digits: the id of the standpoint
     frame: int  # from 0 for each camera
-    rgb: NDArray[np.uint8]  # (h, w, 3) or, as some of the release, (h, w, 4)
+    rgb: NDArray[np.uint8]  # (h, w, 3), or (h, w, 4) as some images of the release
     depth: NDArray[np.floating]  # (h, w) metres along the line of sight, 0 = nothing measured
     intrinsics: Array  # (3, 3)
-    camera_to_world: Array  # (4, 4) in the frame of the image's own area
+    camera_to_world: Array  # (4, 4) in the coordinates of the image's own area
 
 
 def write_view(data: Path, area: str, room: str, view: View) -> None:
@@ -45,7 +45,7 @@ def write_view(data: Path, area: str, room: str, view: View) -> None:
 
 
 def pose_fields(view: View, room: str) -> dict[str, object]:
-    """What the pose file says: the same rotation as a matrix and as Blender's Euler angles.
+    """The content of the pose file: one rotation as a matrix and as Blender's Euler angles.
 
     E(a) = Rz(a2) Ry(a1) Rx(a0); R_w2c = diag(1, -1, -1) E(final)^T. As seen from the corner of
     the image, the principal point is half a pixel further than from the first pixel's centre.

@@ -1,6 +1,7 @@
-"""A whole simulated room in the files of S3DIS and 2D-3D-S: a world, standpoints, views, points.
+"""A simulated room in the files of S3DIS and 2D-3D-S: a world, standpoints, views, points.
 
-The points are what pixels see, thinned out, so what no view shows is missing, as in a real scan.
+The points are those that pixels see, thinned out; surfaces without a view are missing, as in a real
+scan.
 """
 
 from collections.abc import Mapping
@@ -24,7 +25,7 @@ from pipeline.simulate.s3dis_world import class_of, with_structure
 from pipeline.simulate.walk import camera_path, pose
 from pipeline.simulate.world import World
 
-# The distributions whose version may change the bytes of a scan.
+# The packages whose version may change the bytes of a scan.
 PACKAGES = ("numpy", "open3d", "pillow", "scipy", "trimesh")
 
 Array = NDArray[np.float64]
@@ -37,13 +38,13 @@ _RGBA_CHANCE = 0.3
 
 @dataclass(frozen=True)
 class Variety:
-    """The ways in which rooms of the two datasets differ, all met by their readers."""
+    """The ways in which rooms of the two datasets differ, all supported by the reader."""
 
     angle: int  # degrees between the room and the axes of its area
     release: str
     images: str  # the part of 2D-3D-S
-    damaged: bool  # whether the known faults are in the text
-    stairs: bool  # whether something is called stairs, which are no class
+    damaged: bool  # whether the text has the known faults
+    stairs: bool  # whether something is called stairs, which is not a class
 
 
 def simulate_scan(
@@ -53,18 +54,18 @@ def simulate_scan(
     params: Mapping[str, Any],
     folder: Path,
 ) -> None:
-    """Write the files of a simulated room into the trees below `folder`, wholly given by `seed`.
+    """Write the files of a simulated room, determined by `seed`, into the trees below `folder`.
 
     `scan` is a name such as Area_1_office_1. The rooms of area_5b are among those of Area_5, and
     the areas of even number are of the aligned release. `params`: `furniture` (the folder of the
     catalogue's .sh3f files), `n_cameras` standpoints with `n_views` images each, `image_size`
     (pixels along a square image) and `spacing` (metres between points). Rooms can be written at
-    the same time, and a room that was broken off is written again as it was. Raises `BadInput`
-    where there is no furniture.
+    the same time, and a room that was interrupted is written again with the same bytes. Raises
+    `BadInput` where there is no furniture.
     """
     match = SCAN_NAME.fullmatch(scan)
     if match is None:
-        raise ValueError(f"{scan} is no name of a room")
+        raise ValueError(f"{scan} is not the name of a room")
     rng = np.random.default_rng([seed, 3])
     variety = draw_variety(match[1], rng)
     catalogue = _catalogue(str(params["furniture"]))
@@ -80,7 +81,7 @@ def simulate_scan(
 
 
 def draw_variety(area: str, rng: np.random.Generator) -> Variety:
-    """Which oddities a room has."""
+    """Draw the variety of a room."""
     chance = rng.random(3)
     part = ("a" if chance[0] < 0.5 else "b") if area == "5" else ""
     return Variety(
@@ -95,13 +96,13 @@ def draw_variety(area: str, rng: np.random.Generator) -> Variety:
 def record(
     world: World, seed: int, params: Mapping[str, Any], to_area: Array, rng: np.random.Generator
 ) -> tuple[list[View], Array, NDArray[np.uint8], NDArray[np.int32]]:
-    """The views, and the points (N, 3) in the area, colours (N, 3) and things (N,) they show."""
+    """The views, and the visible points (N, 3) in the area, colours (N, 3) and things (N,)."""
     renderer, size = Renderer(world), int(params["image_size"])
     eyes = camera_path(world, seed, params["n_cameras"])[:, :3, 3]
     views, found = [], []
     for eye in eyes:
         camera, first = rng.bytes(16).hex(), rng.uniform(0, 2 * np.pi)
-        # Some numbers are missing from the releases.
+        # Some numbers are missing in the releases.
         numbers = np.sort(rng.choice(params["n_views"] + 2, params["n_views"], replace=False))
         for number in numbers.tolist():
             yaw = first + 2 * np.pi * number / (params["n_views"] + 2)
@@ -122,7 +123,7 @@ def record(
 
 
 def _placement(angle: int, rng: np.random.Generator) -> Array:
-    """The pose (4, 4) of a room in its area, turned by a multiple of 90 degrees."""
+    """The pose (4, 4) of a room in its area, rotated by a multiple of 90 degrees."""
     to_area = np.eye(4)
     cosine, sine = {0: (1, 0), 90: (0, 1), 180: (-1, 0), 270: (0, -1)}[angle]
     to_area[:2, :2] = [[cosine, -sine], [sine, cosine]]
@@ -148,7 +149,7 @@ def _with_alpha(rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 def _blinded(depth: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
-    """Depth without what is in a round region, as on glass."""
+    """Depth without a round region, as on glass."""
     row, column = np.indices(depth.shape)
     size = len(depth)
     y, x = rng.uniform(0.2, 0.8, 2) * size

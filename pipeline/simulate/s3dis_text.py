@@ -1,7 +1,7 @@
-"""Write the text clouds of S3DIS as its two releases spell them, faults included on request.
+"""Write the text clouds of S3DIS in the formats of its two releases, with faults on request.
 
-Spellings: the public loaders of S3DIS (PointNet, Pointcept, KPConv) and the lines their issues
-quote; the faults are those that their patches mend.
+Sources of the formats: the public loaders of S3DIS (PointNet, Pointcept, KPConv) and the lines that
+their issues quote; the faults are those that their patches repair.
 """
 
 import fcntl
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 ANGLES = "{}_alignmentAngle.txt"  # of the folder Area_N
 NOT_ALIGNED, ALIGNED = "Stanford3dDataset_v1.2", "Stanford3dDataset_v1.2_Aligned_Version"
 _FORMAT = {NOT_ALIGNED: "%f", ALIGNED: ("%.3f",) * 3 + ("%d",) * 3}
-# Characters that have lost their bit 0x20 somewhere in each release.
+# Characters whose bit 0x20 is cleared somewhere in each release.
 FAULTS = {NOT_ALIGNED: b"01", ALIGNED: b" 6"}
 
 
@@ -23,20 +23,20 @@ def write_points(
     path: Path, release: str, xyz: NDArray[np.float64], rgb: NDArray[np.uint8]
 ) -> None:
     """Write points (N, 3) in metres, to the millimetre, and colours (N, 3)."""
-    # Rounding may leave -0.0, which no release has.
+    # Rounding may produce -0.0, which no release has.
     values = np.column_stack([np.round(xyz, 3) + 0.0, rgb])
     np.savetxt(path, values, _FORMAT[release])
 
 
 def damage(path: Path, release: str) -> int:
-    """Clear the bit 0x20 of one character of each kind that the release has lost it of.
+    """Clear the bit 0x20 of one character of each kind that is damaged in the release.
 
-    Gives the number of lines changed, each at one place.
+    Returns the number of changed lines, each changed at one place.
     """
     lines = path.read_bytes().split(b"\n")
     number = 0
     for wanted in FAULTS[release]:
-        # Behind the first blank, so that the character is in the middle of the line.
+        # After the first blank, so that the character is within the line.
         while (at := lines[number].find(bytes([wanted]), lines[number].find(b" ") + 1)) < 0:
             number += 1
         line = bytearray(lines[number])
@@ -56,8 +56,8 @@ def read_angles(path: Path) -> dict[str, str]:
 def add_angles(folder: Path, angles: Mapping[str, str]) -> None:
     """Enter the angles of some rooms in the file of angles of their area's folder.
 
-    The rooms of an area can be written at the same time, in any order: the file comes out the
-    same, and whoever reads it meanwhile finds it whole.
+    The rooms of an area can be written at the same time, in any order: the resulting file is the
+    same, and concurrent readers always find a complete file.
     """
     area = folder.name
     path = folder / ANGLES.format(area)

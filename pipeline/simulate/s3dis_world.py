@@ -1,4 +1,4 @@
-"""What the rooms of S3DIS have and furnished rooms lack, and what their things are called there."""
+"""Structure that rooms of S3DIS have and furnished rooms lack, and the classes of S3DIS."""
 
 import numpy as np
 
@@ -7,7 +7,7 @@ from pipeline.simulate.patterns import hsv, plain
 from pipeline.simulate.primitives import box
 from pipeline.simulate.world import Shape, Thing, World, assemble
 
-# By NYU40 id; all else is clutter. Beams and columns go by their names.
+# By NYU40 id; everything else is clutter. Beams and columns are found by name.
 _CLASSES = {
     1: "wall",
     2: "floor",
@@ -25,7 +25,7 @@ _STRUCTURE = ("beam", "column")
 
 
 def class_of(thing: Thing) -> str:
-    """The class of S3DIS that an annotator would give a thing."""
+    """The class of S3DIS that an annotator would assign to a thing."""
     return thing.name if thing.name in _STRUCTURE else _CLASSES.get(thing.nyu40, "clutter")
 
 
@@ -48,7 +48,7 @@ def with_structure(world: World, rng: np.random.Generator) -> World:
         start, end = world.outline[:2]
         along = (end - start) / np.linalg.norm(end - start)
         middle = start + along * np.linalg.norm(end - start) * 0.55
-        inside = np.array([-along[1], along[0]])  # corners go anticlockwise: inside is left
+        inside = np.array([-along[1], along[0]])  # corners are anticlockwise: inside is left
         turn = float(np.arctan2(inside[0], -inside[1]))
         spot = middle + inside * float(board.size[1]) / 2
         added.append((board.thing, board.shape.moved((*spot, board.elevation), turn)))
@@ -63,7 +63,7 @@ def with_structure(world: World, rng: np.random.Generator) -> World:
 
 
 def _parts(world: World) -> list[tuple[Thing, Shape]]:
-    """The things of a world with their shapes, as it was assembled from them."""
+    """The things of a world with their shapes, the input of `assemble`."""
     parts = []
     for index, thing in enumerate(world.things):
         mine = world.face_thing == index

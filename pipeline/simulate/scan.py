@@ -1,4 +1,4 @@
-"""A whole simulated scan in ScanNet's own files: a room, a walk, a mesh and its annotation."""
+"""A simulated scan in ScanNet's own files: a room, a walk, a mesh and its annotation."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,19 +17,19 @@ from pipeline.simulate.segments import over_segment
 from pipeline.simulate.surface import Mesh, coarsen, nearest_thing, without_crumbs
 from pipeline.simulate.world import World
 
-# The distributions whose version may change the bytes of a scan.
+# The packages whose version may change the bytes of a scan.
 PACKAGES = ("numpy", "open3d", "pillow", "scipy", "trimesh")
 
 Split = Literal["train", "val", "test"]
 
-_SEGMENT_K = 0.0025  # gives about as many vertices to a segment as real scans have, 120
+_SEGMENT_K = 0.0025  # about 120 vertices per segment, as in real scans
 _OTHER = (38, 39, 40)  # NYU40: otherstructure, otherfurniture, otherprop
 _STRAY = (("rack", 50), ("stand", 149))  # ids that an old label map left in the release
 
 
 @dataclass(frozen=True)
 class Variety:
-    """The ways in which ScanNet's files differ from scan to scan, all met by its readers."""
+    """The ways in which ScanNet's files differ from scan to scan, all supported by the reader."""
 
     n_lost: int  # frames with a pose of -inf
     imu: bool  # whether the `.sens` has IMU samples
@@ -37,13 +37,13 @@ class Variety:
     crlf: bool
     blank: bool  # one label has a trailing blank
     stray: bool  # two small objects have ids that are not NYU40's
-    hires: bool  # the files of the mesh before decimation are there
+    hires: bool  # the mesh before decimation is written too
 
 
 def simulate_scan(
     scan: str, seed: int, split: Split, params: Mapping[str, Any], folder: Path
 ) -> None:
-    """Write the files of a simulated scan into `folder/scans/<scan>/`, wholly given by `seed`.
+    """Write the files of a simulated scan, determined by `seed`, into `folder/scans/<scan>/`.
 
     A scan of the split "test" goes to `folder/scans_test/<scan>/` and has no labels. The rooms to
     train on share no furniture model with the others. `params`: `furniture` (the folder of the
@@ -79,7 +79,7 @@ def simulate_scan(
 
 
 def draw_variety(rng: np.random.Generator) -> Variety:
-    """Which oddities a scan has."""
+    """Draw the variety of a scan."""
     chance = rng.random(6)
     return Variety(
         n_lost=int(rng.integers(0, 3)),
@@ -95,10 +95,10 @@ def draw_variety(rng: np.random.Generator) -> Variety:
 def annotate(
     mesh: Mesh, world: World, scan_to_room: NDArray[np.floating], rng: np.random.Generator
 ) -> scannet_files.Surface:
-    """Over-segments of the mesh and the object of each: thing i of the room is object i + 1.
+    """Superpoints of the mesh and the object of each: thing i of the room is object i + 1.
 
-    As in ScanNet whole segments are annotated, so a segment across two things counts as the
-    larger part, and one small segment has been missed (object 0).
+    As in ScanNet complete superpoints are annotated, so one across two things counts as the larger
+    part, and one small superpoint has been missed (object 0).
     """
     segment = over_segment(mesh.vertices, mesh.faces, k=_SEGMENT_K)
     in_room = mesh.vertices @ scan_to_room[:3, :3].T + scan_to_room[:3, 3]
@@ -113,7 +113,7 @@ def annotate(
 def name_objects(
     world: World, surface: scannet_files.Surface, variety: Variety, rng: np.random.Generator
 ) -> dict[int, scannet_files.ObjectLabel]:
-    """What the annotator calls each thing, oddities included."""
+    """The annotator's name of each thing, with the mistakes of `Variety`."""
     things = enumerate(world.things, start=1)
     objects = {i: scannet_files.ObjectLabel(thing.name, thing.nyu40) for i, thing in things}
     if variety.stray:
@@ -134,7 +134,7 @@ def _catalogue(furniture: str) -> Catalogue:
 
 
 def _centred(outline: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(4, 4) that moves the middle of the room's floor to the origin."""
+    """(4, 4) that moves the centre of the room's floor to the origin."""
     shift = np.eye(4)
     shift[:2, 3] = -(outline.min(0) + outline.max(0)) / 2
     return shift

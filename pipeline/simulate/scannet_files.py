@@ -1,7 +1,7 @@
-"""Write a simulated scan as ScanNet v2 writes a real one, byte for byte.
+"""Write a simulated scan in the files of ScanNet v2, byte for byte in its formats.
 
 Layouts: the public ScanNet code (SensReader, BenchmarkScripts, Segmentator) and its README.
-Nothing here knows how a room is simulated; it takes plain arrays.
+The module takes plain arrays and does not depend on the simulation.
 """
 
 from collections.abc import Iterable, Mapping
@@ -36,7 +36,7 @@ __all__ = [
 
 @dataclass(frozen=True)
 class SimulatedScan:
-    """All that the files of one scan hold. `frames` is gone through once, one at a time."""
+    """The content of the files of one scan. `frames` is iterated once."""
 
     scan: str  # scene9xxx_yy
     sensor: Sensor
@@ -46,7 +46,7 @@ class SimulatedScan:
     scene_type: str = "Misc."
     axis_alignment: NDArray[np.float64] | None = None  # (4, 4), None = identity
     imu: NDArray | None = None  # (I,) of IMU_SAMPLE, None = no sample
-    hires: Surface | None = None  # the mesh before decimation, `_vh_clean`, where one is wanted
+    hires: Surface | None = None  # the mesh before decimation, `_vh_clean`, or None
 
 
 def write_scan(
@@ -54,9 +54,9 @@ def write_scan(
 ) -> None:
     """Write the files of one scan into `folder/<scan>/` (`folder` = `scans` or `scans_test`).
 
-    A test scan gets the `.sens`, the `.txt` and the mesh only. `crlf` ends the lines of the text
-    files as part of the release does. Raises ValueError where a segment belongs to two objects
-    (see `annotate_segments`) or the arrays do not fit each other.
+    A test scan gets the `.sens`, the `.txt` and the mesh only. `crlf` writes the line ends that
+    some text files of the release have. Raises ValueError where a segment belongs to two objects
+    (see `annotate_segments`) or the arrays do not match.
     """
     home = folder / scan.scan
     home.mkdir(parents=True, exist_ok=True)
@@ -97,7 +97,7 @@ def write_scan(
 def annotate_segments(
     segment: NDArray[np.int32], object_id: NDArray[np.int32]
 ) -> NDArray[np.int32]:
-    """Object of each vertex (V,) when whole segments are annotated: the most frequent in each.
+    """The object of each vertex (V,) if complete segments are annotated: the most frequent in each.
 
     Ties go to the smaller object id.
     """

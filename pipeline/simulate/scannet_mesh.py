@@ -1,4 +1,4 @@
-"""Write the meshes of a scan as ScanNet's tools write them: binary PLY, byte for byte."""
+"""Write the meshes of a scan in the format of ScanNet's tools: binary PLY, byte for byte."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from pipeline.readers.scannet.nyu40 import NYU40
 
 @dataclass(frozen=True)
 class Surface:
-    """A coloured mesh, its over-segments and the object that each vertex belongs to."""
+    """A coloured mesh, its superpoints and the object of each vertex."""
 
     xyz: NDArray[np.float32]  # (V, 3) metres, z up, in the world of the camera poses
     rgb: NDArray[np.uint8]  # (V, 3)
@@ -21,7 +21,7 @@ class Surface:
     object_id: NDArray[np.int32]  # (V,) key of `SimulatedScan.objects`, 0 = not annotated
 
     def __post_init__(self) -> None:
-        """Raise ValueError where the arrays do not fit each other."""
+        """Raise ValueError where the arrays do not match."""
         for name in ("xyz", "rgb", "segment", "object_id"):
             if len(getattr(self, name)) != len(self.xyz):
                 raise ValueError(f"{name} is not given for each of {len(self.xyz)} vertices")
@@ -31,7 +31,7 @@ class Surface:
 
 @dataclass(frozen=True)
 class ObjectLabel:
-    """What an annotator calls an object, and the NYU40 id that the label mesh carries for it."""
+    """An annotator's name for an object, and its NYU40 id in the label mesh."""
 
     raw_category: str  # free text; the release has trailing blanks in places
     nyu40: int  # 1..40; the release also has stray ids (50, 149)

@@ -1,4 +1,4 @@
-"""Write a `.sens`, ScanNet's stream of frames, as the sensor's recorder does.
+"""Write a `.sens`, ScanNet's stream of frames, in the format of its recorder.
 
 Layout: public ScanNet code, SensReader/c++/src/sensorData.h.
 """
@@ -29,7 +29,7 @@ IMU_SAMPLE = np.dtype(
 
 @dataclass(frozen=True)
 class Sensor:
-    """The header of a `.sens`; real scans keep depth = colour rescaled to its size."""
+    """The header of a `.sens`; in real scans the depth camera is the rescaled colour camera."""
 
     color_size: tuple[int, int]  # (width, height)
     depth_size: tuple[int, int]
@@ -37,14 +37,14 @@ class Sensor:
     depth_intrinsics: NDArray[np.float64]  # (3, 3)
     depth_scale: float = 1000.0  # metres = depth / depth_scale
     name: str = "StructureSensor"
-    color_compression: Literal["raw", "png", "jpeg"] = "jpeg"  # what `Frame.color` holds
-    depth_compression: Literal["raw", "zlib"] = "zlib"  # what the writer makes of `Frame.depth`
+    color_compression: Literal["raw", "png", "jpeg"] = "jpeg"  # the encoding of `Frame.color`
+    depth_compression: Literal["raw", "zlib"] = "zlib"  # the encoding of depth in the file
 
 
 def write_sens(
     path: Path, sensor: Sensor, frames: Iterable[Frame], imu: NDArray | None = None
 ) -> int:
-    """Write a `.sens`, version 4, one frame in memory at a time; the number of frames written."""
+    """Write a `.sens`, version 4, with one frame in memory; returns the number of frames."""
     name = sensor.name.encode()
     count = 0
     with open(path, "wb") as file:

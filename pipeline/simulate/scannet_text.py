@@ -1,4 +1,4 @@
-"""Write the text files of a scan as ScanNet's release and tools spell them."""
+"""Write the text files of a scan in the formats of ScanNet's release and tools."""
 
 import json
 from collections.abc import Mapping
@@ -136,7 +136,7 @@ def write_label_map_tsv(path: Path, nyu40: Mapping[str, int], crlf: bool = True)
 
 
 def _matrix_text(matrix: NDArray[np.float64]) -> str:
-    return "".join(f"{value:f} " for value in np.ravel(matrix))  # with the release's last blank
+    return "".join(f"{value:f} " for value in np.ravel(matrix))  # trailing blank as released
 
 
 def _compact(value: object) -> str:

@@ -1,7 +1,7 @@
-"""Over-segmentation of a mesh by its normals, as ScanNet's own segments are made.
+"""Superpoints of a mesh by its normals, made like ScanNet's own segments.
 
-The graph-based method of Felzenszwalb and Huttenlocher (IJCV 2004) on the mesh's edges. An edge
-weighs 1 - n1.n2 between the normals of its vertices, squared where the surface is convex: the
+The graph-based method of Felzenszwalb and Huttenlocher (IJCV 2004) on the mesh's edges. An edge has
+the weight 1 - n1.n2 for the normals of its vertices, squared where the surface is convex: the
 parts of one object meet at convex edges, objects meet each other and the floor at concave ones.
 """
 
@@ -20,10 +20,10 @@ def over_segment(
 ) -> NDArray[np.int32]:
     """Segment of each vertex (V,) of a mesh with `vertices` (V, 3) and triangles `faces` (T, 3).
 
-    A segment's id is the lowest index among its vertices, so `ids[ids] == ids`. A larger `k` asks
-    for larger segments. A segment under `min_vertices` is joined to a neighbour; it stays small
-    only where its whole connected piece of the mesh is smaller than that. The faces' winding must
-    be consistent, since convex is told by the normals.
+    A segment's id is the lowest index among its vertices, so `ids[ids] == ids`. A larger `k` gives
+    larger segments. A segment below `min_vertices` is merged with a neighbour; it stays small only
+    where its connected component of the mesh is. The faces' winding must be consistent, because
+    convexity is decided by the normals.
     """
     first, second, weight = _edges(np.asarray(vertices, np.float64), np.asarray(faces))
     return segment_graph(len(vertices), first, second, weight, k, min_vertices)

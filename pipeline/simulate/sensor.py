@@ -1,4 +1,4 @@
-"""What a hand-held structured-light camera makes of a perfect picture: noise, holes, JPEG.
+"""The errors of a hand-held structured-light camera: noise, holes, JPEG.
 
 Depth follows the disparity model of such sensors (Khoshelham and Elberink, Sensors 2012; Handa et
 al., ICRA 2014): the projector's pattern is matched in steps of disparity, so error and resolution
@@ -13,12 +13,12 @@ from PIL import Image, ImageFilter
 
 DEPTH_SCALE = 1000.0  # depth units in a metre
 _NEAREST, _FARTHEST = 0.35, 5.0  # metres
-_STEP = 0.003  # metres of depth in a step of disparity at 1 m: 0.5 mm at 0.4 m, 27 mm at 3 m
+_STEP = 0.003  # metres of depth per step of disparity at 1 m: 0.5 mm at 0.4 m, 27 mm at 3 m
 _NOISE = 0.4  # standard deviation, in steps
-_JITTER = 0.4  # pixels: which side of an edge a pixel near it sees
-_JUMP = 0.06  # relative change of depth between neighbours that is an edge
+_JITTER = 0.4  # pixels: randomises which side of an edge a pixel near it sees
+_JUMP = 0.06  # relative change of depth between neighbours at an edge
 _LOST_AT_EDGE = 0.5  # share of the pixels along an edge
-_GRAZING = (3.0, 8.0)  # tangent of the angle of view: from here losses begin, from there all lost
+_GRAZING = (3.0, 8.0)  # tangent of the viewing angle: losses begin, and are complete
 _JPEG_QUALITY = 90
 
 
@@ -42,10 +42,10 @@ def measure_depth(
     rng: np.random.Generator,
     blob: bool = False,
 ) -> NDArray[np.uint16]:
-    """What the sensor reports (h, w) in millimetres, 0 = nothing, for true z-depth in metres.
+    """The measured depth (h, w) in millimetres, 0 = none, for true z-depth in metres.
 
-    `depth` (h, w) is 0 where there is no surface. With `blob` a round region is lost as well, as
-    on something black or shiny.
+    `depth` (h, w) is 0 without a surface. With `blob` a round region is lost as well, as on black
+    or shiny things.
     """
     h, w = depth.shape
     row, column = np.indices(depth.shape)
@@ -68,7 +68,7 @@ def measure_depth(
 
 
 def photograph(color: NDArray[np.uint8], rng: np.random.Generator) -> bytes:
-    """A JPEG file of the picture (h, w, 3), a little blurred, vignetted, tinted and noisy."""
+    """A JPEG file of the picture (h, w, 3), slightly blurred, vignetted, tinted and noisy."""
     blurred = Image.fromarray(color).filter(ImageFilter.GaussianBlur(rng.uniform(0.3, 0.8)))
     h, w = color.shape[:2]
     y, x = np.linspace(-1, 1, h)[:, None], np.linspace(-1, 1, w)[None, :]
@@ -85,7 +85,7 @@ def photograph(color: NDArray[np.uint8], rng: np.random.Generator) -> bytes:
 def _relief(
     depth: NDArray[np.floating], intrinsics: NDArray[np.floating]
 ) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
-    """Whether a pixel lies at an edge of depth, and the tangent of its surface's slant (h, w)."""
+    """Whether a pixel is at an edge of depth, and the tangent of its surface's slant (h, w)."""
     z = np.where(depth > 0, depth, np.inf)
     edge, slant = np.zeros(depth.shape, bool), np.zeros(depth.shape)
     for axis, focal in ((0, intrinsics[1, 1]), (1, intrinsics[0, 0])):
@@ -95,6 +95,6 @@ def _relief(
         both = np.pad(change, [(1, 1) if a == axis else (0, 0) for a in range(2)], mode="edge")
         before, after = np.delete(both, -1, axis), np.delete(both, 0, axis)
         edge |= np.maximum(before, after) > _JUMP
-        # A silhouette is steep on one side only; the flatter one is the surface itself.
+        # A silhouette is steep on one side only; the flatter side is the surface itself.
         slant = np.hypot(slant, np.minimum(before, after) * focal)
     return edge, slant

@@ -1,6 +1,6 @@
-"""Bring the files of a simulated scan to their places, which other scans share.
+"""Move the files of a simulated scan into folders that scans share.
 
-This is apart from what makes the files, and in no key: it changes none of them.
+This module is separate from the simulation, and in no key, because it changes no file.
 """
 
 import os
@@ -13,8 +13,8 @@ from pipeline.simulate.s3dis_text import ANGLES, add_angles, read_angles
 def settle(partial: Path, raw: Path) -> None:
     """Move all files below `partial` to the same places below `raw`, one after another.
 
-    Those that are there are replaced, but files of angles, of which all rooms of an area share
-    one: that one gains lines. Other scans may be settled and read at the same time.
+    Existing files are replaced, except files of angles, which all rooms of an area share: these
+    gain lines. Other scans may be moved and read at the same time.
     """
     for path in sorted(path for path in partial.rglob("*") if path.is_file()):
         home = raw / path.relative_to(partial)

@@ -10,7 +10,7 @@ from pipeline.simulate.layout import Layout, Placed, Wall
 from pipeline.simulate.primitives import box, quad
 from pipeline.simulate.world import Lamp, Material, Shape, Thing, join
 
-_DOOR_SPACE = 0.9  # metres kept free before a door
+_DOOR_SPACE = 0.9  # metres kept free in front of a door
 
 
 def outline(rng: np.random.Generator, shortest: float, longest: float) -> NDArray[np.float64]:
@@ -20,13 +20,13 @@ def outline(rng: np.random.Generator, shortest: float, longest: float) -> NDArra
         return np.array([[0, 0], [w, 0], [w, d], [0, d]])
     x, y = w * rng.uniform(0.55, 0.75), d * rng.uniform(0.55, 0.75)
     corners = np.array([[0, 0], [w, 0], [w, y], [x, y], [x, d], [0, d]])
-    if rng.uniform() < 0.5:  # mirrored, and in the order that keeps it anticlockwise
+    if rng.uniform() < 0.5:  # mirrored, and reordered to stay anticlockwise
         corners = (corners * [-1, 1] + [w, 0])[::-1]
     return corners
 
 
 def bare(layout: Layout, rng: np.random.Generator, wet: bool) -> list[tuple[Thing, Shape]]:
-    """Floor, ceiling, one thing a wall, and skirting boards that belong to their wall."""
+    """Floor, ceiling, one thing per wall, and skirting boards as part of their wall."""
     floor = patterns.wet_floor(rng) if wet else patterns.floor(rng)
     paint = patterns.wet_floor(rng) if wet and rng.uniform() < 0.5 else patterns.wall(rng)
     accent = patterns.wall(rng) if rng.uniform() < 0.3 else paint
@@ -53,7 +53,7 @@ def bare(layout: Layout, rng: np.random.Generator, wet: bool) -> list[tuple[Thin
 
 
 def _slab(corners: NDArray[np.float64], z: float, material: Material, scale: float) -> Shape:
-    """The floor's area at height z as rectangles (two for an L), its texture running on."""
+    """The floor's area at height z as rectangles (two for an L) with continuous texture."""
     low, high = corners.min(0), corners.max(0)
     rectangles = [(low, high)]
     if len(corners) == 6:
@@ -72,7 +72,7 @@ def _slab(corners: NDArray[np.float64], z: float, material: Material, scale: flo
 
 
 def doors(layout: Layout, store: Store, rng: np.random.Generator) -> None:
-    """One or two doors with free space before them."""
+    """One or two doors with free space in front of them."""
     for _ in range(1 + (rng.uniform() < 0.3)):
         item = store.take("door", rng, tallest=layout.height - 0.1)
         if item is None:
@@ -92,8 +92,8 @@ def windows(
     sill: float,
     count: int,
 ) -> list[Lamp]:
-    """Windows at least `sill` metres high, curtained with this probability; gives the daylight that
-    falls through them."""
+    """Windows at least `sill` metres high, with curtains with this probability; returns the
+    daylight that comes through them."""
     lamps: list[Lamp] = []
     wall_order = [layout.walls[i] for i in rng.permutation(len(layout.walls))]
     for wall in wall_order:
@@ -149,7 +149,7 @@ def _curtains(
 
 
 def pictures(layout: Layout, rng: np.random.Generator, count: int) -> None:
-    """Pictures on the walls at eye height, where nothing tall stands before them."""
+    """Pictures on the walls at eye height, where nothing tall is in front of them."""
     for _ in range(count):
         item = cloths.framed_picture(rng)
         layout.against(item, rng, z=item.elevation + rng.uniform(-0.15, 0.2), gap=0.003)

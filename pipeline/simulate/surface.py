@@ -1,7 +1,7 @@
-"""The mesh of a scan: depth frames fused into a signed distance field, then made coarser.
+"""The mesh of a scan: depth frames fused into a signed distance field, then simplified.
 
-What no frame saw is missing from the mesh, as it is in a real scan. The field is finer than the
-mesh, so that the legs of chairs survive it.
+Surfaces that no frame saw are missing, as in a real scan. The field is finer than the mesh, so that
+the legs of chairs are kept.
 """
 
 from dataclasses import dataclass
@@ -16,11 +16,11 @@ from pipeline.geometry.mesh import vertex_normals
 from pipeline.simulate.sensor import DEPTH_SCALE
 from pipeline.simulate.world import World
 
-_TRUNCATION = 3.5  # voxels: less tears floors seen at a slant, more fills in thin boards
+_TRUNCATION = 3.5  # voxels: less breaks up floors at grazing angles, more thickens thin boards
 _FARTHEST = 5.0  # metres that are fused
 _BLOCK = 8  # voxels along a block of the field
-_BLOCKS = 8192  # that the field has room for before it grows
-_STRIDE = 4  # pixels between those by which Open3D finds the blocks that a frame touches
+_BLOCKS = 8192  # initial capacity of the field
+_STRIDE = 4  # every n-th pixel is used by Open3D to find the blocks of a frame
 _LEAST_PIECE = 20  # vertices: smaller floating pieces are dropped, as no segment is smaller
 
 
@@ -52,7 +52,7 @@ class Fusion:
     ) -> None:
         """Fuse a frame: colour (h, w, 3) and depth (h, w) of one camera, 0 = not measured."""
         if not depth[::_STRIDE, ::_STRIDE].any():
-            return  # Open3D takes it for an error
+            return  # an error in Open3D
         image = o3d.t.geometry.Image(np.ascontiguousarray(depth))
         picture = o3d.t.geometry.Image(np.ascontiguousarray(color))
         k = o3d.core.Tensor.from_numpy(np.asarray(intrinsics, np.float64))
@@ -62,9 +62,9 @@ class Fusion:
         self._field.integrate(blocks, image, picture, k, k, pose, *limits)
 
     def mesh(self) -> Mesh:
-        """The zero level of the field, with vertices and faces in an order of their own.
+        """The zero level of the field, with vertices and faces in a fixed order.
 
-        Open3D's order depends on its threads; sorted by position it does not.
+        Open3D's order depends on its threads; here they are sorted by position.
         """
         found = self._field.extract_triangle_mesh(weight_threshold=1.0)
         vertices = found.vertex.positions.numpy()
@@ -79,7 +79,7 @@ class Fusion:
 def coarsen(mesh: Mesh, cell: float) -> Mesh:
     """One vertex for all vertices in a cell (metres) whose normals point the same way.
 
-    The side a normal points to keeps the two faces of a thin board apart.
+    The direction of the normals separates the two faces of a thin board.
     """
     normal = vertex_normals(mesh.vertices, mesh.faces)
     axis = np.abs(normal).argmax(1)
@@ -95,7 +95,7 @@ def coarsen(mesh: Mesh, cell: float) -> Mesh:
 
 
 def without_crumbs(mesh: Mesh) -> Mesh:
-    """The mesh less its small floating pieces and its vertices without a face."""
+    """The mesh without small floating pieces and vertices without a face."""
     v, faces = len(mesh.vertices), mesh.faces
     ends = (faces.ravel(), np.roll(faces, 1, axis=1).ravel())
     graph = coo_array((np.ones(faces.size, np.int8), ends), shape=(v, v))

@@ -1,4 +1,4 @@
-"""All textures of a world in one array with smaller copies: one lookup serves any pixel."""
+"""All textures of a world in one array with smaller copies, sampled by one lookup per pixel."""
 
 from collections.abc import Sequence
 
@@ -28,7 +28,7 @@ class TextureStack:
                     texels.append(level.reshape(-1, 3))
                     start += len(texels[-1])
                     level = _halved(level)
-            # The last level is a single texel, which the levels after it share.
+            # The last level is a single texel, shared by all following levels.
             texels.append(level.reshape(-1, 3))
             start += len(texels[-1])
         self._start = np.array(starts, np.int64)  # (materials * _LEVELS,)

@@ -1,7 +1,7 @@
-"""How a person carries the camera through a room.
+"""The camera path of a person who scans a room.
 
-The camera goes round a closed path over free floor and turns, from key pose to key pose, to what
-has not been seen yet.
+The camera follows a closed path over free floor and turns, from key pose to key pose, towards parts
+that have not been seen yet.
 """
 
 import numpy as np
@@ -17,7 +17,7 @@ Points = NDArray[np.float64]
 
 
 def camera_path(world: World, seed: int, n_frames: int) -> NDArray[np.float64]:
-    """camera_to_world (n_frames, 4, 4) of a scan of the room, wholly given by `seed`.
+    """camera_to_world (n_frames, 4, 4) of a scan of the room, determined by `seed`.
 
     The camera is 1.2 to 1.7 m high, at least 0.2 m from walls and from furniture of that height.
     """
@@ -33,7 +33,7 @@ def camera_path(world: World, seed: int, n_frames: int) -> NDArray[np.float64]:
     keys = np.linspace(0, n_frames, count, endpoint=False).astype(np.int64)
     yaw, pitch = look_round(world, rays, eye[keys], rng)
     frames = np.arange(n_frames)
-    # A turn starts and ends softly; the hand is never quite still.
+    # A turn starts and ends smoothly; the hand is never quite still.
     yaw = _wander(rng, n_frames, _eased(frames, keys, np.unwrap(yaw)), 0.04)
     pitch = _wander(rng, n_frames, _eased(frames, keys, pitch), 0.03)
     roll = _wander(rng, n_frames, 0.0, 0.03)
@@ -54,7 +54,7 @@ def pose(eye: Points, yaw: float, pitch: float, roll: float = 0.0) -> NDArray[np
 
 
 def _eased(frames: NDArray[np.int64], keys: NDArray[np.int64], values: Points) -> Points:
-    """Values (n,) at all frames, going softly from key to key and holding the last."""
+    """Values (n,) at all frames, interpolated smoothly from key to key and constant at the end."""
     piece = np.clip(np.searchsorted(keys, frames, side="right") - 1, 0, len(keys) - 1)
     after = np.minimum(piece + 1, len(keys) - 1)
     span = np.maximum(keys[after] - keys[piece], 1)

@@ -1,4 +1,4 @@
-"""What a simulated room is: one textured triangle mesh whose every face belongs to a thing."""
+"""A simulated room: one textured triangle mesh, each face of which belongs to a thing."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -20,11 +20,11 @@ class Thing:
 
 @dataclass(frozen=True, eq=False)
 class Material:
-    """The surface of a face: a plain colour, or a texture in its stead."""
+    """The surface of a face: a texture, or else a plain colour."""
 
     color: Float32  # (3,) sRGB, 0..1
     texture: NDArray[np.uint8] | None = None  # (h, w, 3) sRGB, first row at v = 1
-    glow: float = 0.0  # light of its own (a lamp, the view out of a window), in units of white
+    glow: float = 0.0  # emitted light (a lamp, the view out of a window), in units of white
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Lamp:
 
 @dataclass(frozen=True, eq=False)
 class Shape:
-    """A mesh with its materials, not yet a thing in a room."""
+    """A mesh with its materials, before it becomes a thing in a room."""
 
     vertices: Float32  # (V, 3) metres, z up
     faces: NDArray[np.int32]  # (T, 3)
@@ -46,7 +46,7 @@ class Shape:
     materials: tuple[Material, ...]
 
     def moved(self, offset: Iterable[float], turn: float = 0.0) -> "Shape":
-        """Turned by `turn` radians about z (anticlockwise from above), then shifted by `offset`."""
+        """Rotated by `turn` radians about z (anticlockwise from above), then moved by `offset`."""
         c, s = np.cos(turn), np.sin(turn)
         rotation = np.array([[c, -s, 0], [s, c, 0], [0, 0, 1]], np.float32)
         shift = np.fromiter(offset, np.float32, 3)
@@ -73,7 +73,7 @@ class World:
 
 
 def join(shapes: Iterable[Shape]) -> Shape:
-    """One shape out of many; equal materials (the same object) are kept once."""
+    """One shape from several; identical materials (the same object) are kept once."""
     parts = list(shapes)
     materials: list[Material] = []
     index: dict[int, int] = {}

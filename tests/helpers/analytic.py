@@ -1,4 +1,4 @@
-"""The room of planes as a whole scan in ScanNet's files, for tests of all that reads scans."""
+"""The room of planes as a complete scan in ScanNet's files."""
 
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
@@ -53,7 +53,7 @@ def write_analytic_scan(
     json_style: scannet_files.JsonStyle = "released",
     crlf: bool = False,
 ) -> AnalyticScan:
-    """Write `box_room` as a ScanNet scan into `folder/<scan>/` and give what it holds.
+    """Write `box_room` as a ScanNet scan into `folder/<scan>/` and return its content.
 
     Frames in `lost` have a pose of -inf. Colour is flat JPEG, depth exact to the millimetre. The
     things are the objects, thing i as object i + 1. Without `labelled` it is a test scan.

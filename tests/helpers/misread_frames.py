@@ -1,4 +1,4 @@
-"""Recordings whose files were written or read in a wrong way, each in one that users meet."""
+"""Recordings whose files were written or read wrongly, in ways that users encounter."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace

@@ -135,7 +135,7 @@ def render(
 
 
 def visible(scene: Scene, xyz: Array, camera: Array, slack: float = 1e-6) -> NDArray[np.bool_]:
-    """Whether nothing lies between the camera's centre (3,) and each surface point (N, 3).
+    """Whether nothing is between the camera's centre (3,) and each surface point (N, 3).
 
     Pure geometry: the view frustum and which way the camera looks are the caller's.
     """

@@ -1,4 +1,4 @@
-"""What every raw reader must do, whatever its format: subclass `FramesSuite` for each of them."""
+"""Tests that every raw reader must pass: subclass `FramesSuite` for each reader."""
 
 from pathlib import Path
 
@@ -46,7 +46,7 @@ class FramesSuite:
     def test_lists_all_frames(self, folder: Path) -> None:
         assert list(self.open(folder).frame_ids) == [frame.frame_id for frame in self.written]
 
-    def test_tells_the_sensor(self, folder: Path) -> None:
+    def test_has_the_sizes_and_intrinsics_of_the_sensor(self, folder: Path) -> None:
         reader = self.open(folder)
         assert tuple(reader.color_size) == self.color_size
         assert tuple(reader.depth_size) == self.depth_size
@@ -78,7 +78,7 @@ class FramesSuite:
             assert np.array_equal(read.camera_to_world, reader.pose(frame.frame_id))
         assert not self.written[1].depth.any()
 
-    def test_a_damaged_image_is_told_and_harms_no_other_frame(self, folder: Path) -> None:
+    def test_a_damaged_image_is_refused_and_affects_no_other_frame(self, folder: Path) -> None:
         bad, good = self.written[-1], self.written[0]
         self.damage(folder, bad.frame_id)
         reader = self.open(folder)

@@ -1,4 +1,4 @@
-"""A few frames of the room of planes, written in each layout that a folder may have."""
+"""A few frames of the room of planes, written in each layout of folders."""
 
 import json
 import zipfile
@@ -89,13 +89,13 @@ def write_open3d(folder: Path, written: list[Frame]) -> None:
 def write_scanner_app(folder: Path, written: list[Frame]) -> None:
     """With frames that have no colour image, as most of the app's."""
     for f in written:
-        told = {
+        values = {
             "cameraPoseARFrame": (Y_UP @ f.camera_to_world @ ARKIT).ravel().tolist(),
             "intrinsics": K_COLOR.ravel().tolist(),
             "time": 0.1,
         }
         for number in (f.frame_id, f.frame_id + 1000):
-            put(folder / f"frame_{number:05d}.json", json.dumps(told))
+            put(folder / f"frame_{number:05d}.json", json.dumps(values))
             put(folder / f"depth_{number:05d}.png", encoded(f.depth, "PNG"))
         put(folder / f"frame_{f.frame_id:05d}.jpg", f.color)
         put(folder / f"conf_{f.frame_id:05d}.png", encoded(np.zeros((12, 16), np.uint8), "PNG"))
@@ -109,7 +109,7 @@ def metadata(written: list[Frame], per_frame: bool = True) -> str:
         found = np.isfinite(pose).all()
         poses.append([*quaternion(pose), *pose[:3, 3]] if found else [0.0] * 7)
     half = scale_intrinsics(K_COLOR, COLOR_SIZE, (COLOR_SIZE[0] // 2, COLOR_SIZE[1] // 2))
-    told = {
+    values = {
         "w": COLOR_SIZE[0] // 2,
         "h": COLOR_SIZE[1] // 2,
         "dw": DEPTH_SIZE[0],
@@ -119,8 +119,8 @@ def metadata(written: list[Frame], per_frame: bool = True) -> str:
         "frameTimestamps": [f.frame_id / 60 for f in written],
     }
     if per_frame:
-        told["perFrameIntrinsicCoeffs"] = [half[[0, 1, 0, 1], [0, 1, 2, 2]].tolist()] * len(poses)
-    return json.dumps(told)
+        values["perFrameIntrinsicCoeffs"] = [half[[0, 1, 0, 1], [0, 1, 2, 2]].tolist()] * len(poses)
+    return json.dumps(values)
 
 
 def write_record3d(folder: Path, written: list[Frame]) -> None:

@@ -16,7 +16,7 @@ from tests.helpers import planes
 NAMES = ["ceiling", "floor", "wall", "beam", "column", "window", "door"]
 NAMES += ["table", "chair", "sofa", "bookcase", "board", "clutter"]
 CLASSES = [{"name": name, "nyu40": 40} for name in NAMES]
-# What the things of `box_room` are called here; the cabinet is a name that is no class.
+# What the things of `box_room` are called here; "cabinet" is not a class.
 OBJECTS = ["floor", "ceiling", "wall", "wall", "wall", "wall", "stairs", "table"]
 SIZE = 48  # pixels along an image
 
@@ -41,7 +41,7 @@ def room(
 ) -> SimulatedRoom:
     """The box room in its area, its points those that the centres of the images' pixels see.
 
-    Every image has a field of view of its own; those of odd number are RGBA. The first has a
+    Every image has a field of view of its own; those with odd numbers are RGBA. The first has a
     corner without depth.
     """
     scene, to_area = planes.box_room(), placed(angle)
@@ -64,7 +64,7 @@ def room(
 
 
 def noise_views(count: int = 5, size: int = 16) -> list[View]:
-    """Views of noise with poses that text holds exactly; 2 has none, 1 has measured no depth."""
+    """Views of noise with poses that text represents exactly; 2 has no pose, 1 no depth."""
     rng = np.random.default_rng(count)
     views = []
     for i in range(count):

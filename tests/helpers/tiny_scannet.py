@@ -1,4 +1,4 @@
-"""A ScanNet scan of a few hundred bytes: what is in it is known, so what is read can be checked."""
+"""A ScanNet scan of a few hundred bytes with known content."""
 
 import io
 from pathlib import Path
