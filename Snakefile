@@ -3,11 +3,10 @@ import sys
 from snakemake.exceptions import WorkflowError
 from snakemake.utils import min_version
 
-from pipeline.plan import folds
-from pipeline.plan.config import check, datasets, folded, register, transfers, wanted
 from pipeline.errors import BadInput
-from pipeline.plan.plan import Plan
-from pipeline.plan.rules import gpus, pathvars, recover, settings, summary, targets, tell
+from pipeline.plan import folds, rules
+from pipeline.plan.config import check, datasets, folded, register, transfers, wanted
+from pipeline.plan.making import make_plan
 from pipeline.plan.transfer import Transfer
 
 min_version("9.27")
@@ -17,14 +16,14 @@ configfile: "workflow/config.yaml"
 
 
 # A limit on GPUs holds on this machine too, so that two jobs do not share one by chance.
-workflow.resource_settings.resources.setdefault("gpu", gpus())
+workflow.resource_settings.resources.setdefault("gpu", rules.gpus())
 
 # Raw files are looked at only for the datasets asked for. Snakemake does not tell its targets while
 # it reads this file, so they are taken from the command.
 try:
     check(config)
     WANTED = wanted(datasets(config), sys.argv[1:], config["transfer"])
-    PLANS = {d: Plan.make(d, config, wanted=d in WANTED) for d in datasets(config)}
+    PLANS = {d: make_plan(d, config, wanted=d in WANTED) for d in datasets(config)}
     TRANSFERS = {a: Transfer(PLANS[a], PLANS[b]) for a, b in config["transfer"].items()}
     FOLDS = {d: folds.folds(PLANS[d]) for d in folded(datasets(config), sys.argv[1:])}
     # The folds of a dataset beside its own split, which may be one of them.
@@ -32,9 +31,9 @@ try:
         d: [*dict.fromkeys([p, *FOLDS.get(d, {}).values()])] for d, p in PLANS.items()
     }
     if workflow.is_main_process:
-        recover()
+        rules.recover()
         for dataset in WANTED:
-            tell(PLANS[dataset])
+            rules.print_left_out(PLANS[dataset])
             # In this order, so that nothing is pruned that is about to be linked.
             for plan in SPLITS[dataset]:
                 register(plan)
@@ -56,7 +55,7 @@ onstart:
 
 onsuccess:
     for dataset in WANTED:
-        print(summary(PLANS[dataset], FOLDS.get(dataset)))
+        print(rules.summary(PLANS[dataset], FOLDS.get(dataset)))
 
 
 rule help:
@@ -66,7 +65,7 @@ rule help:
     conda:
         "envs/pipeline.yaml"
     params:
-        targets=" ".join(targets(PLANS) + [f"transfer_{t}" for t in TRANSFERS]),
+        targets=" ".join(rules.targets(PLANS) + [f"transfer_{t}" for t in TRANSFERS]),
     shell:
         "echo 'Say what to make, one of: {params.targets}' | tee {log}"
 
@@ -77,36 +76,35 @@ include: "workflow/rules/predict.smk"
 # For each dataset of the config its rules, all named <dataset>_<rule> but the targets.
 for dataset, plan in PLANS.items():
     found = FOLDS.get(dataset, {})
-    rules_of, simulation_of = f"{dataset}_rules", f"{dataset}_simulation"
-    named, target = f"{dataset}_", f"train_{dataset}"
+    rules_of, named = f"{dataset}_rules", f"{dataset}_"
+    tables, clouds = f"train_{dataset}", f"clouds_{dataset}"
 
     module:
         name: rules_of
         pathvars:
-            **pathvars(plan),
+            **rules.pathvars(plan),
         snakefile:
-            "workflow/rules/dataset.smk"
+            "workflow/rules/stages.smk"
         config:
-            settings(plan, found)
+            {
+                "plan": str(plan.path),
+                "rules": [
+                    *rules.rules_of_scans(plan, found),
+                    *rules.rules_of_results(plan),
+                ],
+            }
 
-    use rule * from rules_of exclude train as named*
+    use rule * from rules_of exclude report as named*
 
-    use rule train from rules_of as target
+    use rule report from rules_of as tables
 
-    if plan.simulated:
+    rule:
+        name:
+            clouds
+        input:
+            [*plan.cloud_files()],
 
-        module:
-            name: simulation_of
-            pathvars:
-                **pathvars(plan),
-            snakefile:
-                "workflow/rules/simulate.smk"
-            config:
-                settings(plan)
-
-        use rule * from simulation_of as named*
-
-    # Networks and scores, which are of a split.
+    # Networks and counts, which are of a split.
     for split in SPLITS[dataset]:
         split_named = "_".join(split.parts) + "_"
         networks_of = f"{split_named}networks"
@@ -114,11 +112,11 @@ for dataset, plan in PLANS.items():
         module:
             name: networks_of
             pathvars:
-                **pathvars(split),
+                **rules.pathvars(split),
             snakefile:
-                "workflow/rules/networks.smk"
+                "workflow/rules/stages.smk"
             config:
-                settings(split)
+                {"plan": str(split.path), "rules": [*rules.rules_of_split(split)]}
 
         use rule * from networks_of as split_named*
 
@@ -128,11 +126,11 @@ for dataset, plan in PLANS.items():
         module:
             name: table_of
             pathvars:
-                **pathvars(plan, found),
+                **rules.pathvars(plan, found),
             snakefile:
                 "workflow/rules/folds.smk"
             config:
-                settings(plan, found)
+                {"plan": str(plan.path), "counts": rules.counts_of_folds(found)}
 
         use rule sixfold from table_of as sixfold
 

@@ -1,13 +1,13 @@
-"""The one way in which bad input is reported."""
+"""The exception for bad input, which becomes one sentence on the command line."""
 
 import os
 
 
 class BadInput(Exception):
-    """Input that a user can mend, in one sentence: the file, what is wrong, what to do."""
+    """Input that a user can fix, as one sentence: the file, what is wrong, what to do."""
 
     def __init__(self, where: str | os.PathLike[str], what: str, remedy: str) -> None:
-        super().__init__(os.fspath(where), what, remedy)  # whole, so that it can cross processes
+        super().__init__(os.fspath(where), what, remedy)  # all arguments, so that it can be pickled
 
     def __str__(self) -> str:
         where, what, remedy = self.args

@@ -1,4 +1,4 @@
-"""What every raw reader gives: the frames, the cloud and the labels (if any) of one scan.
+"""The result of every raw reader: the frames, the cloud and the labels (if any) of one scan.
 
 Conventions of the whole project: metres, z up; cameras look along +z with x right and y down
 (OpenCV); `camera_to_world` takes camera to world coordinates; the centre of the first pixel is
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True)
 class Frame:
-    """One posed RGB-D frame; colour and depth are seen from the same camera centre."""
+    """One posed RGB-D frame; colour and depth have the same camera centre."""
 
     frame_id: int
     timestamp: int  # microseconds, 0 where unknown
@@ -25,13 +25,13 @@ class Frame:
 
 
 class RawFrames(Protocol):
-    """The frames of one scan, read one at a time: opening it reads no image."""
+    """The frames of one scan, read one at a time; opening it reads no image."""
 
     frame_ids: Sequence[int]  # all frames of the recording, valid pose or not
     color_size: tuple[int, int]  # (width, height) in pixels
     depth_size: tuple[int, int]
     depth_scale: float  # metres = depth / depth_scale
-    # Of the recording (3, 3), or where they change, of all frames in the order of `frame_ids`.
+    # (3, 3) for the recording, or (F, 3, 3) in the order of `frame_ids` where they change.
     color_intrinsics: NDArray[np.float64]
     depth_intrinsics: NDArray[np.float64]
 
@@ -39,22 +39,22 @@ class RawFrames(Protocol):
         """camera_to_world (4, 4); not finite where tracking was lost. Reads no image."""
 
     def read(self, frame_id: int) -> Frame:
-        """The whole frame. Raises `BadInput` where a blob is damaged or of another size."""
+        """The complete frame. Raises `BadInput` where an image is damaged or of another size."""
 
 
 @dataclass(frozen=True)
 class Cloud:
-    """The points of a scan. It holds no label: those are read apart and never reach the trainer."""
+    """The points of a scan, without labels: those are read separately and never reach training."""
 
-    xyz: NDArray[np.float32]  # (N, 3) metres, in the frame that the camera poses refer to
+    xyz: NDArray[np.float32]  # (N, 3) metres, in the world of the camera poses
     rgb: NDArray[np.uint8]  # (N, 3)
     normal: NDArray[np.float32]  # (N, 3) unit length, 0 where unknown
-    segment: NDArray[np.int32]  # (N,) over-segment id, -1 = none
+    segment: NDArray[np.int32]  # (N,) superpoint id, -1 = none
 
 
 @dataclass(frozen=True)
 class Labels:
-    """Dense ground truth of the points, for scores and for scene-level labels only."""
+    """Dense ground truth of the points, used only for scores and scene tags."""
 
     label: NDArray[np.int16]  # (N,) index into the dataset's classes, -1 = ignored
     instance: NDArray[np.int32]  # (N,) from 1, 0 = none

@@ -1,11 +1,24 @@
-"""Tables in plain text."""
+"""Tables in plain text, and the three files of a report."""
 
-from collections.abc import Collection, Sequence
+import csv
+import json
+import re
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+_NUMBER = re.compile(r"\d[\d,]*(\.\d)?( ± \d+\.\d)?$")
 
 
-def aligned(rows: Sequence[Sequence[str]], left: Collection[int]) -> str:
-    """Cells side by side: those of the columns `left` flush left as words are, figures right."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+def aligned(rows: Sequence[Sequence[str]], left: Collection[int] | None = None) -> str:
+    """Cells side by side: words flush left, numbers flush right.
+
+    `left` are the columns flush left; by default those without any number.
+    """
+    columns = list(zip(*rows, strict=True))
+    if left is None:
+        left = {i for i, column in enumerate(columns) if not any(map(_NUMBER.match, column))}
+    widths = [max(map(len, column)) for column in columns]
     return "\n".join(
         "  ".join(
             cell.ljust(width) if column in left else cell.rjust(width)
@@ -13,3 +26,31 @@ def aligned(rows: Sequence[Sequence[str]], left: Collection[int]) -> str:
         ).rstrip()
         for row in rows
     )
+
+
+def write(
+    prefix: Path, text: str, content: Mapping[str, Any], rows: Iterable[Sequence[object]]
+) -> None:
+    """Write `prefix`.txt, .json and .csv: the text, the content and the rows.
+
+    The folder is made if it is missing.
+    """
+    prefix.parent.mkdir(parents=True, exist_ok=True)
+    _file(prefix, "txt").write_text(text, encoding="utf-8")
+    described = json.dumps(content, indent=1, sort_keys=True)
+    _file(prefix, "json").write_text(described, encoding="utf-8")
+    with _file(prefix, "csv").open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file).writerows(rows)
+
+
+def _file(prefix: Path, kind: str) -> Path:
+    return prefix.with_name(f"{prefix.name}.{kind}")
+
+
+def format_bytes(count: float) -> str:
+    """A number of bytes in its decimal unit."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if count < 999.5:
+            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.3g} {unit}"
+        count /= 1000
+    return f"{count:,.1f} TB"

@@ -1,4 +1,4 @@
-"""A room whose images and points disagree is named, with the offset in cm."""
+"""A room whose images and points disagree is reported, with the offset in cm."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -50,25 +50,25 @@ def test_images_and_points_of_one_room_agree(frames: Recording, cloud: Cloud) ->
 
 
 @pytest.mark.parametrize("by", [(0.1, 0, 0), (0, -0.25, 0), (0.2, 0.3, -0.1), (0, 0, 0.07)])
-def test_a_shift_is_found_to_the_centimetre_and_named(
+def test_a_shift_is_measured_to_the_centimetre_and_reported(
     frames: Recording, cloud: Cloud, by: tuple[float, float, float]
 ) -> None:
     far = 100 * float(np.linalg.norm(by))
     found = measure(frames, moved(cloud, by))
     assert 100 * found.offset == pytest.approx(far, abs=1)
     assert np.allclose(found.shift, by, atol=0.01)
-    with pytest.raises(BadInput, match=rf"Area_1_office_1: .* disagree by {far:.0f} cm") as told:
+    with pytest.raises(BadInput, match=rf"Area_1_office_1: .* disagree by {far:.0f} cm") as caught:
         require(frames, moved(cloud, by), "Area_1_office_1")
-    assert "\n" not in str(told.value)
+    assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize("angle", [90, 180, 270])
-def test_a_turn_is_found_and_named(frames: Recording, cloud: Cloud, angle: int) -> None:
+def test_a_rotation_is_found_and_reported(frames: Recording, cloud: Cloud, angle: int) -> None:
     with pytest.raises(BadInput, match=f"as if one were turned by {angle} degrees"):
         require(frames, turned(cloud, angle), "Area_1_office_1")
 
 
-def test_another_room_is_named(frames: Recording, cloud: Cloud) -> None:
+def test_another_room_is_reported(frames: Recording, cloud: Cloud) -> None:
     with pytest.raises(BadInput, match=r"disagree by [0-9]{3} cm"):
         require(frames, moved(cloud, (-4.1, 6.2, 0)), "Area_5_office_1")
 
@@ -87,7 +87,9 @@ def test_each_frame_is_read_with_its_own_intrinsics(frames: Recording, cloud: Cl
     assert measure(replace(frames, depth_intrinsics=k), cloud).offset > 0.05
 
 
-def test_frames_that_see_nothing_are_told(frames: Recording, cloud: Cloud, tmp_path: Path) -> None:
+def test_frames_without_any_depth_are_refused(
+    frames: Recording, cloud: Cloud, tmp_path: Path
+) -> None:
     lost = np.full((8, 4, 4), -np.inf)
     for blind in (replace(frames, depth=0 * frames.depth), replace(frames, poses=lost)):
         with pytest.raises(BadInput, match="no frame with a pose has depth"):

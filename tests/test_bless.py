@@ -1,22 +1,25 @@
-"""Edited code keeps the old entries where it makes the same, and never otherwise."""
+"""Edited code keeps the old entries if it makes equal ones, and never otherwise."""
 
-import copy
 import csv
 import shutil
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
+from pipeline.cli.main import main
 from pipeline.errors import BadInput
-from pipeline.jobs import jobs
+from pipeline.facts import Facts
+from pipeline.jobs import entries
 from pipeline.plan import config, manifest, provenance
 from pipeline.plan.plan import Plan
 from pipeline.stages import tags
-from pipeline.store import arrays, store
-from pipeline.upkeep import bless, likeness
+from pipeline.store import arrays, groups, publish
+from pipeline.upkeep import bless, comparison
 from tests.helpers import tiny_store
 
 SCANS = [f"scene{number:04d}_00" for number in range(5)]
@@ -24,20 +27,20 @@ SCANS = [f"scene{number:04d}_00" for number in range(5)]
 
 @pytest.fixture(autouse=True)
 def blessed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The file that is in git, here an empty one."""
-    path = tmp_path / "blessed.csv"
-    path.write_text("stage,new,old,entries,how\n")
-    monkeypatch.setattr(manifest, "BLESSED", path)
-    return path
+    """The file that is in git, here an empty one, in the checkout that the tests run in."""
+    monkeypatch.chdir(tmp_path)
+    manifest.BLESSED.parent.mkdir(parents=True)
+    manifest.BLESSED.write_text("stage,new,old,entries,how\n")
+    return manifest.BLESSED
 
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Plan:
-    """A plan of some scans whose store has labels and, by the code of now, tags."""
+    """A plan of some scans whose store has labels and, by the current code, tags."""
     planned = tiny_store.plan(tmp_path_factory.mktemp("store"), SCANS[:4], SCANS[4:])
     for number, scan in enumerate(SCANS):
         home = planned.home("labels", scan)
-        with store.place(home, planned.recipe("labels")) as path, store.group(path) as out:
+        with publish.place(home, planned.recipe("labels")) as path, groups.create(path) as out:
             arrays.write(out, "label", np.arange(-1, number, dtype=np.int16).clip(max=0))
     make_tags(planned)
     return planned
@@ -45,25 +48,25 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Plan:
 
 @pytest.fixture
 def plan(finished: Plan, tmp_path: Path) -> Plan:
-    """The same on a store of one's own."""
-    copied = shutil.copytree(finished.facts["store"], tmp_path / "store")
-    planned = Plan({**finished.facts, "store": str(copied)})
+    """The same on a store of this test."""
+    copied = shutil.copytree(finished.facts.store, tmp_path / "store")
+    planned = Plan(replace(finished.facts, store=str(copied)))
     planned.keys = finished.keys  # of the code before any edit
     return planned
 
 
 def make_tags(plan: Plan) -> None:
-    make = jobs.load("tags", plan)
+    make = entries.load("tags", plan)
     for scan in SCANS:
-        with store.place(plan.home("tags", scan), plan.recipe("tags")) as path:
+        with publish.place(plan.home("tags", scan), plan.recipe("tags")) as path:
             make(scan, path)
 
 
 def again(plan: Plan, edit: Callable[[dict[str, Any]], object] = lambda _: None) -> Plan:
-    """The plan of the code of now, by the blessings of now."""
-    facts = copy.deepcopy(dict(plan.facts)) | {"blessed": manifest.read_blessed(manifest.BLESSED)}
+    """The plan by the current code and the current blessings."""
+    facts = plan.facts.to_json() | {"blessed": manifest.read_blessed(manifest.BLESSED)}
     edit(facts)
-    return Plan(facts)
+    return Plan(Facts.from_json(facts))
 
 
 def edit_code(monkeypatch: pytest.MonkeyPatch, module: str, digest: str = "edited") -> None:
@@ -78,10 +81,10 @@ def rows() -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def test_code_that_makes_the_same_keeps_the_entries_and_all_that_follows(
+def test_code_that_makes_equal_entries_keeps_them_and_all_downstream(
     plan: Plan, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    before = tiny_store.tree(Path(plan.facts["store"]))
+    before = tiny_store.tree(Path(plan.facts.store))
     edit_code(monkeypatch, "tags")
     new = again(plan)
     assert new.keys["tags"] != plan.keys["tags"]
@@ -92,14 +95,14 @@ def test_code_that_makes_the_same_keeps_the_entries_and_all_that_follows(
     assert len(row.entries.split()) == 3
     assert set(row.entries.split()) < set(named)
     assert again(plan).keys == plan.keys, "also those of the stages downstream"
-    assert tiny_store.tree(Path(plan.facts["store"])) == before, "nothing is written to the store"
+    assert tiny_store.tree(Path(plan.facts.store)) == before, "nothing is written to the store"
     assert bless.check(again(plan), "tags") == row
 
 
-def test_code_that_makes_something_else_is_refused_with_the_difference(
+def test_code_that_makes_other_entries_is_refused_with_the_difference(
     plan: Plan, blessed: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    before = blessed.read_bytes(), tiny_store.tree(Path(plan.facts["store"]))
+    before = blessed.read_bytes(), tiny_store.tree(Path(plan.facts.store))
     edit_code(monkeypatch, "tags")
     monkeypatch.setattr(tags, "by_share", lambda label, n, share: np.ones(n, bool))
     new = again(plan)
@@ -107,11 +110,11 @@ def test_code_that_makes_something_else_is_refused_with_the_difference(
         bless.bless(new, "tags", count=5)
     (line,) = refused.value.lines
     assert line == f"{SCANS[0]}: present: 1 of 1 values differ, by at most 1", "it has no label"
-    assert (blessed.read_bytes(), tiny_store.tree(Path(plan.facts["store"]))) == before
+    assert (blessed.read_bytes(), tiny_store.tree(Path(plan.facts.store))) == before
     assert again(plan).keys == new.keys
 
 
-def test_a_line_that_does_not_hold_is_found_by_checking_it(
+def test_a_line_that_is_wrong_is_found_by_checking_it(
     plan: Plan, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     edit_code(monkeypatch, "tags")
@@ -122,13 +125,15 @@ def test_a_line_that_does_not_hold_is_found_by_checking_it(
 
 
 @pytest.mark.parametrize("how", ["byte", "cosine", "cosine x"])
-def test_a_line_that_says_nothing_known_is_not_checked(
+def test_a_malformed_line_is_not_checked(
     plan: Plan, monkeypatch: pytest.MonkeyPatch, blessed: Path, how: str
 ) -> None:
     edit_code(monkeypatch, "tags")
     bless.bless(again(plan), "tags")
-    blessed.write_text(blessed.read_text().replace("bytes", how))
-    with pytest.raises(BadInput, match=f"says '{how}' of tags"):
+    (row,) = rows()
+    with blessed.open("w", newline="") as file:
+        csv.writer(file).writerows([row.keys(), (row | {"how": how}).values()])
+    with pytest.raises(BadInput, match=f"has '{how}' for tags"):
         bless.check(again(plan), "tags")
 
 
@@ -136,13 +141,18 @@ def test_a_line_of_a_cosine_is_checked_by_it(plan: Plan, monkeypatch: pytest.Mon
     edit_code(monkeypatch, "tags")
     assert bless.bless(again(plan), "tags", cosine=0.9999).how == "cosine 0.9999"
     seen: list[float | None] = []
-    monkeypatch.setattr(likeness, "differences", lambda *a: seen.append(a[2]) or [])
+
+    def differences(stored: Path, made: Path, cosine: float | None) -> list[str]:
+        seen.append(cosine)
+        return []
+
+    monkeypatch.setattr(comparison, "differences", differences)
     bless.check(again(plan), "tags")
     assert seen == [0.9999] * 3
 
 
 def test_checking_needs_a_line_and_its_entries(plan: Plan, monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(BadInput, match="no line for tags of now"):
+    with pytest.raises(BadInput, match="no line for the current tags"):
         bless.check(plan, "tags")
     edit_code(monkeypatch, "tags")
     bless.bless(again(plan), "tags")
@@ -153,24 +163,25 @@ def test_checking_needs_a_line_and_its_entries(plan: Plan, monkeypatch: pytest.M
 
 
 @pytest.mark.parametrize(
-    ("edit", "said"),
+    ("edit", "message"),
     [
         (lambda f: f["section"]["tags"].update(min_share=0.5), r"min_share: 0\.01 -> 0\.5"),
         (lambda f: f["section"]["tags"].update(source="file"), "source"),
     ],
 )
-def test_other_parameters_are_no_matter_of_blessing(
-    plan: Plan, monkeypatch: pytest.MonkeyPatch, edit: Callable, said: str
+def test_changed_parameters_cannot_be_blessed(
+    plan: Plan,
+    monkeypatch: pytest.MonkeyPatch,
+    edit: Callable[[dict[str, Any]], object],
+    message: str,
 ) -> None:
     edit_code(monkeypatch, "tags")
-    with pytest.raises(BadInput, match=f"not only code differs.*{said}.*let the stage run"):
+    with pytest.raises(BadInput, match=f"not only code differs.*{message}.*let the stage run"):
         bless.bless(again(plan, edit), "tags")
     assert not rows()
 
 
-def test_what_is_upstream_is_to_be_blessed_first(
-    plan: Plan, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_upstream_stages_must_be_blessed_first(plan: Plan, monkeypatch: pytest.MonkeyPatch) -> None:
     edit_code(monkeypatch, "labels")
     with pytest.raises(BadInput, match=r"upstream\.labels: .*; bless labels first"):
         bless.bless(again(plan), "tags")
@@ -190,7 +201,7 @@ def test_packages_can_be_blessed_and_another_format_cannot(
         bless.bless(again(plan), "tags")
 
 
-def test_blessing_again_after_another_edit_leads_to_the_oldest_entries(
+def test_blessing_again_after_another_edit_keeps_the_oldest_entries(
     plan: Plan, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for digest in ("second", "third"):
@@ -225,8 +236,8 @@ def test_without_entries_to_compare_nothing_is_blessed(
 
 
 @pytest.mark.parametrize(("count", "cosine"), [(0, None), (3, 0.5), (3, 1.5), (3, float("nan"))])
-def test_what_would_show_nothing_is_refused(plan: Plan, count: int, cosine: float | None) -> None:
-    with pytest.raises(BadInput, match="show nothing"):
+def test_what_would_prove_nothing_is_refused(plan: Plan, count: int, cosine: float | None) -> None:
+    with pytest.raises(BadInput, match="prove nothing"):
         bless.bless(plan, "tags", count, cosine)
 
 
@@ -241,7 +252,7 @@ def test_a_damaged_entry_proves_nothing(plan: Plan, monkeypatch: pytest.MonkeyPa
         bless.bless(again(plan), "tags")
 
 
-def test_samples_reach_from_the_smallest_to_the_largest() -> None:
+def test_samples_range_from_the_smallest_to_the_largest() -> None:
     names = [*"abcdefg"]
     assert bless.spread(names, 3) == ["a", "d", "g"]
     assert bless.spread(names, 1) == ["d"]
@@ -301,12 +312,12 @@ def test_a_malformed_file_is_refused(blessed: Path, text: str) -> None:
         manifest.read_blessed(blessed)
 
 
-# What counts as the same
+# What counts as equal
 
 
 def write(path: Path, data: Mapping[str, np.ndarray], **attrs: Any) -> Path:
     path.parent.mkdir(parents=True)
-    with store.group(path, attrs) as out:
+    with groups.create(path, attrs) as out:
         for name, array in data.items():
             arrays.write(out, name, array)
     return path
@@ -322,18 +333,16 @@ def compare(
     tmp_path: Path, old: Mapping[str, np.ndarray], new: Mapping[str, np.ndarray], **how: Any
 ) -> list[str]:
     stored = write(tmp_path / "stage" / "old" / "e.zarr.zip", old)
-    return likeness.differences(
+    return comparison.differences(
         stored, write(tmp_path / "stage" / "new" / "e.zarr.zip", new), **how
     )
 
 
-def test_the_key_in_an_entry_is_no_part_of_what_is_compared(
-    tmp_path: Path, grid: np.ndarray
-) -> None:
+def test_the_key_in_an_entry_is_not_compared(tmp_path: Path, grid: np.ndarray) -> None:
     assert compare(tmp_path, {"grid": grid}, {"grid": grid.copy()}) == []
 
 
-def test_a_float_that_differs_is_told_bytewise_and_allowed_within_a_cosine(
+def test_a_float_that_differs_is_reported_bytewise_and_allowed_within_a_cosine(
     tmp_path: Path, grid: np.ndarray
 ) -> None:
     near = grid.copy()
@@ -366,9 +375,9 @@ def test_one_row_beyond_the_cosine_is_enough(tmp_path: Path, grid: np.ndarray, c
         ([], [], True),
     ],
 )
-def test_rows_are_alike_in_direction_and_length(old: list, new: list, same: bool) -> None:
-    told = likeness.of_arrays(np.array(old), np.array(new), 0.999)
-    assert (told == "") is same
+def test_rows_are_alike_in_direction_and_length(old: list[Any], new: list[Any], same: bool) -> None:
+    found = comparison.of_arrays(np.array(old), np.array(new), 0.999)
+    assert (found == "") is same
 
 
 @pytest.mark.parametrize("cosine", [None, 0.99])
@@ -386,8 +395,8 @@ def test_integers_shapes_dtypes_names_and_texts_must_be_equal(
     ]
     one = write(tmp_path / "stage" / "one" / "e.zarr.zip", {}, classes=["wall"])
     two = write(tmp_path / "stage" / "two" / "e.zarr.zip", {}, classes=["floor"])
-    told = likeness.differences(one, two, cosine)
-    assert told == ['texts.classes: ["wall"] -> ["floor"]']
+    found = comparison.differences(one, two, cosine)
+    assert found == ['texts.classes: ["wall"] -> ["floor"]']
 
 
 def test_equal_values_in_other_bytes_are_not_equal_byte_for_byte(tmp_path: Path) -> None:
@@ -403,9 +412,9 @@ def test_networks_and_scores_are_compared_too(tmp_path: Path, name: str) -> None
     for path, start in zip(paths, (0, 0, 1), strict=True):
         path.parent.mkdir(parents=True)
         tiny_store.write(path, np.arange(start, start + 3))
-    assert paths[0].read_bytes() != paths[1].read_bytes(), "they say their own names"
-    assert likeness.differences(paths[0], paths[1]) == []
-    (line,) = likeness.differences(paths[0], paths[2])
+    assert paths[0].read_bytes() != paths[1].read_bytes(), "they contain their own names"
+    assert comparison.differences(paths[0], paths[1]) == []
+    (line,) = comparison.differences(paths[0], paths[2])
     assert line in (
         "x: 3 of 3 values differ, by at most 1",
         "texts.results: [0, 1, 2] -> [1, 2, 3]",
@@ -415,10 +424,10 @@ def test_networks_and_scores_are_compared_too(tmp_path: Path, name: str) -> None
 # The command
 
 
-def test_a_training_starts_anew_elsewhere(
+def test_a_training_is_repeated_from_the_start_elsewhere(
     plan: Plan, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """A checkpoint that another code left must not take part."""
+    """A checkpoint of other code must not be used."""
     for stage, scans in (("voxels", SCANS), ("targets", SCANS), ("pseudo_labels", SCANS)):
         for scan in scans:
             tiny_store.make(plan, (stage, scan))
@@ -426,11 +435,11 @@ def test_a_training_starts_anew_elsewhere(
     tiny_store.make(plan, ("train", "esgs-0"))
     used: list[Plan] = []
 
-    def load(stage: str, given: Plan) -> jobs.Job:
+    def load(stage: str, given: Plan) -> entries.Job:
         used.append(given)
         return lambda name, path: tiny_store.write(path, np.arange(40))
 
-    monkeypatch.setattr(jobs, "load", load)
+    monkeypatch.setattr(entries, "load", load)
     true = provenance.recipe
     edited = {"train": {"model.training.train": "edited"}}
     monkeypatch.setattr(
@@ -441,23 +450,22 @@ def test_a_training_starts_anew_elsewhere(
         ),
     )
     assert bless.bless(again(plan), "train").old == plan.keys["train"]
-    assert used[0].facts["work"] != plan.facts["work"]
-    assert not Path(used[0].facts["work"]).exists(), "it is gone afterwards"
+    assert used[0].facts.work != plan.facts.work
+    assert not Path(used[0].facts.work).exists(), "it is removed afterwards"
 
 
 @pytest.mark.parametrize("equal", [True, False])
-def test_the_command_tells_what_it_found(
-    plan: Plan, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], equal: bool
+def test_the_command_reports_what_it_found(
+    plan: Plan, monkeypatch: pytest.MonkeyPatch, equal: bool
 ) -> None:
     edit_code(monkeypatch, "tags")
     monkeypatch.setattr(config, "plan", lambda *_: again(plan))
-    monkeypatch.setattr("sys.argv", ["bless", "scannet", "tags", "--scans", "5"])
     if not equal:
         monkeypatch.setattr(tags, "by_share", lambda label, n, share: np.ones(n, bool))
-    assert bless.main() == (0 if equal else 1)
-    said = capsys.readouterr()
+    done = CliRunner().invoke(main, ["store", "bless", "scannet", "tags", "--scans", "5"])
+    assert done.exit_code == (0 if equal else 1)
     if equal:
-        assert f"tags of now keeps the entries of key {plan.keys['tags']}" in said.out
+        assert f"the current tags keeps the entries of key {plan.keys['tags']}" in done.stdout
     else:
-        assert f"{SCANS[0]}: present: 1 of 1 values differ" in said.err
-        assert "nothing was blessed" in said.err
+        assert f"{SCANS[0]}: present: 1 of 1 values differ" in done.stderr
+        assert "nothing was blessed" in done.stderr

@@ -104,9 +104,9 @@ def test_without_raw_data_there_is_a_plan_with_the_keys_of_a_run(tmp_path: Path)
     text = absent.read_text().replace("ViT-B-16-quickgelu", "local-dir:data_manifest/demo/clip")
     absent.write_text(text.replace("pretrained: openai", "pretrained: null"))
     planned = config.plan("scannet", absent)
-    assert planned.digest("frames", planned.scans[0]) == "unknown"
-    assert planned.facts["weights"], "keys hold the digest of local weights"
-    assert planned.keys == planned.facts["keys"]
+    assert planned.digest("frames", planned.facts.scans[0]) == "unknown"
+    assert planned.facts.weights, "keys hold the digest of local weights"
+    assert planned.keys == planned.facts.keys
     unwanted = config.plan("scannet", absent, wanted=False)
     assert planned.keys["embeddings"] != unwanted.keys["embeddings"]
 
@@ -168,4 +168,12 @@ def test_a_plan_follows_the_blessings_of_the_checkout(
     after = config.plan("demo", wanted=False).keys
     assert after["text"] == "0" * 12
     changed = {stage for stage in before if before[stage] != after[stage]}
-    assert changed == {"text", "pseudo_labels", "train", "ceiling", "evaluate"}
+    assert changed == {
+        "text",
+        "pseudo_labels",
+        "train",
+        "supervised",
+        "evaluate",
+        "clouds",
+        "report",
+    }

@@ -15,7 +15,7 @@ from model.data.entries import Scene
 from model.data.samples import crop, make_sample, voxelise
 from pipeline.errors import BadInput
 from pipeline.geometry.votes import majority
-from pipeline.store import arrays, store
+from pipeline.store import arrays, groups
 from tests.helpers.tiny_entries import GENTLE, VOXEL_SIZE, Room, write_rooms
 
 STILL = Augmentation(rotation=False, tilt=0, scale=0, flip=False, elastic=False, color=0)
@@ -206,7 +206,7 @@ def test_the_majority_label_is_the_most_frequent_one(points: list[tuple[int, int
 def test_entries_that_do_not_belong_together_are_refused(tmp_path: Path) -> None:
     room = write_rooms(tmp_path, [5])[0]
     room.path("pseudo_labels").unlink()
-    with store.group(room.path("pseudo_labels")) as out:
+    with groups.create(room.path("pseudo_labels")) as out:
         arrays.write(out, "label", np.zeros(3, np.int16))
     with pytest.raises(BadInput, match="3 pseudo-labels for"):
         room.weak.read()

@@ -1,4 +1,4 @@
-"""What is wrong with raw scans is said in words before a long run, and nothing if nothing is."""
+"""The doctor reports what is wrong with raw scans, and nothing else."""
 
 import re
 from dataclasses import replace
@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from click.testing import CliRunner, Result
 
+from pipeline.cli.main import main
 from pipeline.doctor import checks, views
-from pipeline.doctor.__main__ import main
 from pipeline.doctor.scans import Scan, of_folder
 from pipeline.readers.folder.files import scan_files
 from pipeline.readers.folder.frames import open_frames
@@ -45,33 +46,39 @@ def raw(folder: Path) -> RawFrames:
     return open_frames(scan_files(folder.parent, folder.name)["frames"])
 
 
-def told(raw: RawFrames, cloud: Cloud | None) -> list[str]:
+def doctor(*arguments: str) -> Result:
+    return CliRunner().invoke(main, ["doctor", *arguments])
+
+
+def findings(raw: RawFrames, cloud: Cloud | None) -> list[str]:
     """The sentences about a recording."""
     found, _ = checks.examine(raw, views.take(raw, 12), cloud)
     return [str(finding) for finding in found]
 
 
 @pytest.mark.parametrize("cloud", [None, CLOUD], ids=["by its frames", "by its cloud"])
-def test_of_a_sound_scan_nothing_is_said(raw: RawFrames, cloud: Cloud | None) -> None:
-    assert told(raw, cloud) == []
+def test_nothing_is_reported_about_a_correct_scan(raw: RawFrames, cloud: Cloud | None) -> None:
+    assert findings(raw, cloud) == []
 
 
 @pytest.mark.parametrize("cloud", [None, CLOUD], ids=["by its frames", "by its cloud"])
 @pytest.mark.parametrize("fault", FAULTS)
-def test_each_fault_is_named_and_no_other(raw: RawFrames, fault: str, cloud: Cloud | None) -> None:
+def test_each_fault_is_reported_and_no_other(
+    raw: RawFrames, fault: str, cloud: Cloud | None
+) -> None:
     how, words = FAULTS[fault]
-    sentences = told(Misread(raw, **how), cloud)
+    sentences = findings(Misread(raw, **how), cloud)
     assert any(words in sentence for sentence in sentences)
     assert len(sentences) == (2 if "intrinsics" in fault else 1)  # of colour and of depth
 
 
-def test_images_and_points_of_different_rooms_are_told_from_one_another(raw: RawFrames) -> None:
+def test_images_and_points_of_different_rooms_are_reported(raw: RawFrames) -> None:
     moved = replace(CLOUD, xyz=CLOUD.xyz + np.float32([0.4, 0.3, 0.2]))
-    (sentence,) = told(raw, moved)
+    (sentence,) = findings(raw, moved)
     assert "its images and its points disagree by" in sentence
 
 
-def test_poses_that_are_none_are_counted(raw: RawFrames) -> None:
+def test_invalid_poses_are_counted(raw: RawFrames) -> None:
     def lost(pose: Any) -> Any:
         return pose if pose[0, 3] > 3.2 else np.full((4, 4), np.nan)
 
@@ -79,16 +86,15 @@ def test_poses_that_are_none_are_counted(raw: RawFrames) -> None:
     count = sum(pose[0, 3] <= 3.2 for pose in poses)
     assert FRAMES / 2 < count < FRAMES
     assert any(
-        f"{count} of {FRAMES} poses are no poses" in s for s in told(Misread(raw, lost), None)
+        f"{count} of {FRAMES} poses are invalid" in s for s in findings(Misread(raw, lost), None)
     )
 
 
-def test_the_page_says_and_shows_it_without_any_other_file(
-    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_page_shows_it_without_any_other_file(folder: Path, tmp_path: Path) -> None:
     page = tmp_path / "page" / "index.html"
-    assert main(["--path", str(folder), "--out", str(page)]) == 0
-    assert "room: nothing wrong found" in capsys.readouterr().out
+    done = doctor("--path", str(folder), "--out", str(page))
+    assert done.exit_code == 0
+    assert "room: nothing wrong found" in done.stdout
     text = page.read_text()
     assert text.count('src="data:image/png;base64,') == 3
     assert not re.search(r'(src|href)="(?!data:)', text)
@@ -96,38 +102,35 @@ def test_the_page_says_and_shows_it_without_any_other_file(
 
 
 def test_what_is_wrong_in_the_files_is_printed_and_on_the_page(
-    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    folder: Path, tmp_path: Path
 ) -> None:
     home, page = tmp_path / "inverted", tmp_path / "index.html"
     frames = room_frames.frames(FRAMES, SIZE, SIZE, planes.color_intrinsics(SIZE), whole=True)
     write_own(home, [replace(f, camera_to_world=np.linalg.inv(f.camera_to_world)) for f in frames])
     np.savetxt(home / "intrinsics.txt", planes.color_intrinsics(SIZE))
-    assert main(["--path", str(home), "--out", str(page)]) == 1
+    done = doctor("--path", str(home), "--out", str(page))
+    assert done.exit_code == 1
     words = "the poses look like world-to-camera matrices"
-    assert words in capsys.readouterr().out
+    assert words in done.stdout
     assert words in page.read_text()
 
 
-def test_a_damaged_image_is_a_sentence_too(
-    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_damaged_image_is_reported_in_one_sentence(folder: Path, tmp_path: Path) -> None:
     home, page = tmp_path / "damaged", tmp_path / "index.html"
     write_own(home, room_frames.frames(FRAMES, SIZE, SIZE, whole=True))
     for path in (home / "color").iterdir():
         path.write_bytes(path.read_bytes()[:200])
-    assert main(["--path", str(home), "--out", str(page)]) == 1
-    said = capsys.readouterr().out
-    assert said.startswith("damaged: ")
-    assert "Traceback" not in said
+    done = doctor("--path", str(home), "--out", str(page))
+    assert done.exit_code == 1
+    assert done.stdout.startswith("damaged: ")
+    assert "Traceback" not in done.output
 
 
-def test_without_raw_files_one_sentence_says_how_to_get_them(
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    assert main(["scannet"]) == 1
-    said = capsys.readouterr().err
-    assert said.count("\n") == 1
-    assert "data_manifest/scannet/README.md" in said
+def test_without_raw_files_one_sentence_says_how_to_get_them() -> None:
+    done = doctor("scannet")
+    assert done.exit_code == 1
+    assert done.stderr.count("\n") == 1
+    assert "data_manifest/scannet/README.md" in done.stderr
 
 
 @pytest.mark.parametrize("beside", [False, True], ids=["a level above", "beside its area"])
@@ -140,3 +143,10 @@ def test_a_room_of_s3dis_is_found_with_its_images_by_its_folder(
     scan = of_folder(area / "office_1")
     assert scan == Scan("Area_1_office_1", "s3dis", tmp_path)
     assert scan.open()[1] is not None
+
+
+@pytest.mark.parametrize("arguments", [(), ("scannet", "--path", "x"), ("scannet", "--frames=0")])
+def test_wrong_usage_exits_with_2(arguments: tuple[str, ...]) -> None:
+    done = doctor(*arguments)
+    assert done.exit_code == 2
+    assert "Usage:" in done.stderr

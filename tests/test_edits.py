@@ -3,20 +3,23 @@
 Snakemake is asked what it would run (`-n`) in a tiny checkout whose store has all that it plans.
 """
 
+import ast
+import csv
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+import yaml
 
 from tests.helpers import stand_ins
 from tests.helpers.analytic import write_analytic_scan
-from tests.helpers.tiny_checkout import Checkout
+from tests.helpers.tiny_checkout import PARTS, Checkout
 
-SCORED = {"evaluate", "train"}
-TRAINED = {"train_network"} | SCORED
+COUNTED = {"evaluate", "train_scannet"}  # the latter writes the tables
+TRAINED = {"train"} | COUNTED
 LABELLED = {"pseudo_labels"} | TRAINED
 FUSED = {"targets"} | LABELLED
 TAGGED = {"labels", "tags"} | LABELLED
@@ -24,45 +27,137 @@ OF_FRAMES = {"frames", "embeddings", "projections"} | FUSED
 OF_A_SCAN = OF_FRAMES | {"voxels"} | TAGGED
 NEW_SCAN = "scene0003_00"
 
-CONFIG, CLASSES = "workflow/config.yaml", "data_manifest/scannet/classes.csv"
-EDITS = {
+Edit = Callable[[Checkout], None]
+
+
+def setting(*path: str, value: object) -> Edit:
+    """Set a key of the dataset's section of the config."""
+
+    def edit(checkout: Checkout) -> None:
+        config = yaml.safe_load(checkout.config.read_text())
+        place = config["scannet"]
+        for key in path[:-1]:
+            place = place.setdefault(key, {})
+        place[path[-1]] = value
+        checkout.config.write_text(yaml.safe_dump(config))
+
+    return edit
+
+
+def csv_cell(file: str, row: str, column: str, value: str) -> Edit:
+    """Set a cell of a csv file, in the row whose first cell is `row`."""
+
+    def edit(checkout: Checkout) -> None:
+        path = checkout.folder / file
+        with path.open(newline="") as source:
+            head, *rows = csv.reader(source)
+        for cells in rows:
+            if cells[0] == row:
+                cells[head.index(column)] = value
+        with path.open("w", newline="") as sink:
+            csv.writer(sink).writerows([head, *rows])
+
+    return edit
+
+
+def code(file: str) -> Edit:
+    """Add a statement to a module, which changes what it means."""
+    return lambda checkout: append(checkout.folder / file, "\n_edited = 1\n")
+
+
+def append(path: Path, text: str) -> None:
+    path.write_text(path.read_text() + text)
+
+
+def new_file(file: str, text: str = "") -> Edit:
+    """Add a file."""
+    return lambda checkout: append_new(checkout.folder / file, text)
+
+
+def append_new(path: Path, text: str) -> None:
+    assert not path.exists()
+    path.write_text(text)
+
+
+def noise(checkout: Checkout) -> None:
+    """Add a comment and a docstring's line, and change the layout of a module."""
+    path = checkout.folder / "pipeline" / "geometry" / "cameras.py"
+    tree = ast.parse(path.read_text())
+    tree.body[0] = ast.Expr(ast.Constant("Other words about cameras."))
+    path.write_text(f"# why\n{ast.unparse(tree)}\n")
+
+
+def declared(attribute: str, value: str) -> Edit:
+    """Set an attribute that the stage `projections` declares, which is no code of its work."""
+
+    def edit(checkout: Checkout) -> None:
+        path = checkout.folder / "pipeline" / "stages" / "projections.py"
+        tree = ast.parse(path.read_text())
+        (stage,) = (n for n in tree.body if isinstance(n, ast.ClassDef) and "Stage" in n.name)
+        stage.body.append(ast.parse(f"{attribute} = {value}").body[0])
+        path.write_text(ast.unparse(tree))
+
+    return edit
+
+
+def scans(*rows: str) -> Edit:
+    """Replace the list of scans."""
+    text = "scan,split\n" + "".join(f"{row}\n" for row in rows)
+    return lambda checkout: (checkout.folder / "scans.csv").write_text(text) and None
+
+
+CLASSES = "data_manifest/scannet/classes.csv"
+EDITS: dict[str, tuple[Edit, set[str]]] = {
     # the config
-    "voxel size": (CONFIG, "voxel_size: 0.1", "voxel_size: 0.2", {"voxels", "projections"} | FUSED),
-    "frame step": (CONFIG, "every: 1\n  projections", "every: 2\n  projections", OF_FRAMES),
-    "image border": (CONFIG, "border: 2", "border: 3", {"projections"} | FUSED),
-    "CLIP recipe": (CONFIG, "recipe: plain\n  frames", "recipe: value\n  frames",
-                    {"embeddings"} | FUSED),
-    "averaged segments": (CONFIG, "every: 1\n  projections",
-                          "every: 1\n  targets:\n    segments: 0.5\n  projections", FUSED),
-    "training steps": (CONFIG, "steps: 12", "steps: 13", TRAINED),
-    "threads": (CONFIG, "threads: 1", "threads: 2", set()),
+    "voxel size": (setting("voxels", "voxel_size", value=0.2), {"voxels", "projections"} | FUSED),
+    "frame step": (setting("frames", "every", value=2), OF_FRAMES),
+    "image border": (setting("projections", "border", value=3), {"projections"} | FUSED),
+    "CLIP recipe": (setting("embeddings", "recipe", value="value"), {"embeddings"} | FUSED),
+    "averaged superpoints": (setting("targets", "segments", value=0.5), FUSED),
+    "training steps": (setting("train", "optimiser", "steps", value=13), TRAINED),
+    "threads": (setting("threads", value=2), set()),
     # the classes
-    "class prompt": (CLASSES, "sofa|", "sofa|davenport|", {"text"} | LABELLED),
-    "label map": (CLASSES, "cabinet,3,", "cabinet,38,", TAGGED),
-    "colour of a class": (CLASSES, "#ffbb78", "#ffbb79", set()),
+    "class prompt": (csv_cell(CLASSES, "sofa", "prompts", "sofa|davenport"), {"text"} | LABELLED),
+    "label map": (csv_cell(CLASSES, "cabinet", "nyu40", "38"), TAGGED),
+    "colour of a class": (csv_cell(CLASSES, "bed", "color", "#ffbb79"), set()),
     # the code
-    "imported module": ("pipeline/geometry/cameras.py", "0.5 * scale", "0.4 * scale",
-                        {"projections"} | FUSED),
-    "comment": ("pipeline/geometry/cameras.py", '"""', '# why\n"""', set()),
-    "docstring": ("pipeline/geometry/cameras.py", "Pinhole cameras", "Cameras", set()),
-    "layout": ("pipeline/geometry/cameras.py", "def transform(", "def transform(\n    ", set()),
-    "the dense CLIP": ("pipeline/clip/windows.py", "import", "import math\nimport",
-                       {"embeddings"} | FUSED),
-    "augmentation": ("model/data/augment.py", "tilt: float = 3.0", "tilt: float = 4.0",
-                     TRAINED),
-    "metrics": ("model/scoring/metrics.py", "import", "import math\nimport", SCORED),
-    "the raw reader": ("pipeline/readers/scannet/sens.py", "import", "import math\nimport",
-                       OF_FRAMES),
-    "the store": ("pipeline/store/store.py", "1 << 20", "1 << 21", set()),
-    "the simulator": ("pipeline/simulate/room.py", "import", "import math\nimport", set()),
-    # what describes no result
-    "text of a rule": ("workflow/rules/dataset.smk", "2>&1 | tee", "2>&1 |  tee", set()),
-    "memory of a rule": ("workflow/rules/dataset.smk", "mem_mb=2000", "mem_mb=3000", set()),
+    "imported module": (code("pipeline/geometry/cameras.py"), {"projections"} | FUSED),
+    "comment, docstring and layout": (noise, set()),
+    "memory of a stage": (declared("memory_mb", "9000"), set()),
+    "parameter of a stage": (
+        declared("key_params", "lambda self, facts: {'other': 1}"),
+        {"projections"} | FUSED,
+    ),
+    "package of a stage": (declared("packages", "('numpy', 'pillow')"), {"projections"} | FUSED),
+    "the dense CLIP": (code("pipeline/clip/windows.py"), {"embeddings"} | FUSED),
+    "a recipe that is not used": (code("pipeline/clip/recipes/naclip.py"), set()),
+    "the recipe that is used": (code("pipeline/clip/recipes/plain.py"), {"embeddings"} | FUSED),
+    "a codec that is not used": (code("pipeline/grids/codecs/low_rank.py"), set()),
+    "the codec that is used": (code("pipeline/grids/codecs/fp16.py"), {"embeddings"} | FUSED),
+    "a new recipe": (new_file("pipeline/clip/recipes/new.py"), set()),
+    "a new codec": (new_file("pipeline/grids/codecs/new.py"), set()),
+    "another tower family": (code("pipeline/clip/towers/timm_vit.py"), set()),
+    "augmentation": (code("model/data/augment.py"), TRAINED),
+    "a loss term that is not used": (code("model/training/losses/text.py"), set()),
+    "counts": (code("model/scoring/counting.py"), COUNTED),
+    "a protocol": (code("model/scoring/protocols/foreground.py"), {"train_scannet"}),
+    "a new protocol": (
+        new_file("model/scoring/protocols/new.py", "from .foreground import score\n"),
+        {"train_scannet"},
+    ),
+    "the table's code": (code("model/reports/report.py"), {"train_scannet"}),
+    "the raw reader": (code("pipeline/readers/scannet/sens.py"), OF_FRAMES),
+    "another reader": (code("pipeline/readers/s3dis/cloud.py"), set()),
+    "the store": (code("pipeline/store/publish.py"), set()),
+    "the simulator": (code("pipeline/simulate/room.py"), set()),
+    "the rules": (code("pipeline/plan/rules.py"), set()),
     # the scans
-    "scan added": ("scans.csv", "scan,split\n", f"scan,split\n{NEW_SCAN},train\n",
-                   OF_A_SCAN),
-    "scan removed": ("scans.csv", "scene0001_00,train\n", "", TRAINED),
-}  # fmt: skip
+    "scan added": (
+        scans("scene0000_00,train", "scene0001_00,train", "scene0002_00,val", f"{NEW_SCAN},train"),
+        OF_A_SCAN,
+    ),
+    "scan removed": (scans("scene0000_00,train", "scene0002_00,val"), TRAINED),
+}
 
 
 @pytest.fixture(scope="module")
@@ -76,19 +171,27 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
 
 
 @contextmanager
-def edited(path: Path, old: str, new: str) -> Iterator[None]:
-    text = path.read_text()
-    assert old in text
-    path.write_text(text.replace(old, new, 1))
+def restored(folder: Path) -> Iterator[None]:
+    """Put all files of the checkout back as they were, afterwards."""
+    parts = [folder / part for part in (*PARTS, "scans.csv")]
+    files = [p for part in parts for p in (part.rglob("*") if part.is_dir() else [part])]
+    before = {path: path.read_bytes() for path in files if path.is_file()}
     yield
-    path.write_text(text)
+    for part in parts:
+        for path in list(part.rglob("*")) if part.is_dir() else []:
+            if path.is_file() and path not in before and path.suffix != ".pyc":
+                path.unlink()
+    for path, content in before.items():
+        if path.read_bytes() != content:
+            path.write_bytes(content)
 
 
-@pytest.mark.parametrize(("file", "old", "new", "stale"), EDITS.values(), ids=EDITS.keys())
+@pytest.mark.parametrize(("edit", "stale"), EDITS.values(), ids=EDITS.keys())
 def test_an_edit_makes_stale_what_it_touches(
-    finished: Checkout, file: str, old: str, new: str, stale: set[str]
+    finished: Checkout, edit: Edit, stale: set[str]
 ) -> None:
-    with edited(finished.folder / file, old, new):
+    with restored(finished.folder):
+        edit(finished)
         assert finished.stale() == stale
 
 

@@ -1,4 +1,4 @@
-"""What is no sound entry is found out and named before anything in it is used."""
+"""A file that is no sound entry is detected and named before anything in it is used."""
 
 import os
 import struct
@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from model.network import files
 from pipeline.errors import BadInput
-from pipeline.store import arrays, entry, store
+from pipeline.store import arrays, entry, groups, publish
 from tests.helpers import toy_plan
 from tests.helpers.toy_plan import ToyPlan, is_damaged
 
@@ -25,12 +25,15 @@ def plan(tmp_path_factory: pytest.TempPathFactory) -> ToyPlan:
     plan = ToyPlan(tmp_path_factory.mktemp("sound"))
     for name in "ab":
         toy_plan.place(plan.home("score", name), name.encode())
-        with store.place(plan.home("numbers", name)) as path, store.group(path, {"k": 1}) as out:
+        with (
+            publish.place(plan.home("numbers", name)) as path,
+            groups.create(path, {"k": 1}) as out,
+        ):
             arrays.write(out, "x", np.arange(99, dtype=np.int32), chunk=50)
             arrays.write(out, "grid", np.ones((3, 2), np.float16), chunk=1, compress=False)
             arrays.write(out, "none", np.zeros((0, 3), bool))
         home = plan.home("numbers", name).with_suffix(".safetensors")
-        with store.place(home) as path:
+        with publish.place(home) as path:
             files.write(path, {"x": torch.ones(9)}, {"entry": entry.identity(path)})
     return plan
 
@@ -45,7 +48,7 @@ any_kind = pytest.mark.parametrize("kind", KINDS)
 
 @pytest.fixture
 def home(tmp_path: Path) -> Path:
-    """Where an entry `a` of the stage `numbers` would lie in another store."""
+    """The path of an entry `a` of the stage `numbers` in another store."""
     home = ToyPlan(tmp_path).home("numbers", "a")
     home.parent.mkdir(parents=True)
     return home
@@ -95,7 +98,7 @@ def test_only_a_file_is_an_entry(plan: ToyPlan, home: Path) -> None:
         lambda: home.symlink_to("gone"),
         lambda: os.mkfifo(home),
     ]
-    is_damaged(home, "is gone")
+    is_damaged(home, "is missing")
     for put in make:
         put()
         is_damaged(home, "is not a file")
@@ -113,7 +116,7 @@ def test_a_network_of_another_size_than_it_says_is_refused(plan: ToyPlan, home: 
 
 
 @pytest.mark.parametrize("content", ["[]", "{}", '"a"', "[" * 100_000, '{"entry": 1}', "{", "NaN"])
-def test_a_score_that_is_none_is_refused(home: Path, content: str) -> None:
+def test_a_malformed_score_is_refused(home: Path, content: str) -> None:
     home = home.with_suffix(".json")
     home.write_text(content)
     is_damaged(home)
@@ -123,7 +126,7 @@ def test_a_score_that_is_none_is_refused(home: Path, content: str) -> None:
 def test_what_cannot_be_read_just_now_is_not_damaged(
     plan: ToyPlan, kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Else a process with too many open files would set sound entries aside."""
+    """Otherwise a process with too many open files would move sound entries aside."""
     home = KINDS[kind](plan, "a")
 
     def busy(*_: Any, **__: Any) -> None:

@@ -1,6 +1,5 @@
 """Features made elsewhere are checked, kept and fused as those of an image tower are."""
 
-import copy
 import pickle
 import re
 import shutil
@@ -13,14 +12,17 @@ import pytest
 import zarr
 
 from pipeline.errors import BadInput
-from pipeline.jobs import jobs
+from pipeline.facts import Facts
+from pipeline.grids.affine import pixel_to_grid
+from pipeline.grids.codecs import fp16
+from pipeline.jobs import entries
 from pipeline.plan import config, rawdata
 from pipeline.plan.plan import Plan
 from pipeline.readers.features import embeddings as taken
 from pipeline.readers.features import reader
 from pipeline.readers.features import text as taken_text
 from pipeline.stages import embeddings, frames, projections, targets, text, voxels
-from pipeline.store import arrays, store
+from pipeline.store import arrays, groups, publish
 from tests.helpers import room, tiny_clip, tiny_store
 
 SCAN = "scene0000_00"
@@ -50,7 +52,7 @@ def opened(folder: Path) -> reader.Features:
     return reader.open_features(folder, SCAN, reader.read_texts(folder))
 
 
-def framed(ids: list[int]) -> zarr.Group:
+def framed(ids: list[int]) -> Any:
     group = zarr.create_group(zarr.storage.MemoryStore())
     group.create_array("frame_id", data=np.array(ids, np.int64))
     group.attrs["color_size"] = [30, 20]
@@ -66,8 +68,8 @@ def test_the_frames_that_are_asked_for_become_grids_of_unit_vectors_in_their_ord
         given = np.load(folder / SCAN / f"{frame_id}.npy")
         expected = given / np.linalg.norm(given, axis=-1, keepdims=True)
         np.testing.assert_allclose(grid, expected, atol=1e-3)
-    assert out.attrs["pixel_to_grid"] == embeddings.pixel_to_grid((30, 20), (3, 2))
-    exact = taken.Stage({}).exact(framed([40, 0]), opened(folder))
+    assert out.attrs["pixel_to_grid"] == pixel_to_grid((30, 20), (3, 2))
+    exact = taken.Worker({}, {"codec": fp16}).exact(framed([40, 0]), opened(folder))
     np.testing.assert_allclose(np.linalg.norm(exact, axis=-1), 1, atol=1e-6)
     np.testing.assert_array_equal(exact.astype(np.float16), out["grid"][:])
 
@@ -90,7 +92,7 @@ def test_pixels_without_a_feature_stay_zeros(folder: Path) -> None:
     given = np.load(path)
     given[1, 2] = 0
     np.save(path, given.astype(np.float16))
-    grid = room.run(taken, {"form": "int8"}, frames=framed([20]), raw=opened(folder))
+    grid = room.run(taken, {"codec": "int8"}, frames=framed([20]), raw=opened(folder))
     assert not grid["code"][0, 1, 2].any()
     assert grid["code"][0, 0].any(axis=-1).all()
 
@@ -146,23 +148,23 @@ BAD_FRAMES = {
     "infinite": (frame(ONES * np.inf), "has numbers that are not finite"),
     "not a number": (frame(ONES * np.nan), "has numbers that are not finite"),
     "cut short": (cut, r"20\.npy: cannot be read \("),
-    "a pickle": (pickled, "it is no array of numpy"),
-    "an archive": (archive, "it is no array of numpy"),
+    "a pickle": (pickled, "it is not an array of numpy"),
+    "an archive": (archive, "it is not an array of numpy"),
     "objects": (objects, r"20\.npy: cannot be read \("),
     "zarr that runs code": (in_python_s_code, r"20\.zarr: cannot be read \("),
     "missing": (lambda home: (home / SCAN / "20.npy").unlink(), "has no features of frame 20"),
     "no id": (lambda h: np.save(h / SCAN / "a.npy", ONES), r"a\.npy: is not named by the id"),
-    "twice": (lambda h: np.save(h / SCAN / "020.npy", ONES), "is frame 20 for the second time"),
+    "twice": (lambda h: np.save(h / SCAN / "020.npy", ONES), "is a duplicate of frame 20"),
 }
 
 
 @pytest.mark.parametrize(("spoil", "said"), BAD_FRAMES.values(), ids=BAD_FRAMES.keys())
 def test_bad_features_are_named_in_one_sentence(folder: Path, spoil: Any, said: str) -> None:
     spoil(folder)
-    with pytest.raises(BadInput, match=said) as told:
+    with pytest.raises(BadInput, match=said) as caught:
         room.run(taken, {}, frames=framed([0, 20]), raw=opened(folder))
-    assert str(told.value).startswith(str(folder))
-    assert "\n" not in str(told.value)
+    assert str(caught.value).startswith(str(folder))
+    assert "\n" not in str(caught.value)
 
 
 BAD_TEXTS = {
@@ -170,7 +172,7 @@ BAD_TEXTS = {
     "no names": ({"embedding": ONES[0]}, "classes is not a file in the archive"),
     "too few names": ({"embedding": ONES[0], "classes": ["a"]}, "names its 3 rows by"),
     "numbers for names": ({"embedding": ONES[0], "classes": [1, 2, 3]}, "names its 3 rows by"),
-    "a name twice": ({"embedding": ONES[0], "classes": ["a", "b", "a"]}, "has a twice"),
+    "a name twice": ({"embedding": ONES[0], "classes": ["a", "b", "a"]}, "has two rows for a"),
     "pickled names": (
         {"embedding": ONES[0], "classes": np.array(["a", 2, None])},
         "cannot be read",
@@ -185,10 +187,10 @@ BAD_TEXTS = {
 def test_bad_texts_are_named_in_one_sentence(tmp_path: Path, content: Any, said: str) -> None:
     if content is not None:
         np.savez(tmp_path / reader.TEXT, **content)
-    with pytest.raises(BadInput, match=said) as told:
+    with pytest.raises(BadInput, match=said) as caught:
         reader.read_texts(tmp_path)
-    assert str(told.value).startswith(str(tmp_path / reader.TEXT))
-    assert "\n" not in str(told.value)
+    assert str(caught.value).startswith(str(tmp_path / reader.TEXT))
+    assert "\n" not in str(caught.value)
 
 
 # In a run
@@ -207,26 +209,26 @@ def test_what_our_tower_gives_and_is_brought_as_files_is_fused_to_the_same_targe
     ours = room.run(embeddings, model | TOWER, frames=inputs["frames"])
     words = room.run(text, model | {"classes": WORDS, "templates": ["a {}"]})
 
-    plan = Plan(facts_with(tmp_path, tmp_path / "features"))
+    plan = Plan(Facts.from_json(facts_with(tmp_path, tmp_path / "features")))
     (tmp_path / "features" / SCAN).mkdir(parents=True)
     for frame_id, grid in zip(inputs["frames"]["frame_id"][:], ours["grid"][:], strict=True):
         np.save(tmp_path / "features" / SCAN / f"{frame_id:06d}.npy", grid.astype(np.float32))
     names = np.array(words.attrs["classes"])
     np.savez(tmp_path / "features" / reader.TEXT, embedding=words["embedding"][:], classes=names)
     plan = planned_now(plan)
-    with store.place(plan.home("frames", SCAN)) as path, store.group(path) as out:
+    with publish.place(plan.home("frames", SCAN)) as path, groups.create(path) as out:
         arrays.write(out, "frame_id", inputs["frames"]["frame_id"][:])
         out.attrs["color_size"] = inputs["frames"].attrs["color_size"]
     for stage, name in (("embeddings", SCAN), ("text", "classes")):
-        with store.place(plan.home(stage, name), plan.recipe(stage)) as path:
-            jobs.load(stage, plan)(name, path)
-    theirs = store.read(plan.home("embeddings", SCAN))
+        with publish.place(plan.home(stage, name), plan.recipe(stage)) as path:
+            entries.load(stage, plan)(name, path)
+    theirs: Any = groups.read(plan.home("embeddings", SCAN))
     assert theirs.attrs["pixel_to_grid"] == ours.attrs["pixel_to_grid"]
     both = [room.run(targets, {}, embeddings=e, projections=seen) for e in (ours, theirs)]
     assert len(both[0]["voxel"][:]) > 100
     np.testing.assert_array_equal(both[0]["voxel"][:], both[1]["voxel"][:])
     np.testing.assert_allclose(both[0]["feature"][:], both[1]["feature"][:], atol=1e-3)
-    read = store.read(plan.home("text", "classes"))
+    read: Any = groups.read(plan.home("text", "classes"))
     np.testing.assert_allclose(read["embedding"][:], words["embedding"][:], atol=1e-6)
 
 
@@ -238,21 +240,22 @@ def facts_with(root: Path, folder: Path) -> dict[str, Any]:
 
 def planned_now(plan: Plan) -> Plan:
     """The plan again, with what is in the files now."""
-    facts: Any = copy.deepcopy(plan.facts)
-    root, folder = Path(facts["store"]), plan.features
+    facts: Any = plan.facts.to_json()
+    root, folder = Path(facts["store"]), plan.facts.features
     facts["weights"] = rawdata.weights_digest(facts["section"]["embeddings"], root)
+    assert folder is not None
     found = rawdata.features_digests(folder, [SCAN], root / "scannet" / "raw", True)
     facts["raw_digests"][SCAN] |= found[SCAN]
-    return Plan(facts)
+    return Plan(Facts.from_json(facts))
 
 
 def test_entries_are_named_by_what_the_files_hold_and_not_by_where_they_lie(
     tmp_path: Path, folder: Path
 ) -> None:
-    plan = planned_now(Plan(facts_with(tmp_path, folder)))
+    plan = planned_now(Plan(Facts.from_json(facts_with(tmp_path, folder))))
     moved = tmp_path / "elsewhere"
     shutil.copytree(folder, moved)
-    same = planned_now(Plan(facts_with(tmp_path, moved)))
+    same = planned_now(Plan(Facts.from_json(facts_with(tmp_path, moved))))
     assert same.home("embeddings", SCAN) == plan.home("embeddings", SCAN)
     assert same.keys == plan.keys
 
@@ -276,7 +279,7 @@ def test_entries_are_named_by_what_the_files_hold_and_not_by_where_they_lie(
 def test_a_machine_without_the_features_plans_by_what_the_store_remembers(
     tmp_path: Path, folder: Path
 ) -> None:
-    plan = planned_now(Plan(facts_with(tmp_path, folder)))
+    plan = planned_now(Plan(Facts.from_json(facts_with(tmp_path, folder))))
     folder.rename(tmp_path / "gone")
     assert planned_now(Plan(plan.facts)).home("embeddings", SCAN) == plan.home("embeddings", SCAN)
     with pytest.raises(BadInput, match=f"no such folder, and the store lacks .* of {SCAN}"):
@@ -286,7 +289,7 @@ def test_a_machine_without_the_features_plans_by_what_the_store_remembers(
 def test_a_scan_without_features_is_named_before_any_job(tmp_path: Path, folder: Path) -> None:
     (folder / SCAN).rename(folder / "scene0009_00")
     with pytest.raises(BadInput, match=re.escape(f"{folder / SCAN}: has no features")):
-        planned_now(Plan(facts_with(tmp_path, folder)))
+        planned_now(Plan(Facts.from_json(facts_with(tmp_path, folder))))
 
 
 @pytest.mark.parametrize("tower", ["features: f, model: ViT-B-16", "flip: true"])

@@ -107,12 +107,12 @@ def test_files_that_are_no_clouds_are_refused(folder: Path) -> None:
     whole = path.read_bytes()
     count = str(len(MESH.vertices)).encode()
     for content, what in (
-        (b"", "is no PLY file"),
-        (b"solid stl", "is no PLY file"),
-        (whole[:-1], "cannot|can be read"),
+        (b"", "is not a PLY file"),
+        (b"solid stl", "is not a PLY file"),
+        (whole[:-1], "cannot be read|not a readable"),
         (whole.replace(b"vertex " + count, b"vertex 999999999999"), "claims"),
         (whole.replace(b"vertex " + count, b"vertex 0"), "has no vertex"),
-        (whole.replace(b"float x", b"float q"), "can be read"),
+        (whole.replace(b"float x", b"float q"), "not a readable"),
     ):
         path.write_bytes(content)
         with pytest.raises(BadInput, match=what):
@@ -199,6 +199,6 @@ def test_a_scan_without_depth_and_one_that_is_too_large_are_refused(
         with pytest.raises(BadInput, match="no frame with a pose has depth"):
             cloud_of(folder)
     write_own(folder, frames(3, whole=True))
-    monkeypatch.setattr(fuse, "MOST_BLOCKS", 10)
+    monkeypatch.setattr(fuse, "MAX_BLOCKS", 10)
     with pytest.raises(BadInput, match="more surface than 10 blocks"):
         cloud_of(folder)

@@ -1,4 +1,4 @@
-"""Which files of a folder make up a scan, and what is said where they make up none."""
+"""The files of a scan in a folder, and the error where a folder is not a scan."""
 
 from pathlib import Path
 
@@ -8,26 +8,26 @@ from pipeline.errors import BadInput
 from pipeline.readers.folder.files import CLOUD, check, scan_files
 from pipeline.readers.folder.frames import open_frames
 from pipeline.readers.folder.layouts import LAYOUTS as KNOWN
-from pipeline.readers.folder.layouts import recognise
+from pipeline.readers.folder.layouts import find_layout
 from tests.helpers.room_frames import frames, put
 from tests.helpers.tiny_folders import LAYOUTS, write_exr, write_own, write_r3d, write_three_d_match
 
 
 @pytest.mark.parametrize("name", LAYOUTS)
-def test_a_layout_is_taken_for_no_other_and_its_own_files_make_it_up(
-    tmp_path: Path, name: str
-) -> None:
+def test_a_folder_matches_exactly_one_layout_and_all_its_files(tmp_path: Path, name: str) -> None:
     LAYOUTS[name].write(tmp_path / "scan", frames(2))
     files = scan_files(tmp_path, "scan")["frames"]
-    assert [layout.NAME for layout in KNOWN if layout.select(files)] == [recognise(files)[0].NAME]
-    assert recognise(files)[1] == files
+    found = find_layout(files)
+    assert found is not None
+    assert [layout.NAME for layout in KNOWN if layout.select(files)] == [found[0].NAME]
+    assert found[1] == files
     written = {path for path in (tmp_path / "scan").rglob("*") if path.is_file()}
     assert {path for path in written if path not in files.values()} <= {
         path for path in written if path.name.startswith("conf_")
     }
 
 
-def test_hidden_and_foreign_files_play_no_part(tmp_path: Path) -> None:
+def test_hidden_and_unrelated_files_are_ignored(tmp_path: Path) -> None:
     write_own(tmp_path / "scan", frames(2))
     before = scan_files(tmp_path, "scan")
     for name in (".DS_Store", "color/._00000.jpg", "notes.txt", "video/a.mp4", "color/x.jpg"):
@@ -35,7 +35,7 @@ def test_hidden_and_foreign_files_play_no_part(tmp_path: Path) -> None:
     assert scan_files(tmp_path, "scan") == before
 
 
-def test_frames_may_lie_a_folder_further_down(tmp_path: Path) -> None:
+def test_frames_may_be_one_folder_further_down(tmp_path: Path) -> None:
     write_exr(tmp_path / "a", frames(2))
     write_three_d_match(tmp_path / "b/seq-01", frames(2))
     intrinsics = tmp_path / "b/seq-01/camera-intrinsics.txt"
@@ -47,7 +47,7 @@ def test_frames_may_lie_a_folder_further_down(tmp_path: Path) -> None:
         assert reader.color_intrinsics.ravel()[0] == pytest.approx(focal, abs=0.1)
 
 
-def test_a_sequence_has_its_intrinsics_beside_it(tmp_path: Path) -> None:
+def test_intrinsics_may_be_beside_the_folder_of_a_sequence(tmp_path: Path) -> None:
     write_three_d_match(tmp_path / "seq-01", frames(2))
     (tmp_path / "seq-01/camera-intrinsics.txt").rename(tmp_path / "camera-intrinsics.txt")
     assert "camera-intrinsics.txt" in scan_files(tmp_path, "seq-01")["frames"]
@@ -60,7 +60,7 @@ def test_several_recordings_in_one_folder_are_refused(tmp_path: Path) -> None:
         scan_files(tmp_path, "scan")
 
 
-def test_what_is_no_layout_is_described_and_all_layouts_are_named(tmp_path: Path) -> None:
+def test_an_unknown_layout_is_described_and_all_layouts_are_listed(tmp_path: Path) -> None:
     write_own(tmp_path / "scan", frames(3))
     for path in (tmp_path / "scan/pose").iterdir():
         path.unlink()
@@ -72,14 +72,18 @@ def test_what_is_no_layout_is_described_and_all_layouts_are_named(tmp_path: Path
     assert "\n" not in message
 
 
-def test_an_empty_a_missing_and_an_evil_folder_are_refused(tmp_path: Path) -> None:
+def test_an_empty_a_missing_and_a_malicious_folder_are_refused(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
-    for scan, what in (("empty", "holds no file"), ("none", "has no folder none"), ("..", "name")):
+    for scan, what in (
+        ("empty", "contains no file"),
+        ("none", "has no folder none"),
+        ("..", "name"),
+    ):
         with pytest.raises(BadInput, match=what):
             scan_files(tmp_path, scan)
 
 
-def test_the_cloud_is_the_only_ply_file_or_the_one_of_the_scans_name(tmp_path: Path) -> None:
+def test_the_cloud_is_the_only_ply_file_or_the_one_named_like_the_scan(tmp_path: Path) -> None:
     write_exr(tmp_path / "scan", frames(2))
     assert CLOUD not in scan_files(tmp_path, "scan")["cloud"]
     put(tmp_path / "scan/EXR_RGBD/mesh.PLY", "ply")

@@ -12,7 +12,7 @@ from test_scannet_fuzz import damaged, edits, little_memory
 from pipeline.errors import BadInput
 from pipeline.readers.folder.files import scan_files
 from pipeline.readers.folder.frames import open_frames
-from pipeline.readers.folder.ply import read_points
+from pipeline.readers.ply import read_points
 from tests.helpers import planes
 from tests.helpers.room_frames import frames
 from tests.helpers.tiny_folders import LAYOUTS, write_r3d

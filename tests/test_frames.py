@@ -1,15 +1,17 @@
 """Frames: what is selected, what is left out, what is refused."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from pipeline.errors import BadInput
 from pipeline.stages import frames
-from pipeline.store import store
+from pipeline.store import groups
 from tests.helpers import room
 
 
-def test_every_nth_frame_is_kept_as_it_was():
+def test_every_nth_frame_is_kept_as_it_was() -> None:
     raw = room.recording(n_frames=7)
     raw.frame_ids = [3, 5, 6, 10, 11, 12, 20]
     entry = room.run(frames, {"every": 3}, raw=raw)
@@ -36,7 +38,7 @@ def test_every_nth_frame_is_kept_as_it_was():
     }
 
 
-def test_intrinsics_that_change_from_frame_to_frame_stay_with_their_frame():
+def test_intrinsics_that_change_from_frame_to_frame_stay_with_their_frame() -> None:
     raw = room.recording(n_frames=5)
     raw.poses[2] = -np.inf
     growing = 1 + np.arange(5)[:, None, None] / 10
@@ -57,7 +59,7 @@ LOST = {
 
 
 @pytest.mark.parametrize("pose", LOST.values(), ids=LOST)
-def test_a_frame_without_a_pose_is_left_out_and_listed(pose: np.ndarray):
+def test_a_frame_without_a_pose_is_left_out_and_listed(pose: np.ndarray) -> None:
     raw = room.recording()
     raw.poses[2] = pose
     entry = room.run(frames, {"every": 1}, raw=raw)
@@ -66,7 +68,7 @@ def test_a_frame_without_a_pose_is_left_out_and_listed(pose: np.ndarray):
     assert raw.was_read == [0, 1, 3]
 
 
-def test_only_selected_frames_are_listed_as_without_a_pose():
+def test_only_selected_frames_are_listed_as_without_a_pose() -> None:
     raw = room.recording()
     raw.poses[1] = raw.poses[2] = -np.inf
     entry = room.run(frames, {"every": 2}, raw=raw)
@@ -74,7 +76,7 @@ def test_only_selected_frames_are_listed_as_without_a_pose():
     assert entry.attrs["invalid_pose"] == [2]
 
 
-def test_a_scan_without_any_pose_is_refused():
+def test_a_scan_without_any_pose_is_refused() -> None:
     raw = room.recording()
     raw.poses[:] = -np.inf
     with pytest.raises(BadInput, match="none of the 4 selected has a valid pose"):
@@ -93,30 +95,30 @@ DAMAGED = {
 
 
 @pytest.mark.parametrize(("blob", "said"), DAMAGED.values(), ids=DAMAGED)
-def test_a_damaged_image_is_refused_by_the_name_of_its_frame(blob: bytes, said: str):
+def test_a_damaged_image_is_refused_by_the_name_of_its_frame(blob: bytes, said: str) -> None:
     raw = room.recording()
     raw.colors[2] = blob
     with pytest.raises(BadInput, match=rf"^frame 2: .*{said}.*; .+\.$"):
         room.run(frames, {"every": 1}, raw=raw)
 
 
-def test_a_png_is_as_good_as_a_jpeg():
+def test_a_png_is_as_good_as_a_jpeg() -> None:
     raw = room.recording()
     raw.colors = [room.encoded(np.zeros((72, 96, 3), np.uint8), "PNG")] * 4
     assert room.run(frames, {"every": 1}, raw=raw)["frame_id"].shape == (4,)
 
 
-def test_depth_of_another_size_is_refused():
+def test_depth_of_another_size_is_refused() -> None:
     raw = room.recording()
     raw.depth = raw.depth[:, :-1]
     with pytest.raises(BadInput, match=r"frame 0: has depth of \(64, 47\) pixels"):
         room.run(frames, {"every": 1}, raw=raw)
 
 
-def test_equal_recordings_give_equal_bytes(tmp_path):
+def test_equal_recordings_give_equal_bytes(tmp_path: Path) -> None:
     made = []
     for _ in range(2):
-        with store.group(tmp_path / "entry") as out:
-            frames.Stage({"every": 1})(out, raw=room.recording())
+        with groups.create(tmp_path / "entry") as out:
+            frames.Worker({"every": 1})(out, raw=room.recording())
         made.append((tmp_path / "entry").read_bytes())
     assert made[0] == made[1]

@@ -1,4 +1,4 @@
-"""Cameras: what is projected and what is un-projected agree, whatever the camera."""
+"""Cameras: projection and un-projection agree for any camera."""
 
 import numpy as np
 from hypothesis import given
@@ -35,7 +35,7 @@ def points(draw: st.DrawFn) -> np.ndarray:
 
 
 @given(intrinsics(), points())
-def test_projecting_what_was_unprojected_gives_the_pixels_back(k: np.ndarray, p: np.ndarray):
+def test_projecting_unprojected_pixels_returns_them(k: np.ndarray, p: np.ndarray) -> None:
     uv, z = 100 * p[:, :2], np.abs(p[:, 2]) + 0.1
     xyz = geometry.unproject(k, uv, z)
     np.testing.assert_allclose(geometry.project(k, xyz), uv, rtol=1e-9, atol=1e-6)
@@ -43,7 +43,7 @@ def test_projecting_what_was_unprojected_gives_the_pixels_back(k: np.ndarray, p:
 
 
 @given(intrinsics(), points())
-def test_unprojecting_what_was_projected_gives_the_points_back(k: np.ndarray, p: np.ndarray):
+def test_unprojecting_projected_points_returns_them(k: np.ndarray, p: np.ndarray) -> None:
     p[:, 2] = np.abs(p[:, 2]) + 0.1
     np.testing.assert_allclose(
         geometry.unproject(k, geometry.project(k, p), p[:, 2]), p, rtol=1e-9, atol=1e-6
@@ -51,21 +51,21 @@ def test_unprojecting_what_was_projected_gives_the_points_back(k: np.ndarray, p:
 
 
 @given(poses(), points())
-def test_a_pose_and_its_inverse_cancel(pose: np.ndarray, p: np.ndarray):
+def test_a_pose_and_its_inverse_cancel(pose: np.ndarray, p: np.ndarray) -> None:
     there = geometry.transform(pose, p)
     back = geometry.transform(geometry.world_to_camera(pose), there)
     np.testing.assert_allclose(back, p, atol=1e-9)
 
 
-def test_a_pixel_is_where_the_definition_says():
+def test_a_projected_point_is_where_the_definition_says() -> None:
     k = np.array([[500.0, 0, 320], [0, 400, 240], [0, 0, 1]])
     np.testing.assert_allclose(geometry.project(k, np.array([[0.2, -0.1, 2.0]])), [[370, 220]])
 
 
 @given(intrinsics(), points(), st.integers(1, 4000), st.integers(1, 4000))
-def test_a_resized_image_shows_points_where_its_pixels_went(
+def test_scaled_intrinsics_project_to_the_pixels_of_the_resized_image(
     k: np.ndarray, p: np.ndarray, width: int, height: int
-):
+) -> None:
     p[:, 2] = np.abs(p[:, 2]) + 0.1
     scale = np.array([width / 640, height / 480])
     resized = geometry.scale_intrinsics(k, (640, 480), (width, height))
@@ -74,9 +74,9 @@ def test_a_resized_image_shows_points_where_its_pixels_went(
 
 
 @given(intrinsics(), poses(), points())
-def test_the_frustum_is_where_pixels_are_within_bounds(
+def test_the_frustum_contains_what_projects_within_its_bounds(
     k: np.ndarray, pose: np.ndarray, p: np.ndarray
-):
+) -> None:
     low, high = (100.0, 50.0), (900.0, 700.0)
     to_camera = geometry.world_to_camera(pose)
     values = geometry.frustum(to_camera, k, low, high) @ np.column_stack([p, np.ones(len(p))]).T

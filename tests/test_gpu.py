@@ -13,7 +13,6 @@ from model.data.entries import read_entry
 from model.inference.predict import predict
 from model.network import files
 from model.network.trained import load
-from pipeline.stages import embeddings
 from tests.helpers import tiny_clip
 from tests.helpers.tiny_entries import train_tiny, write_rooms, write_text
 
@@ -56,7 +55,7 @@ def test_a_second_pass_predicts_nearly_the_same(tmp_path: Path) -> None:
 def read_batches(model: str, batches: NDArray[np.uint8]) -> NDArray[np.float16]:
     """Embeddings (n, B, h, w, d) of batches of images (n, B, y, x, 3), of several threads."""
     params = {"model": model, "pretrained": None, "recipe": "plain", "image_size": None}
-    tower = embeddings.Stage(params | {"window": None, "stride": None, "batch": 4})
+    tower = tiny_clip.embedder(params | {"window": None, "stride": None, "batch": 4})
     with ThreadPoolExecutor(4) as pool:
         return np.stack(list(pool.map(tower.read, batches)))
 

@@ -1,11 +1,13 @@
-"""Cached grids: one reader for all forms, what each form keeps, and what is refused."""
+"""Cached grids: one reader for all codecs, what each codec keeps, and what is refused."""
 
 import hashlib
 import subprocess
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -15,32 +17,34 @@ import zarr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.clip import crew
+from pipeline.clip.executor import LocalExecutor
 from pipeline.errors import BadInput
 from pipeline.geometry import fusion
-from pipeline.grids import reading
-from pipeline.grids.forms import (
-    FORMS,
-    Writer,
-    bands_of,
-    fit,
-    to_int8,
-    to_low_rank,
-    use_one_thread,
-    write,
-)
-from pipeline.grids.reading import Grids
-from pipeline.stages import embeddings, targets
+from pipeline.grids import codecs, reading, writing
+from pipeline.grids.codecs import low_rank
+from pipeline.grids.codecs.low_rank import bands_of, fit, to_low_rank
+from pipeline.grids.rounding import to_int8
+from pipeline.stages import targets
 from pipeline.store import arrays
 from tests.helpers import room, tiny_clip
 
 TO_GRID = [[0.1, -0.45], [0.1, -0.45]]
+CODECS = codecs.names()
 
 
-def entry(grid: np.ndarray, form: str, to_grid: Any = TO_GRID) -> zarr.Group:
+def module(codec: str) -> ModuleType:
+    return import_module(codecs.module_name(codec))
+
+
+def entry(grid: np.ndarray, codec: str, to_grid: Any = TO_GRID) -> Any:
     out = zarr.create_group(zarr.storage.MemoryStore(), attributes={"pixel_to_grid": to_grid})
-    write(out, form, iter(grid), grid.shape)
+    writing.write(out, module(codec), iter(grid), grid.shape)
     return out
+
+
+def Grids(embeddings: Any, codec: str | None = None) -> reading.Grids:
+    """The reader of an entry, by the codec that it names unless another is given."""
+    return reading.Grids(embeddings, module(codec or str(embeddings.attrs["codec"])))
 
 
 def unit(vectors: np.ndarray) -> np.ndarray:
@@ -77,17 +81,19 @@ def bilinear(grid: np.ndarray, uv: np.ndarray) -> Iterator[np.ndarray]:
 # The reader
 
 
-@given(st.sampled_from(FORMS), st.integers(1, 6), st.integers(1, 7), st.integers(0, 2**32))
+@given(st.sampled_from(CODECS), st.integers(1, 6), st.integers(1, 7), st.integers(0, 2**32))
 @settings(max_examples=30, deadline=None)
-def test_a_pixel_is_read_bilinearly_and_beyond_the_border_from_it(form, rows, columns, seed):
+def test_a_pixel_is_read_bilinearly_and_beyond_the_border_from_it(
+    codec: str, rows: int, columns: int, seed: int
+) -> None:
     rng = np.random.default_rng(seed)
-    read = Grids(entry(like_clip((2, rows, columns, 24), seed), form))
+    read = Grids(entry(like_clip((2, rows, columns, 24), seed), codec))
     uv = rng.uniform(-10, 80, (9, 2)).astype(np.float32)
     expected = np.array(list(bilinear(read.frame(1).astype(float), uv)))
     np.testing.assert_allclose(read.read(1, uv), expected, atol=2e-5)
 
 
-def test_fp16_is_read_back_bit_for_bit():
+def test_fp16_is_read_back_bit_for_bit() -> None:
     grid = like_clip((3, 4, 5, 7))
     read = Grids(entry(grid, "fp16"))
     assert read.shape == grid.shape
@@ -95,31 +101,31 @@ def test_fp16_is_read_back_bit_for_bit():
     assert read.frame(0).dtype == np.float16
 
 
-@pytest.mark.parametrize("form", FORMS)
-def test_some_cells_are_those_of_the_whole_frame(form):
-    read = Grids(entry(like_clip((2, 4, 6, 32)), form))
+@pytest.mark.parametrize("codec", CODECS)
+def test_some_cells_are_those_of_the_whole_frame(codec: str) -> None:
+    read = Grids(entry(like_clip((2, 4, 6, 32)), codec))
     need = np.random.default_rng(0).random(24) < 0.4
     whole = read.frame(1).reshape(24, 32)
     np.testing.assert_allclose(read.cells(1, need), whole[need], atol=1e-6)
     assert read.read(0, np.zeros((0, 2), np.float32)).shape == (0, 32)
 
 
-def test_tensors_are_decoded_as_arrays_are():
+def test_tensors_are_decoded_as_arrays_are() -> None:
     cells, bands = like_clip((50, 40)), bands_of(40)
     along = fit(cells, bands)
     basis = along.basis * along.basis_scale.astype(np.float32)[:, None]
     parts = (to_low_rank(cells, bands, along), along.low, along.step, basis)
-    one = reading.decode(parts[0], bands, *parts[1:], np.empty((50, sum(bands)), np.float32))
+    one = low_rank.decode(parts[0], bands, *parts[1:], np.empty((50, sum(bands)), np.float32))
     code, low, step, matrix = map(torch.from_numpy, parts)
-    other = reading.decode(code, bands, low, step, matrix, torch.empty(50, sum(bands)))
+    other = low_rank.decode(code, bands, low, step, matrix, torch.empty(50, sum(bands)))
     np.testing.assert_allclose(one, other.numpy(), atol=1e-6)
 
 
-# What the forms keep
+# What the codecs keep
 
 
 @given(st.integers(1, 40), st.floats(-4, 3), st.integers(0, 2**32))
-def test_int8_is_off_by_half_a_scale_at_most(depth, size, seed):
+def test_int8_is_off_by_half_a_scale_at_most(depth: int, size: Any, seed: int) -> None:
     cells = np.random.default_rng(seed).normal(size=(20, depth)) * 10**size
     cells[3] = 0
     cells = cells.astype(np.float16)
@@ -132,7 +138,9 @@ def test_int8_is_off_by_half_a_scale_at_most(depth, size, seed):
 
 @given(st.integers(16, 70), st.integers(1, 200), st.floats(0, 3), st.integers(0, 2**32))
 @settings(max_examples=40, deadline=None)
-def test_low_rank_loses_no_more_than_weak_directions_and_half_levels(depth, count, decay, seed):
+def test_low_rank_loses_no_more_than_weak_directions_and_half_levels(
+    depth: int, count: int, decay: float, seed: int
+) -> None:
     """On average over a scan, of a squared distance, which bounds 1 - cosine."""
     rng = np.random.default_rng(seed)
     strength = np.arange(1, depth + 1) ** -decay
@@ -148,42 +156,44 @@ def test_low_rank_loses_no_more_than_weak_directions_and_half_levels(depth, coun
 
 
 @pytest.mark.parametrize(
-    ("form", "depth", "least", "smallest"),
+    ("codec", "depth", "least", "smallest"),
     [("fp16", 64, 1.0, 1.0), ("int8", 64, 0.9999, 1.9), ("low_rank", 64, 0.98, 8.0),
      ("int8", 256, 0.9999, 1.98), ("low_rank", 256, 0.99, 8.0)],
 )  # fmt: skip
 def test_vectors_like_those_of_towers_are_kept_in_a_fraction_of_the_bytes(
-    form, depth, least, smallest
-):
+    codec: str, depth: int, least: float, smallest: float
+) -> None:
     grid = like_clip((20, 16, 20, depth))
-    out = entry(grid, form)
+    out = entry(grid, codec)
     read = np.stack([Grids(out).frame(i) for i in range(20)])
     assert cosine(grid, read).mean() >= least
-    held = sum(array.nbytes for _, array in out.arrays())
-    assert grid.nbytes / held >= smallest
+    stored = sum(array.nbytes for _, array in out.arrays())
+    assert grid.nbytes / stored >= smallest
 
 
-@pytest.mark.parametrize("form", FORMS)
-def test_an_entry_of_no_frames_can_be_read(form):
-    assert Grids(entry(np.zeros((0, 3, 4, 32), np.float16), form)).shape == (0, 3, 4, 32)
+@pytest.mark.parametrize("codec", CODECS)
+def test_an_entry_of_no_frames_can_be_read(codec: str) -> None:
+    assert Grids(entry(np.zeros((0, 3, 4, 32), np.float16), codec)).shape == (0, 3, 4, 32)
 
 
-@pytest.mark.parametrize("form", FORMS)
-def test_frames_of_one_value_are_kept(form):
+@pytest.mark.parametrize("codec", CODECS)
+def test_frames_of_one_value_are_kept(codec: str) -> None:
     grid = np.broadcast_to(like_clip((32,)), (2, 3, 4, 32))
-    assert cosine(Grids(entry(grid, form)).frame(1), grid[1]).min() > 0.999
+    assert cosine(Grids(entry(grid, codec)).frame(1), grid[1]).min() > 0.999
 
 
-@pytest.mark.parametrize("form", FORMS)
-def test_equal_grids_give_equal_bytes_in_any_order_and_on_any_number_of_threads(tmp_path, form):
+@pytest.mark.parametrize("codec", CODECS)
+def test_equal_grids_give_equal_bytes_in_any_order_and_on_any_number_of_threads(
+    tmp_path: Path, codec: str
+) -> None:
     grid, made = like_clip((9, 4, 5, 48)), set()
     for run, (workers, order) in enumerate([(1, range(9)), (4, range(8, -1, -1)), (3, range(9))]):
-        out = zarr.create_group(tmp_path / f"{form}{run}")
-        writer = Writer(out, form, grid.shape)
-        with ThreadPoolExecutor(workers, initializer=use_one_thread) as pool:
+        out = zarr.create_group(tmp_path / f"{codec}{run}")
+        writer = writing.open_writer(out, module(codec), grid.shape)
+        with ThreadPoolExecutor(workers) as pool:
             list(pool.map(lambda f, put=writer.put: put(f, grid[f : f + 1]), order))
             writer.finish(pool)
-        made.add(digest(tmp_path / f"{form}{run}"))
+        made.add(digest(tmp_path / f"{codec}{run}"))
     assert len(made) == 1
 
 
@@ -194,8 +204,8 @@ def digest(folder: Path) -> str:
     return found.hexdigest()
 
 
-@pytest.mark.parametrize(("form", "least"), [("int8", 0.9998), ("low_rank", 0.95)])
-def test_targets_hardly_depend_on_the_form(form, least):
+@pytest.mark.parametrize(("codec", "least"), [("int8", 0.9998), ("low_rank", 0.95)])
+def test_targets_hardly_depend_on_the_codec(codec: str, least: float) -> None:
     rng = np.random.default_rng(0)
     grid = like_clip((6, 12, 16, 64))
     voxel = [np.sort(rng.choice(300, 150, replace=False)) for _ in range(6)]
@@ -204,51 +214,54 @@ def test_targets_hardly_depend_on_the_form(form, least):
     arrays.write(seen, "voxel", np.concatenate(voxel).astype(np.uint32))
     arrays.write(seen, "uv", rng.uniform(0, 160, (900, 2)).astype(np.float32))
     arrays.write(seen, "weight", rng.uniform(0.1, 1, 900).astype(np.float16))
-    feature = {}
-    for name in ("fp16", form):
-        out = zarr.create_group(zarr.storage.MemoryStore())
-        targets.Stage({})(out, embeddings=entry(grid, name), projections=seen)
+    feature: dict[str, np.ndarray] = {}
+    for name in ("fp16", codec):
+        out: Any = zarr.create_group(zarr.storage.MemoryStore())
+        worker = targets.Worker({}, {"codec": module(name)})
+        worker(out, embeddings=entry(grid, name), projections=seen)
         feature[name] = out["feature"][:]
-    assert len(feature[form]) > 250
-    assert cosine(feature["fp16"], feature[form]).min() >= least
+    assert len(feature[codec]) > 250
+    assert cosine(feature["fp16"], feature[codec]).min() >= least
 
 
 # What is refused
 
 
-def test_forms_that_cannot_hold_the_vectors_are_refused():
-    with pytest.raises(BadInput, match="no form fp8; take one of fp16, int8, low_rank"):
+def test_codecs_that_cannot_store_the_vectors_are_refused() -> None:
+    with pytest.raises(BadInput, match="no codec fp8; take one of fp16, int8, low_rank"):
         entry(like_clip((1, 2, 2, 24)), "fp8")
-    with pytest.raises(BadInput, match="15 numbers are too short for the form low_rank"):
+    with pytest.raises(BadInput, match="15 numbers are too short for the codec low_rank"):
         entry(like_clip((1, 2, 2, 15)), "low_rank")
     assert Grids(entry(like_clip((1, 2, 2, 16)), "low_rank")).frame(0).shape == (2, 2, 16)
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
-@pytest.mark.parametrize("form", ["int8", "low_rank"])
-def test_vectors_that_are_not_finite_are_refused(form, value):
+@pytest.mark.parametrize("codec", ["int8", "low_rank"])
+def test_vectors_that_are_not_finite_are_refused(codec: str, value: Any) -> None:
     grid = like_clip((2, 3, 4, 32))
     grid[1, 2, 3, 5] = value
     with pytest.raises(BadInput, match=r"not finite|unit vectors"):
-        entry(grid, form)
+        entry(grid, codec)
 
 
-def test_vectors_of_other_lengths_are_refused_where_lengths_are_not_kept():
-    with pytest.raises(BadInput, match="set `form: int8`"):
+def test_vectors_of_other_lengths_are_refused_where_lengths_are_not_kept() -> None:
+    with pytest.raises(BadInput, match="set `codec: int8`"):
         entry(2 * like_clip((2, 3, 4, 32)), "low_rank")
     lengths = np.linalg.norm(Grids(entry(2 * like_clip((2, 3, 4, 32)), "int8")).frame(0), axis=-1)
     assert lengths == pytest.approx(2, abs=0.02)
 
 
 @pytest.mark.parametrize(
-    ("form", "name"),
+    ("codec", "name"),
     [("fp16", "grid"), ("int8", "code"), ("int8", "scale"), ("low_rank", "code"),
      ("low_rank", "basis"), ("low_rank", "basis_scale"), ("low_rank", "low"),
      ("low_rank", "step")],
 )  # fmt: skip
 @pytest.mark.parametrize("harm", ["gone", "other shape", "other type"])
-def test_an_entry_without_the_arrays_of_a_form_is_refused_in_one_sentence(form, name, harm):
-    out = entry(like_clip((2, 3, 4, 32)), form)
+def test_an_entry_without_the_arrays_of_a_codec_is_refused_in_one_sentence(
+    codec: str, name: str, harm: str
+) -> None:
+    out = entry(like_clip((2, 3, 4, 32)), codec)
     data = out[name][...]
     del out[name]
     if harm == "other shape":
@@ -264,14 +277,14 @@ def test_an_entry_without_the_arrays_of_a_form_is_refused_in_one_sentence(form, 
 
 @pytest.mark.parametrize("attribute", ["pixel_to_grid", "bands"])
 @pytest.mark.parametrize("value", [None, [1, 2], "no"])
-def test_an_entry_without_its_attributes_is_refused(attribute, value):
+def test_an_entry_without_its_attributes_is_refused(attribute: str, value: Any) -> None:
     out = entry(like_clip((2, 3, 4, 32)), "low_rank")
     out.attrs[attribute] = value
     with pytest.raises(BadInput, match="no grid that can be read"):
         Grids(out)
 
 
-def test_fusion_asks_for_the_cells_that_it_needs_and_no_others():
+def test_fusion_asks_for_the_cells_that_it_needs_and_no_others() -> None:
     asked = []
 
     def cells(frame: int, need: np.ndarray) -> np.ndarray:
@@ -289,44 +302,58 @@ def test_fusion_asks_for_the_cells_that_it_needs_and_no_others():
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory) -> dict[str, zarr.Group]:
-    """The entries of one scan by a tiny tower, in each form and by several workers."""
+def made(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """The entries of one scan by a tiny tower, in each codec and by several threads."""
     model = tiny_clip.write(tmp_path_factory.mktemp("clip"))
     pictures = np.random.default_rng(0).integers(0, 256, (7, 48, 64, 3), np.uint8)
     blobs = [room.encoded(picture) for picture in pictures]
     frames = zarr.create_group(zarr.storage.MemoryStore(), attributes={"color_size": [64, 48]})
     arrays.write(frames, "color", np.frombuffer(b"".join(blobs), np.uint8))
     arrays.write(frames, "color_offsets", np.cumsum([0, *map(len, blobs)]))
-    params = {"model": model, "pretrained": None, "recipe": "plain", "image_size": None}
+    params: dict[str, Any] = {"model": model, "pretrained": None, "recipe": "plain"}
+    params |= {"image_size": None}
     params |= {"window": None, "stride": None, "batch": 2}
-    stages = {form: embeddings.Stage(params | {"form": form}) for form in FORMS}
-    stages["default"] = embeddings.Stage(params)
+    stages = {codec: tiny_clip.embedder(params | {"codec": codec}) for codec in CODECS}
+    stages["default"] = tiny_clip.embedder(params)
     out = {}
     for name, stage in stages.items():
-        stage.crew = crew.Local(3)
+        stage.executor = LocalExecutor(3)
         out[name] = zarr.create_group(zarr.storage.MemoryStore())
-        stage(out[name], frames=frames)
+        stage.write(out[name], frames)
     return out
 
 
-@pytest.mark.parametrize("form", FORMS)
-def test_an_entry_holds_what_its_form_makes_of_the_fp16_grids_and_nothing_else(made, form):
+@pytest.mark.parametrize("codec", CODECS)
+def test_an_entry_contains_what_its_codec_makes_of_the_fp16_grids_and_nothing_else(
+    made: dict[str, Any], codec: str
+) -> None:
     to_grid = made["fp16"].attrs["pixel_to_grid"]
-    expected = entry(made["fp16"]["grid"][:], form, to_grid)
-    assert sorted(made[form].array_keys()) == sorted(expected.array_keys())
+    expected = entry(made["fp16"]["grid"][:], codec, to_grid)
+    assert sorted(made[codec].array_keys()) == sorted(expected.array_keys())
     for name, values in expected.arrays():
-        found = made[form][name]
+        found = made[codec][name]
         assert (found.dtype, found.chunks) == (values.dtype, values.chunks)
         np.testing.assert_array_equal(found[...], values[...])
-    assert dict(made[form].attrs) == dict(expected.attrs)
-    assert Grids(made[form]).shape == (7, 6, 8, 24)
+    assert dict(made[codec].attrs) == dict(expected.attrs)
+    assert Grids(made[codec]).shape == (7, 6, 8, 24)
 
 
-def test_the_form_is_fp16_if_nothing_is_said(made):
+def test_the_codec_is_fp16_if_nothing_is_said(made: dict[str, Any]) -> None:
     assert (made["default"]["grid"][:] == made["fp16"]["grid"][:]).all()
 
 
-def test_what_reads_grids_needs_no_torch():
-    code = "import sys, pipeline.stages.targets; print({'torch', 'open_clip'} & set(sys.modules))"
+@pytest.mark.parametrize("codec", CODECS)
+def test_what_reads_grids_needs_no_torch(codec: str) -> None:
+    code = (
+        f"import sys, pipeline.stages.targets, pipeline.grids.codecs.{codec};"
+        "print({'torch', 'open_clip'} & set(sys.modules))"
+    )
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert ran.stdout.strip() == "set()"
+
+
+def test_an_entry_names_its_codec_and_is_read_by_no_other() -> None:
+    out = entry(like_clip((1, 2, 2, 24)), "int8")
+    assert out.attrs["codec"] == "int8"
+    with pytest.raises(BadInput, match="its codec is int8, not fp16"):
+        Grids(out, "fp16")

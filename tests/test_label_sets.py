@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from pipeline.errors import BadInput
-from pipeline.plan import config, manifest
+from pipeline.facts import Facts
+from pipeline.plan import config, graph, manifest
 from pipeline.plan.plan import Plan
 from pipeline.readers.scannet.labels import read_labels
 from tests.helpers import tiny_store
@@ -65,7 +66,7 @@ def test_a_bad_set_is_told_in_one_sentence(tmp_path: Path, text: str, said: str)
 @pytest.mark.parametrize(
     ("classes", "said"),
     [
-        ([{"name": "mug"}], "mug has no nyu40 id, and ScanNet's labels are known by them"),
+        ([{"name": "mug"}], "mug has no nyu40 id, which ScanNet's labels need"),
         ([{"name": "a", "nyu40": 1}, {"name": "b", "nyu40": 1}], "a and b have the same nyu40 id"),
     ],
 )
@@ -78,7 +79,7 @@ def test_scannet_s_labels_ask_for_an_id_of_each_class(classes: list, said: str) 
 def planned(tmp_path: Path, classes: list[dict[str, Any]], **tower: str) -> Plan:
     facts = tiny_store.facts(tmp_path) | {"classes": classes}
     facts["section"]["embeddings"] |= tower
-    return Plan(facts)
+    return Plan(Facts.from_json(facts))
 
 
 def test_texts_are_kept_for_each_tower_and_set_and_made_again_for_nothing_else(
@@ -111,7 +112,7 @@ def test_a_set_is_chosen_by_one_line_and_leaves_the_embeddings_alone(
     text = config.CONFIG.read_text()
     path.write_text(text.replace("  raw: data/scannet", f"  raw: data/scannet\n  {line}"))
     plans = [config.plan("scannet", p, wanted=False) for p in (config.CONFIG, path)]
-    assert [len(p.params("text")["classes"]) for p in plans] == [20, 200]
+    assert [len(graph.stage("text").params(p.facts)["classes"]) for p in plans] == [20, 200]
     changed = {s for s in plans[0].stages if plans[0].keys[s] != plans[1].keys[s]}
     assert {"text", "labels", "tags", "pseudo_labels", "train", "evaluate"} <= changed
     assert not {"frames", "voxels", "projections", "embeddings", "targets"} & changed

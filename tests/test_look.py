@@ -5,8 +5,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from PIL import Image
 
+from pipeline.cli.main import main
 from pipeline.errors import BadInput
 from pipeline.look import drawing, picture, sample
 from pipeline.plan import config
@@ -29,11 +31,13 @@ def inside(checkout: tiny_checkout.Checkout, monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_a_picture_of_raw_frames_is_written_before_anything_was_run(
-    inside: Path, capsys: pytest.CaptureFixture[str]
+    inside: Path,
 ) -> None:
-    assert picture.main(["scannet", "--frames", "1", "--query", "chair", "--query", "table"]) == 0
+    asked = ["--frames", "1", "--query", "chair", "--query", "table"]
+    result = CliRunner().invoke(main, ["look", "picture", "scannet", *asked])
+    assert result.exit_code == 0
     path = Path("results/scannet/look/picture.png")
-    assert capsys.readouterr().out == f"3 frames of 3 scans: {path}\n"
+    assert result.stdout == f"3 frames of 3 scans: {path}\n"
     with Image.open(path) as image:
         image.load()
         assert image.width > 1000
@@ -50,7 +54,7 @@ def test_classes_and_queries_at_a_pixel_are_those_of_the_embedding_that_a_run_re
     rows = picture.rows(reader, [one], ["chair"])
     entry = sample.memory()
     reader.embed(one, entry)
-    grids = picture.Grids(entry)
+    grids = picture.Grids(entry, reader.codec)
     text = np.concatenate([reader.classes(), reader.queries(["chair"])])
     for index, row in enumerate(rows):
         high, wide = row.image.shape[:2]
@@ -90,18 +94,18 @@ def test_scans_that_are_not_there_are_passed_over_unless_they_are_named(
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["s3dis"], "data/s3dis: is no folder; set `raw`"),
-        (["demo"], "is not simulated yet; type: snakemake --cores all train_demo"),
+        (["s3dis"], "data/s3dis: is not a folder; set `raw`"),
+        (["demo"], "is not simulated yet; run: snakemake --cores all train_demo"),
         (["scannet", "--scan", "kitchen"], "names no scan 'kitchen'; name one like scene0000_00"),
     ],
 )
 def test_what_is_missing_is_said_in_one_sentence(
-    inside: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], said: str
+    inside: Path, arguments: list[str], said: str
 ) -> None:
-    assert picture.main(arguments) == 1
-    error = capsys.readouterr().err
-    assert said in error
-    assert error.count("\n") == 1
+    result = CliRunner().invoke(main, ["look", "picture", *arguments])
+    assert result.exit_code == 1
+    assert said in result.stderr
+    assert result.stderr.count("\n") == 1
 
 
 def test_classes_have_their_own_colours_or_such_as_differ() -> None:

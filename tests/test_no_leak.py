@@ -70,7 +70,7 @@ def test_weak_training_has_no_way_to_a_dense_label() -> None:
     assert not reached & {
         "model.data.labels",
         "model.training.fully_supervised",
-        "model.scoring.score",
+        "model.scoring.counting",
         "model.scoring.evaluate",
     }
     assert "model.data.labels" in imported("model.training.fully_supervised", set())

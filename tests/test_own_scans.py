@@ -14,13 +14,14 @@ from plyfile import PlyData
 from model.inference.ply import read_comments
 from model.reports.summary import ScanSummary, text_summary, write_summary
 from pipeline.errors import BadInput
+from pipeline.facts import Facts
 from pipeline.look import sample
 from pipeline.plan import config
 from pipeline.plan.manifest import read_classes
 from pipeline.plan.plan import Plan
 from pipeline.plan.rawdata import require_scans, scene_tags
-from pipeline.readers.folder.scans import find_scans, read_own_tags
-from pipeline.store import store
+from pipeline.readers.folder.files import find_scans, read_own_tags
+from pipeline.store import groups
 from pipeline.upkeep import status
 from tests.helpers import tiny_store
 from tests.helpers.room_frames import frames, put
@@ -62,10 +63,10 @@ def test_each_scan_gets_a_labelled_cloud(scan: str, latest: Path) -> None:
     assert legend == {c["name"]: c["color"] for c in CLASSES}
 
 
-def test_the_table_says_what_was_seen_and_found(latest: Path) -> None:
-    told = json.loads((latest / "table.json").read_text())["scans"]
-    assert [scan["scan"] for scan in told] == list(SCANS)
-    for scan in told:
+def test_the_table_has_what_was_seen_and_predicted(latest: Path) -> None:
+    scans = json.loads((latest / "table.json").read_text())["scans"]
+    assert [scan["scan"] for scan in scans] == list(SCANS)
+    for scan in scans:
         vertex = PlyData.read(str(latest / scan["scan"] / "labels.ply"))["vertex"]
         assert scan["points"] == len(vertex["label"])
         assert scan["frames"] == 3, "one of four has lost its pose"
@@ -80,8 +81,8 @@ def test_a_folder_that_is_no_scan_is_told_in_one_sentence_and_left_out(
 ) -> None:
     told = [line for line in ran[1].stderr.splitlines() if "left out" in line]
     assert len(told) == 1
-    assert "data/folder/holiday: holds beach.jpg" in told[0]
-    assert "data/folder/holiday: holds beach.jpg" in (latest / "table.txt").read_text()
+    assert "data/folder/holiday: contains beach.jpg" in told[0]
+    assert "data/folder/holiday: contains beach.jpg" in (latest / "table.txt").read_text()
 
 
 def test_no_label_is_an_entry_and_tags_restrict_the_pseudo_labels(
@@ -93,7 +94,7 @@ def test_no_label_is_an_entry_and_tags_restrict_the_pseudo_labels(
         *("pseudo_labels", "train"),
     }
     labels = {
-        home.name.partition("@")[0]: np.asarray(store.read(home)["label"])
+        home.name.partition("@")[0]: np.asarray(groups.read(home)["label"])
         for home in homes
         if home.parents[1].name == "pseudo_labels"
     }
@@ -123,7 +124,7 @@ def test_each_folder_is_a_scan_and_others_are_named(tmp_path: Path) -> None:
     found, faults = find_scans(tmp_path)
     assert found == ["a", "b"]
     assert len(faults) == 1
-    assert "'has space': is no scan name" in faults[0]
+    assert "'has space': is not a scan name" in faults[0]
     assert find_scans(tmp_path / "nowhere") == ([], [])
 
 
@@ -251,9 +252,9 @@ def test_an_empty_split_is_told_or_labelled(tmp_path: Path) -> None:
     facts = tiny_store.facts(tmp_path, train=(), val=("v",))
     facts["section"]["scans"] = "scans.csv"
     with pytest.raises(BadInput, match=r"scans\.csv: names no scan to train on"):
-        require_scans(Plan(facts))
+        require_scans(Plan(Facts.from_json(facts)))
     plan = tiny_store.plan(tmp_path, train=("t",), val=())
-    assert not plan.scored
+    assert not plan.facts.scored
     assert plan.scores == []
     assert {name for stage, name in plan.entries if stage == "train"} == {"esgs-0"}
     assert plan.results.parent == Path("results/scannet")
@@ -262,7 +263,7 @@ def test_an_empty_split_is_told_or_labelled(tmp_path: Path) -> None:
 # The table
 
 
-def test_the_table_lists_classes_from_the_most_frequent_on(tmp_path: Path) -> None:
+def test_the_table_lists_the_most_frequent_classes_first(tmp_path: Path) -> None:
     shares = {"esgs-0": {"wall": 0.25, "floor": 0.75}}
     scan = ScanSummary("a", "train", 12000, 800, 40, 0.5, shares)
     held_out = replace(scan, scan="b", split="val", seen=0.999)

@@ -11,8 +11,8 @@ from model.data.entries import read_array, read_entry
 from model.inference.predict import predict, query
 from model.network import files
 from model.network.trained import LAST_STEP, ClassifierHead, Trained, build_network, load
+from model.scoring.counting import confusion
 from model.scoring.evaluate import evaluate_network
-from model.scoring.metrics import confusion
 from pipeline.errors import BadInput
 from tests.helpers.tiny_entries import (
     CLASSES,

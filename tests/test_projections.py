@@ -2,16 +2,21 @@
 
 from dataclasses import replace
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import pytest
+import zarr
 
 from pipeline.errors import BadInput
 from pipeline.geometry import cameras as geometry
+from pipeline.geometry.visibility import Camera, see
 from pipeline.scan import Cloud
 from pipeline.stages import frames, projections, voxels
-from pipeline.stages.projections import Camera, Settings, Weighting, see, weigh
+from pipeline.stages.projections import Weighting, weigh
 from tests.helpers import planes, room
+
+Entries = tuple[Any, Any]  # frames and voxels
 
 K = np.array([[150.0, 0, 80.2], [0, 152, 59.1], [0, 0, 1]])
 
@@ -24,7 +29,7 @@ def _weight(point: list[float], normal: list[float], weighting: Weighting) -> fl
     return float(weigh(view, xyz, normals, uv, xyz[:, 2].astype(float), weighting)[0])
 
 
-def test_the_weight_falls_with_the_angle_of_incidence():
+def test_the_weight_falls_with_the_angle_of_incidence() -> None:
     plain = Weighting(incidence_power=1, half_distance=None, border_ramp=0)
     slanted = [0, np.sin(np.pi / 3), np.cos(np.pi / 3)]
     assert _weight([0, 0, 2], [0, 0, -1], plain) == 1
@@ -36,13 +41,13 @@ def test_the_weight_falls_with_the_angle_of_incidence():
     assert 0 < _weight([0, 0, 2], [1, 0, 0], plain) < 0.01, "seen is seen"
 
 
-def test_the_weight_halves_at_the_half_distance():
+def test_the_weight_halves_at_the_half_distance() -> None:
     far = Weighting(incidence_power=0, half_distance=2.0, border_ramp=0)
     assert _weight([0, 0, 2], [0, 0, 1], far) == pytest.approx(0.5)
     assert _weight([0, 0, 4], [0, 0, 1], far) == pytest.approx(0.2, abs=1e-3)
 
 
-def test_the_weight_falls_towards_the_edge_of_the_image():
+def test_the_weight_falls_towards_the_edge_of_the_image() -> None:
     ramp = Weighting(incidence_power=0, half_distance=None, border_ramp=20)
     for pixel, expected in (([80, 60], 1), ([9.5, 60], 0.5), ([80, 114.5], 0.25)):
         point = geometry.unproject(K, np.array([pixel], float), np.array([2.0]))[0]
@@ -55,12 +60,12 @@ def raw() -> room.Recording:
 
 
 @pytest.fixture(scope="module")
-def entries(raw: room.Recording):
+def entries(raw: room.Recording) -> Entries:
     entry = room.run(voxels, {"voxel_size": 0.05}, raw=room.cloud(0.06))
     return room.run(frames, {"every": 1}, raw=raw), entry
 
 
-def test_a_room_is_seen_as_ray_casting_says(raw: room.Recording, entries):
+def test_a_room_is_seen_as_ray_casting_says(raw: room.Recording, entries: Entries) -> None:
     """Where depth is smooth around a voxel's pixel, geometry alone decides."""
     out = room.run(projections, room.PROJECTIONS, frames=entries[0], voxels=entries[1])
     xyz, offsets, voxel = entries[1]["voxel_xyz"][:], out["offsets"][:], out["voxel"][:]
@@ -87,7 +92,7 @@ def test_a_room_is_seen_as_ray_casting_says(raw: room.Recording, entries):
     assert sure - sure_seen > 1000, "something must be hidden"
 
 
-def test_pairs_are_ordered_and_complete(entries):
+def test_pairs_are_ordered_and_complete(entries: Entries) -> None:
     out = room.run(projections, room.PROJECTIONS, frames=entries[0], voxels=entries[1])
     kinds = {name: str(array.dtype) for name, array in out.arrays()}
     assert kinds == {"offsets": "int64", "voxel": "uint32", "uv": "float32", "weight": "float16"}
@@ -101,26 +106,30 @@ def test_pairs_are_ordered_and_complete(entries):
     assert (out["weight"][:] <= 1).all()
 
 
-def test_how_pairs_are_gathered_for_writing_changes_nothing(entries, monkeypatch):
+def test_chunks_and_buffers_do_not_change_the_pairs(entries: Entries) -> None:
     out = room.run(projections, room.PROJECTIONS, frames=entries[0], voxels=entries[1])
-    monkeypatch.setattr(projections, "_CHUNK", 700)
-    monkeypatch.setattr(projections, "_WAITING", 1500)
-    other = room.run(projections, room.PROJECTIONS, frames=entries[0], voxels=entries[1])
+    views = [
+        tuple(out[name][first:last] for name in ("voxel", "uv", "weight"))
+        for first, last in pairwise(out["offsets"][:])
+    ]
+    other: Any = zarr.create_group(zarr.storage.MemoryStore())
+    projections.write_pairs(other, views, chunk=700, buffered=1500)
+    assert other["voxel"].chunks == (700,)
     for name in ("offsets", "voxel", "uv", "weight"):
         np.testing.assert_array_equal(out[name][:], other[name][:])
 
 
-def test_every_frame_has_cameras_of_its_own(entries):
+def test_every_frame_has_cameras_of_its_own(entries: Entries) -> None:
     view, other = list(projections.read_cameras(entries[0]))[:2]
     zoomed = replace(view, color_intrinsics=view.color_intrinsics @ np.diag([1.1, 1.1, 1]))
-    points, some = entries[1]["voxel_xyz"][:], Settings(0.02, 0.0, 0, Weighting(0, None, 0))
-    index, uv, _ = see(zoomed, points, some)
-    in_camera = geometry.transform(np.linalg.inv(view.camera_to_world), points[index])
+    points = entries[1]["voxel_xyz"][:]
+    index, uv, _ = see(zoomed, points, absolute_tolerance=0.02, relative_tolerance=0.0)
+    in_camera = geometry.transform(geometry.world_to_camera(view.camera_to_world), points[index])
     np.testing.assert_allclose(uv, geometry.project(zoomed.color_intrinsics, in_camera))
     assert not np.array_equal(other.camera_to_world, view.camera_to_world)
 
 
-def test_a_frame_without_a_pose_adds_no_pair(raw: room.Recording, entries):
+def test_a_frame_without_a_pose_adds_no_pair(raw: room.Recording, entries: Entries) -> None:
     lost = replace(raw, poses=raw.poses.copy())
     lost.poses[1] = -np.inf
     fewer = room.run(frames, {"every": 1}, raw=lost)
@@ -132,7 +141,7 @@ def test_a_frame_without_a_pose_adds_no_pair(raw: room.Recording, entries):
     assert np.isfinite(out["uv"][:]).all()
 
 
-def test_a_scan_whose_images_and_points_disagree_is_refused_if_asked(entries) -> None:
+def test_a_scan_whose_images_and_points_disagree_is_refused_if_asked(entries: Entries) -> None:
     seen, points = entries
     strict = {**room.PROJECTIONS, "max_offset": 0.05}
     plain = room.run(projections, room.PROJECTIONS, frames=seen, voxels=points)

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.plan import provenance
-from pipeline.plan.graph import MODULES, PER_SCAN, RAW, SIMULATORS
+from pipeline.plan import graph, provenance
+from pipeline.plan.making import GROUPS
 
 ROOT = Path(__file__).parent.parent
 READERS = ("scannet", "s3dis", "folder")
@@ -37,31 +37,27 @@ def test_any_changed_constant_has_meaning(lines: list[str], value: int) -> None:
 
 def test_a_key_covers_parameters_upstream_and_packages(monkeypatch: pytest.MonkeyPatch) -> None:
     def key(**change: object) -> str:
-        given = {"params": {"a": 1}, "upstream": {"frames": "k"}} | change
+        given = {"params": {"a": 1}, "upstream": {"frames": "k"}, "declared": ["numpy"]} | change
         return provenance.key(provenance.recipe("targets", ["pipeline.stages.targets"], **given))
 
     plain = key()
     assert key() == plain
     assert key(params={"a": 2}) != plain
     assert key(upstream={"frames": "l"}) != plain
-    assert provenance.packages("pipeline.stages.targets")
+    assert key(declared=["numpy", "scipy"]) != plain
     monkeypatch.setattr(provenance, "_version", lambda package: "0")
     assert key() != plain
 
 
 def stages() -> list[str]:
-    special = [module for modules in MODULES.values() for module in modules]
-    special += [
-        *SIMULATORS.values(),
-        "pipeline.readers.features.embeddings",
-        "pipeline.readers.features.text",
-    ]
-    special += ["pipeline.clip.regions"]
-    return ["pipeline.stages.text", *(f"pipeline.stages.{s}" for s in PER_SCAN), *special]
+    """Every module that does the work of a stage, or is chosen by a parameter to do a part."""
+    special = [f"pipeline.readers.features.{stage}" for stage in ("embeddings", "text")]
+    special += ["pipeline.simulate.scan", "pipeline.simulate.s3dis_scan", "pipeline.clip.regions"]
+    return [*graph.modules().values(), *special]
 
 
 def covered() -> dict[str, list[str]]:
-    readers = [f"pipeline.readers.{r}.{group}" for r in READERS for group in RAW.values()]
+    readers = [f"pipeline.readers.{r}.{group}" for r in READERS for group in GROUPS]
     names = [*stages(), *readers]
     return {name: sorted(provenance.closure(name)) for name in names}
 
@@ -93,7 +89,9 @@ def test_no_stage_imports_what_its_source_does_not_show(stage: str) -> None:
 def test_no_stage_knows_the_store_or_the_plan(stage: str) -> None:
     known = provenance.closure(stage)
     assert not known & {
-        "pipeline.store.store",
+        "pipeline.store.publish",
+        "pipeline.store.groups",
+        "pipeline.store.links",
         "pipeline.plan.plan",
         "pipeline.plan.graph",
         "pipeline.plan.provenance",

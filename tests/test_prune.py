@@ -1,4 +1,4 @@
-"""What somebody's config reaches, or somebody is making, is never listed; all else is."""
+"""What a config in use needs, or a process is making, is never listed; all else is."""
 
 import json
 import os
@@ -11,18 +11,21 @@ from typing import Any
 
 import pytest
 import yaml
+from click.testing import CliRunner, Result
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pipeline.cli.main import main
 from pipeline.errors import BadInput
+from pipeline.facts import Facts
 from pipeline.plan import config
 from pipeline.plan.plan import Plan
-from pipeline.store import entry, lease, store
-from pipeline.upkeep import census, prune, reach
+from pipeline.store import damaged, entry, lease, publish, records
+from pipeline.upkeep import in_use, inventory, prune
 from tests.helpers import tiny_store
 
 ROOT = Path(__file__).parent.parent
-QUICK = {"pause": 0.05, "patience": 0.2}
+QUICK = {"pause": 0.05, "patience": 0.2}  # seconds
 POOL = ("a", "b", "c")
 
 settings_of_a_plan = st.fixed_dictionaries(
@@ -37,26 +40,30 @@ settings_of_a_plan = st.fixed_dictionaries(
 
 
 def put(home: Path, recipe: Any = None) -> Path:
-    """An entry of one byte: nobody opens it here."""
+    """An entry of one byte, which is not opened here."""
     if not home.exists():
-        with store.place(home, recipe) as path:
+        with publish.place(home, recipe) as path:
             path.write_bytes(b"x")
     return home
 
 
 def entries(root: Path) -> set[Path]:
-    return {path / name for path in census.folders(root)[0] for name in census.look(path).entries}
+    return {
+        path / name
+        for path in inventory.folders(root)[0]
+        for name in inventory.list_folder(path).entries
+    }
 
 
 @settings(max_examples=40)
 @given(st.data())
-def test_what_a_plan_reaches_is_never_listed_and_all_else_is(data: st.DataObject) -> None:
+def test_what_a_plan_needs_is_never_listed_and_all_else_is(data: st.DataObject) -> None:
     chosen = data.draw(st.lists(settings_of_a_plan, min_size=1, max_size=4), label="plans")
     uses = data.draw(st.lists(st.sampled_from(["given", "registered", "no"]), min_size=4))
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder, "store")
         root.mkdir()
-        reached: set[Path] = set()
+        used: set[Path] = set()
         needed: set[Path] = set()
         for number, (choice, use) in enumerate(zip(chosen, uses, strict=False)):
             plan = tiny_store.plan(root, **choice, work=f"{folder}/{number}")
@@ -66,25 +73,25 @@ def test_what_a_plan_reaches_is_never_listed_and_all_else_is(data: st.DataObject
             if use == "registered":
                 config.register(plan)
             if use == "given":
-                reached |= reach.of_plan(plan)
+                used |= in_use.of_plan(plan)
             if use != "no":
                 needed |= set(homes)
         for user in config.registered(root):
-            reached |= reach.of_plan(user.plan)
+            used |= in_use.of_plan(user.plan)
         before, present = tiny_store.tree(root), entries(root)
 
-        rubbish = prune.find(root, reached, **QUICK)
-        assert rubbish.entries.keys() == present - needed
-        assert rubbish.bytes == len(present - needed)
+        unreachable = prune.find(root, used, **QUICK)
+        assert unreachable.entries.keys() == present - needed
+        assert unreachable.bytes == len(present - needed)
         assert tiny_store.tree(root) == before, "a dry run changed the store"
 
-        _, kept = prune.remove(root, rubbish)
+        _, kept = prune.remove(root, unreachable)
         assert not kept
         assert entries(root) == present & needed
         for folder_ in {home.parent for home in present}:
             rest = {home.name for home in present & needed if home.parent == folder_}
-            assert census.digests(folder_).keys() == rest
-            assert (folder_ / store.RECIPE).exists() == bool(rest)
+            assert records.digests_by_entry(folder_).keys() == rest
+            assert (folder_ / publish.RECIPE).exists() == bool(rest)
 
 
 @pytest.fixture
@@ -95,7 +102,7 @@ def root(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def home(root: Path) -> Path:
-    """An entry that nobody reaches."""
+    """An entry that is not in use."""
     return put(tiny_store.plan(root).home("frames", "scene0000_00"))
 
 
@@ -106,10 +113,10 @@ def test_records_and_recipe_stay_with_the_entries_that_stay(root: Path) -> None:
         put(home, {"of": "frames"})
     prune.remove(root, prune.find(root, {kept.relative_to(root)}))
     assert not unused.exists()
-    assert census.digests(kept.parent).keys() == {kept.name}
-    assert kept.with_name(store.RECIPE).exists()
+    assert records.digests_by_entry(kept.parent).keys() == {kept.name}
+    assert kept.with_name(publish.RECIPE).exists()
     prune.remove(root, prune.find(root, set()))
-    assert sorted(os.listdir(kept.parent)) == [store.RECORDS]
+    assert sorted(os.listdir(kept.parent)) == [records.FOLDER]
 
 
 @pytest.mark.parametrize(
@@ -122,31 +129,31 @@ def test_records_and_recipe_stay_with_the_entries_that_stay(root: Path) -> None:
         lambda facts: facts["raw_digests"].pop("scene0001_00"),
     ],
 )
-def test_of_a_plan_that_this_code_would_not_make_all_folders_are_reached(
+def test_all_folders_of_a_plan_that_this_code_would_not_make_are_in_use(
     root: Path, change: Any
 ) -> None:
     plan = tiny_store.plan(root)
-    facts = json.loads(json.dumps({**plan.facts, "keys": plan.keys}))
+    facts = plan.facts.to_json() | {"keys": plan.keys}
     change(facts)
-    theirs = Plan(facts)
+    theirs = Plan(Facts.from_json(facts))
     theirs.keys = facts["keys"]
     mine = {put(plan.home("frames", name)) for name in ("scene0000_00", "scene0001_00")}
     unknown = root / "scannet" / "superpoints" / "0123456789ab" / "x@1.zarr.zip"
-    listed = prune.find(root, reach.of_plan(theirs)).entries.keys()
+    listed = prune.find(root, in_use.of_plan(theirs)).entries.keys()
     assert not listed & mine
     put(unknown)
-    listed = prune.find(root, reach.of_plan(theirs)).entries.keys()
+    listed = prune.find(root, in_use.of_plan(theirs)).entries.keys()
     assert (unknown in listed) == ("superpoints" not in facts["keys"])
 
 
-def write_lease(home: Path, who: dict[str, Any], beat: int = 0) -> Path:
-    path = home.parent / lease.FOLDER / home.name
+def write_lease(home: Path, holder: dict[str, Any], beat: int = 0) -> Path:
+    path = lease.path_for(home)
     path.parent.mkdir(exist_ok=True)
-    path.write_text(f"{beat:020d}\n{json.dumps(who)}")
+    path.write_text(f"{beat:020d}\n{json.dumps(holder)}")
     return path
 
 
-GONE = {**json.loads(lease.whoami()), "start": "0"}
+GONE = {**json.loads(lease.process_identity()), "start": "0"}
 ELSEWHERE = {**GONE, "machine": "another"}
 
 
@@ -169,86 +176,83 @@ def beating(home: Path) -> Iterator[Path]:
     thread.join()
 
 
-def test_an_entry_that_is_being_made_here_is_kept(
-    root: Path, home: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(lease, "BEAT", 0.02)
-    with lease.Leases().take(home) as mine:
+def test_an_entry_that_is_being_made_here_is_kept(root: Path, home: Path) -> None:
+    with lease.Leases(beat=0.02).take(home) as mine:
         assert mine
-        rubbish = prune.find(root, set(), **QUICK)
-        assert not rubbish.leases
-        assert not rubbish.entries
+        unreachable = prune.find(root, set(), **QUICK)
+        assert not unreachable.leases
+        assert not unreachable.entries
     assert prune.find(root, set(), **QUICK).entries.keys() == {home}
 
 
-def test_a_lease_of_this_machine_tells_at_once_that_its_owner_is_gone(
+def test_a_lease_of_a_dead_process_of_this_machine_is_found_without_waiting(
     root: Path, home: Path
 ) -> None:
     path = write_lease(home, GONE)
-    rubbish = prune.find(root, set(), pause=999, patience=999)
-    assert rubbish.leases.keys() == {path}
-    assert rubbish.entries.keys() == {home}
+    unreachable = prune.find(root, set(), pause=999, patience=999)
+    assert unreachable.leases.keys() == {path}
+    assert unreachable.entries.keys() == {home}
 
 
 def test_an_entry_whose_lease_beats_elsewhere_is_kept(
     root: Path, home: Path, beating: Path
 ) -> None:
-    rubbish = prune.find(root, set(), **QUICK)
-    assert not rubbish.leases
-    assert not rubbish.entries
+    unreachable = prune.find(root, set(), **QUICK)
+    assert not unreachable.leases
+    assert not unreachable.entries
 
 
-def test_a_lease_from_elsewhere_that_stands_still_is_dead(root: Path, home: Path) -> None:
+def test_a_lease_from_elsewhere_that_does_not_change_is_dead(root: Path, home: Path) -> None:
     path = write_lease(home, ELSEWHERE)
-    rubbish = prune.find(root, set(), **QUICK)
-    assert rubbish.leases.keys() == {path}
-    prune.remove(root, rubbish)
+    unreachable = prune.find(root, set(), **QUICK)
+    assert unreachable.leases.keys() == {path}
+    prune.remove(root, unreachable)
     assert not path.exists()
     assert not home.exists()
 
 
-def test_a_dead_lease_that_was_taken_since_the_look_is_kept(root: Path, home: Path) -> None:
+def test_a_dead_lease_that_was_taken_meanwhile_is_kept(root: Path, home: Path) -> None:
     path = write_lease(home, GONE)
-    rubbish = prune.find(root, set(), **QUICK)
+    unreachable = prune.find(root, set(), **QUICK)
     write_lease(home, ELSEWHERE)
-    gone, kept = prune.remove(root, rubbish)
+    gone, kept = prune.remove(root, unreachable)
     assert not gone
     assert kept.keys() == {path, home}
     assert path.exists()
 
 
-def test_a_lease_taken_since_the_look_saves_the_entry_its_record_and_scratch(
+def test_a_lease_taken_meanwhile_keeps_the_entry_its_record_and_scratch(
     root: Path, home: Path
 ) -> None:
     scratch = home.parent / f"{entry.SCRATCH}abc"
     scratch.mkdir()
-    rubbish = prune.find(root, set(), **QUICK)
-    assert rubbish.entries.keys() == {home}
-    assert rubbish.scratch.keys() == {scratch}
+    unreachable = prune.find(root, set(), **QUICK)
+    assert unreachable.entries.keys() == {home}
+    assert unreachable.scratch.keys() == {scratch}
     write_lease(home, ELSEWHERE)
-    gone, kept = prune.remove(root, rubbish)
+    gone, kept = prune.remove(root, unreachable)
     assert not gone
     assert kept.keys() == {home, scratch}
-    assert home.name in census.digests(home.parent)
+    assert home.name in records.digests_by_entry(home.parent)
 
 
-def test_a_plan_registered_since_the_look_saves_its_entries(root: Path, home: Path) -> None:
-    rubbish = prune.find(root, set(), **QUICK)
-    assert rubbish.entries.keys() == {home}
+def test_a_plan_registered_meanwhile_keeps_its_entries(root: Path, home: Path) -> None:
+    unreachable = prune.find(root, set(), **QUICK)
+    assert unreachable.entries.keys() == {home}
     config.register(tiny_store.plan(root))
-    assert prune.remove(root, rubbish)[1].keys() == {home}
+    assert prune.remove(root, unreachable)[1].keys() == {home}
     assert home.exists()
 
 
-def test_scratch_is_swept_where_nobody_works(root: Path, home: Path) -> None:
+def test_scratch_is_removed_where_no_process_works(root: Path, home: Path) -> None:
     scratch = home.parent / f"{entry.SCRATCH}abc"
     (scratch / "inner").mkdir(parents=True)
     (scratch / "inner" / "part").write_bytes(b"half")
-    reached = {Path("scannet")}
-    rubbish = prune.find(root, reached, **QUICK)
-    assert rubbish.scratch == {scratch: 4}
-    assert not rubbish.entries
-    prune.remove(root, rubbish)
+    used = {Path("scannet")}
+    unreachable = prune.find(root, used, **QUICK)
+    assert unreachable.scratch == {scratch: 4}
+    assert not unreachable.entries
+    prune.remove(root, unreachable)
     assert not scratch.exists()
     assert home.exists()
 
@@ -267,14 +271,14 @@ def test_scratch_that_is_being_written_is_kept(root: Path, home: Path) -> None:
     timer.join()
 
 
-def test_what_was_set_aside_is_listed_and_goes_only_when_told(root: Path, home: Path) -> None:
-    aside = store.set_aside(home)
+def test_what_was_moved_aside_is_listed_and_removed_only_on_request(root: Path, home: Path) -> None:
+    aside = damaged.move_aside(home)
     home.mkdir()
     (home / "file").write_bytes(b"yy")
-    aside_folder = store.set_aside(home)
-    rubbish = prune.find(root, {Path("scannet")}, **QUICK)
-    assert rubbish.aside == {aside: 1, aside_folder: 2}
-    prune.remove(root, rubbish)
+    aside_folder = damaged.move_aside(home)
+    unreachable = prune.find(root, {Path("scannet")}, **QUICK)
+    assert unreachable.damaged == {aside: 1, aside_folder: 2}
+    prune.remove(root, unreachable)
     assert os.listdir(aside.parent) == []
 
 
@@ -282,7 +286,7 @@ def test_links_are_removed_and_never_followed(root: Path, home: Path, tmp_path: 
     precious = tmp_path / "precious"
     precious.mkdir()
     (precious / "file").write_bytes(b"x")
-    aside = home.parent / store.ASIDE
+    aside = home.parent / damaged.FOLDER
     aside.mkdir()
     (aside / "link").symlink_to(precious)
     scratch = home.parent / f"{entry.SCRATCH}abc"
@@ -293,6 +297,11 @@ def test_links_are_removed_and_never_followed(root: Path, home: Path, tmp_path: 
     assert not os.path.lexists(aside / "link")
     assert not scratch.exists()
     assert (precious / "file").exists()
+
+
+def run_prune(*arguments: str) -> Result:
+    """`python -m pipeline store prune` with the config of the checkout."""
+    return CliRunner().invoke(main, ["store", "prune", "--config", "config.yaml", *arguments])
 
 
 @pytest.fixture
@@ -308,10 +317,7 @@ def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_the_command_lists_first_and_removes_with_delete(
-    checkout: Path, root: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    given = ["--config", "config.yaml"]
+def test_the_command_lists_first_and_removes_with_delete(checkout: Path, root: Path) -> None:
     plan = config.plan("scannet", Path("config.yaml"))
     mine = put(plan.home("text", "classes").absolute())
     stale = put(mine.parents[1] / "0123456789ab" / mine.name)
@@ -320,20 +326,19 @@ def test_the_command_lists_first_and_removes_with_delete(
     config.register(theirs)
     (name,) = (user.path.stem for user in config.registered(root))
 
-    assert prune.main(given) == 0
-    said = capsys.readouterr().out
-    assert "scannet/text/0123456789ab: 1 entries, 1 B" in said
-    assert "1 entries are reached by no plan" in said
-    assert (
-        f"on {socket.gethostname()}, s3dis in {checkout / 'gone'} (gone: --forget {name})" in said
-    )
+    done = run_prune()
+    assert done.exit_code == 0
+    assert "scannet/text/0123456789ab: 1 entries, 1 B" in done.stdout
+    assert "1 entries are in no plan in use" in done.stdout
+    user = f"on {socket.gethostname()}, s3dis in {checkout / 'gone'} (gone: --forget {name})"
+    assert user in done.stdout
     assert entries(root) == {mine, stale, used}
 
-    assert prune.main([*given, "--delete"]) == 0
+    assert run_prune("--delete").exit_code == 0
     assert entries(root) == {mine, used}
 
-    assert prune.main([*given, "--forget", "../../config"]) == 1
-    assert prune.main([*given, "--delete", "--forget", name]) == 0
+    assert run_prune("--forget", "../../config").exit_code == 1
+    assert run_prune("--delete", "--forget", name).exit_code == 0
     assert entries(root) == {mine}
 
 
@@ -346,26 +351,26 @@ def unplanned(checkout: Path) -> Path:
     return checkout
 
 
-def test_a_dataset_that_cannot_be_planned_is_kept_whole(
-    unplanned: Path, root: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_dataset_that_cannot_be_planned_is_kept_whole(unplanned: Path, root: Path) -> None:
     kept = put(root / "scannet" / "voxels" / "0123456789ab" / "x@1.zarr.zip")
     other = put(root / "s3dis" / "voxels" / "0123456789ab" / "x@1.zarr.zip")
-    assert prune.main(["--config", "config.yaml", "--delete"]) == 0
-    assert "All of scannet is taken to be in use" in capsys.readouterr().out
+    done = run_prune("--delete")
+    assert done.exit_code == 0
+    assert "All of scannet counts as in use" in done.stdout
     assert kept.exists()
     assert not other.exists()
 
 
-def test_what_this_work_tree_ran_last_speaks_for_what_cannot_be_planned(
-    unplanned: Path, root: Path, capsys: pytest.CaptureFixture[str]
+def test_the_last_run_of_this_work_tree_replaces_what_cannot_be_planned(
+    unplanned: Path, root: Path
 ) -> None:
     ran = tiny_store.plan(root, work=str(unplanned / "work"))
     kept = put(ran.home("voxels", "scene0000_00"))
     other = put(root / "scannet" / "voxels" / "0123456789ab" / "x@1.zarr.zip")
     config.register(ran)
-    assert prune.main(["--config", "config.yaml", "--delete"]) == 0
-    assert "taken to be in use" not in capsys.readouterr().out
+    done = run_prune("--delete")
+    assert done.exit_code == 0
+    assert "counts as in use" not in done.stdout
     assert kept.exists()
     assert not other.exists()
 
@@ -376,15 +381,17 @@ def test_nothing_is_removed_where_a_registered_plan_cannot_be_read(
     home = put(root / "scannet" / "voxels" / "0123456789ab" / "x@1.zarr.zip")
     (root / config.PLANS).mkdir()
     (root / config.PLANS / "x.json").write_text("{")
-    assert prune.main(["--config", "config.yaml", "--delete"]) == 1
+    assert run_prune("--delete").exit_code == 1
     assert home.exists()
     with pytest.raises(BadInput):
-        prune.remove(root, prune.Rubbish(entries={home: 1}))
+        prune.remove(root, prune.Unreachable(entries={home: 1}))
     assert home.exists()
 
 
-def test_two_stores_are_not_mixed_up(checkout: Path) -> None:
-    text = Path("config.yaml").read_text().replace("store: store\n", "store: other\n")
-    Path("other.yaml").write_text(text)
+def test_two_stores_are_not_pruned_at_a_time(checkout: Path) -> None:
+    described = yaml.safe_load(Path("config.yaml").read_text()) | {"store": "other"}
+    Path("other.yaml").write_text(yaml.safe_dump(described))
     Path("other").mkdir()
-    assert prune.main(["--config", "config.yaml", "other.yaml"]) == 1
+    done = run_prune("--config", "other.yaml")
+    assert done.exit_code == 1
+    assert "names another store" in done.stderr

@@ -1,7 +1,9 @@
-"""Pseudo-labels: the scene's tags bind, and each switch does what it says."""
+"""Pseudo-labels: the scene tags are binding, and each setting does what it says."""
 
 import subprocess
 import sys
+from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,8 +16,15 @@ from pipeline.stages import pseudo_labels
 from pipeline.store import arrays
 
 
-def scene(seed=0, voxels=500, width=16, classes=6, absent=(1, 4), parts=20):
-    """targets, text, tags and voxels of a scan of 1.5 times as many voxels as are seen."""
+def scene(
+    seed: int = 0,
+    voxels: int = 500,
+    width: int = 16,
+    classes: int = 6,
+    absent: Iterable[int] = (1, 4),
+    parts: int = 20,
+) -> dict[str, Any]:
+    """targets, text, tags and voxels of a scan that has 1.5 times as many voxels as are seen."""
     rng = np.random.default_rng([seed])
     text = rng.normal(size=(classes, width)).astype(np.float32)
     text /= np.linalg.norm(text, axis=1, keepdims=True)
@@ -24,13 +33,13 @@ def scene(seed=0, voxels=500, width=16, classes=6, absent=(1, 4), parts=20):
     segment = rng.integers(-1, parts, voxels + voxels // 2).astype(np.int32)
     present = np.ones(classes, bool)
     present[list(absent)] = False
-    entries = {
+    entries: dict[str, dict[str, Any]] = {
         "targets": {"voxel": seen, "feature": feature, "views": np.ones(voxels, np.uint16)},
         "text": {"embedding": text},
         "tags": {"present": present},
         "voxels": {"voxel_segment": segment},
     }
-    groups = {}
+    groups: dict[str, Any] = {}
     for name, content in entries.items():
         groups[name] = zarr.create_group(zarr.storage.MemoryStore())
         for array, data in content.items():
@@ -38,19 +47,19 @@ def scene(seed=0, voxels=500, width=16, classes=6, absent=(1, 4), parts=20):
     return groups
 
 
-def run(groups, **params):
-    out = zarr.create_group(zarr.storage.MemoryStore())
-    pseudo_labels.Stage({"temperature": 0.05} | params)(out, **groups)
+def run(groups: dict[str, Any], **params: Any) -> tuple[dict[str, np.ndarray], Any]:
+    out: Any = zarr.create_group(zarr.storage.MemoryStore())
+    pseudo_labels.Worker({"temperature": 0.05} | params)(out, **groups)
     return {name: out[name][:] for name in ("open", "label", "confidence")}, out
 
 
-def cosines(groups):
+def cosines(groups: dict[str, Any]) -> np.ndarray:
     feature = groups["targets"]["feature"][:].astype(np.float64)
     feature /= np.linalg.norm(feature, axis=1, keepdims=True)
     return feature @ groups["text"]["embedding"][:].T
 
 
-def test_labels_are_the_best_of_the_scene_and_confidence_its_softmax():
+def test_labels_are_the_best_of_the_scene_and_confidence_its_softmax() -> None:
     groups = scene()
     made, out = run(groups)
     scores, present = cosines(groups), groups["tags"]["present"][:]
@@ -73,7 +82,9 @@ def test_labels_are_the_best_of_the_scene_and_confidence_its_softmax():
     st.floats(0.05, 1),
     st.booleans(),
 )
-def test_a_label_is_always_among_the_tags(seed, absent, temperature, normalise, share, vote):
+def test_a_label_is_always_among_the_tags(
+    seed: int, absent: set[int], temperature: float, normalise: bool, share: float, vote: bool
+) -> None:
     groups = scene(seed, voxels=60, absent=tuple(absent))
     made, _ = run(
         groups,
@@ -96,29 +107,30 @@ def test_a_label_is_always_among_the_tags(seed, absent, temperature, normalise, 
         np.testing.assert_array_equal(label, made["open"])
 
 
-def test_a_scene_without_tags_is_not_labelled_and_its_open_labels_stand():
+def test_a_scene_without_tags_is_not_labelled_and_keeps_its_open_labels() -> None:
     made, _ = run(scene(absent=range(6)))
     assert (made["label"] == -1).all()
     assert (made["confidence"] == 0).all()
     assert len(np.unique(made["open"])) == 6
 
 
-def test_a_scene_with_one_tag_is_that_class_for_sure():
+def test_a_scene_with_one_tag_is_that_class_for_sure() -> None:
     made, _ = run(scene(absent=(0, 1, 2, 4, 5)))
     assert (made["label"] == 3).all()
     assert (made["confidence"] == 1).all()
 
 
-def test_the_size_of_the_blocks_does_not_matter(monkeypatch):
+def test_the_size_of_the_blocks_does_not_matter() -> None:
     groups = scene()
     whole, _ = run(groups, superpoint_vote=True, keep_share=0.5)
-    monkeypatch.setattr(pseudo_labels, "_ROWS", 77)
-    blocks, _ = run(groups, superpoint_vote=True, keep_share=0.5)
+    blocks: Any = zarr.create_group(zarr.storage.MemoryStore())
+    params = {"temperature": 0.05, "superpoint_vote": True, "keep_share": 0.5}
+    pseudo_labels.Worker(params)(blocks, **groups, block_rows=77)
     for name, array in whole.items():
-        np.testing.assert_array_equal(array, blocks[name])
+        np.testing.assert_array_equal(array, blocks[name][:])
 
 
-def test_normalising_makes_the_length_of_a_feature_irrelevant():
+def test_normalising_makes_the_length_of_a_feature_irrelevant() -> None:
     feature = np.random.default_rng([1]).normal(size=(20, 8)).astype(np.float32)
     text = np.eye(3, 8, dtype=np.float32)
     cosine = pseudo_labels.similarity(feature, text, normalise=True)
@@ -131,7 +143,7 @@ def test_normalising_makes_the_length_of_a_feature_irrelevant():
     assert not pseudo_labels.similarity(0 * feature, text, True).any()
 
 
-def test_a_lower_temperature_is_surer():
+def test_a_lower_temperature_raises_the_confidence() -> None:
     groups = scene()
     sure = [
         run(groups, temperature=t)[0]["confidence"].astype(float).mean() for t in (1, 0.1, 0.01)
@@ -139,13 +151,13 @@ def test_a_lower_temperature_is_surer():
     assert sure[0] < sure[1] < sure[2]
 
 
-# Majority in over-segments
+# Majority in superpoints
 
 
-def test_an_over_segment_takes_its_most_frequent_label():
+def test_a_superpoint_takes_its_most_frequent_label() -> None:
     label = np.array([2, 2, 1, 0, 0, 1, 3, 1, -1], np.int16)
     segment = np.array([7, 7, 7, -1, -1, 4, 4, -1, 7], np.int32)
-    voted = pseudo_labels.of_segments(label, segment)
+    voted = pseudo_labels.vote(label, segment)
     assert voted.tolist() == [2, 2, 2, 0, 0, 1, 1, 1, -1]
     assert voted.dtype == np.int16
 
@@ -158,9 +170,11 @@ def test_an_over_segment_takes_its_most_frequent_label():
         )
     )
 )
-def test_after_the_vote_an_over_segment_has_one_label_and_it_had_no_rival(labels):
+def test_after_the_vote_a_superpoint_has_one_label_and_it_was_a_most_frequent_one(
+    labels: tuple[np.ndarray, np.ndarray],
+) -> None:
     label, segment = labels
-    voted = pseudo_labels.of_segments(label, segment)
+    voted = pseudo_labels.vote(label, segment)
     np.testing.assert_array_equal(voted[segment < 0], label[segment < 0])
     np.testing.assert_array_equal(voted < 0, label < 0)
     for name in np.unique(segment[segment >= 0]):
@@ -171,7 +185,7 @@ def test_after_the_vote_an_over_segment_has_one_label_and_it_had_no_rival(labels
             assert counts[winner] == counts.max()
 
 
-def test_the_vote_uses_the_segments_of_the_seen_voxels_and_renews_the_confidence():
+def test_the_vote_uses_the_superpoints_of_seen_voxels_and_updates_the_confidence() -> None:
     groups = scene(parts=4)
     before, _ = run(groups)
     after, _ = run(groups, superpoint_vote=True)
@@ -188,7 +202,7 @@ def test_the_vote_uses_the_segments_of_the_seen_voxels_and_renews_the_confidence
 # The most confident of each class
 
 
-def test_the_most_confident_of_each_class_are_kept():
+def test_the_most_confident_of_each_class_are_kept() -> None:
     label = np.array([0, 0, 0, 0, 1, 1, 2, -1], np.int16)
     confidence = np.array([0.1, 0.4, 0.3, 0.2, 0.05, 0.9, 0.01, 1])
     assert pseudo_labels.keep_confident(label, confidence, 0.5).tolist() == [
@@ -208,7 +222,9 @@ def test_the_most_confident_of_each_class_are_kept():
     ),
     st.floats(0.01, 1),
 )
-def test_each_class_keeps_its_share_and_nothing_surer_is_dropped(scan, share):
+def test_each_class_keeps_its_share_and_drops_nothing_more_confident(
+    scan: tuple[np.ndarray, np.ndarray], share: float
+) -> None:
     label, confidence = scan
     kept = pseudo_labels.keep_confident(label, confidence, share)
     np.testing.assert_array_equal(kept[kept >= 0], label[kept >= 0])
@@ -222,10 +238,10 @@ def test_each_class_keeps_its_share_and_nothing_surer_is_dropped(scan, share):
         np.testing.assert_array_equal(kept, label)
 
 
-# The border of the module
+# What the module imports
 
 
-def test_the_stage_needs_neither_torch_nor_open_clip():
+def test_the_stage_needs_neither_torch_nor_open_clip() -> None:
     code = (
         "import sys, pipeline.stages.pseudo_labels;print({'torch', 'open_clip'} & set(sys.modules))"
     )
@@ -233,6 +249,6 @@ def test_the_stage_needs_neither_torch_nor_open_clip():
     assert ran.stdout.strip() == "set()"
 
 
-def test_an_unknown_setting_is_an_error():
+def test_an_unknown_setting_is_an_error() -> None:
     with pytest.raises(TypeError, match="superpoints"):
-        pseudo_labels.Stage({"temperature": 0.05, "superpoints": True})
+        pseudo_labels.Worker({"temperature": 0.05, "superpoints": True})

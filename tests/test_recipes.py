@@ -1,21 +1,25 @@
 """Every recipe against its formula, written out by hand one head and one patch at a time."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
 
-from pipeline.clip import recipes, scclip, towers
+from pipeline.clip.dense import dense
+from pipeline.clip.recipes import clearclip, naclip, plain, scclip, sclip, value
+from pipeline.clip.towers import open_clip_vit, timm_vit
 from tests.helpers import tiny_clip, tiny_towers
 
 GRID = (3, 5)
 PATCHES = 15
 
 
-def images(*shape, seed=0):
+def images(*shape: int, seed: int = 0) -> torch.Tensor:
     return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
 
 
-def numpy_of(module):
+def numpy_of(module: Any) -> dict[str, np.ndarray]:
     return {name: p.detach().double().numpy() for name, p in module.named_parameters()}
 
 
@@ -24,13 +28,13 @@ class Native:
 
     prefix = 1
 
-    def __init__(self, layer_scale=None, **vision):
+    def __init__(self, layer_scale: Any = None, **vision: Any) -> None:
         vision |= {"ls_init_value": layer_scale}
         self.visual = tiny_clip.build(image_size=(24, 40), **vision).visual
-        self.view = towers.of(self.visual)
+        self.view: Any = open_clip_vit.view(self.visual)
         self.blocks = self.visual.transformer.resblocks
 
-    def outputs(self, x):
+    def outputs(self, x: torch.Tensor) -> list[np.ndarray]:
         """Of every block but the last, (1 + h w, width) each."""
         tokens, found = self.visual._embeds(x[None]), []
         for block in self.blocks[:-1]:
@@ -38,22 +42,22 @@ class Native:
             found.append(tokens[0].double().numpy())
         return found
 
-    def qkv(self, x):
+    def qkv(self, x: np.ndarray) -> Any:
         p = numpy_of(self.blocks[-1])
         joint = norm(x, p, "ln_1") @ p["attn.in_proj_weight"].T + p["attn.in_proj_bias"]
         return np.split(joint, 3, axis=1)
 
-    def out(self, mixed):
+    def out(self, mixed: np.ndarray) -> np.ndarray:
         p = numpy_of(self.blocks[-1])
         added = mixed @ p["attn.out_proj.weight"].T + p["attn.out_proj.bias"]
         return added * p.get("ls_1.gamma", 1)
 
-    def mlp(self, x):
+    def mlp(self, x: np.ndarray) -> np.ndarray:
         p, mlp = numpy_of(self.blocks[-1]), self.blocks[-1].mlp
         normed = torch.from_numpy(norm(x, p, "ln_2")).float()
         return mlp(normed).double().numpy() * p.get("ls_2.gamma", 1)
 
-    def head(self, x):
+    def head(self, x: np.ndarray) -> np.ndarray:
         p = numpy_of(self.visual)
         return norm(x, p, "ln_post") @ p["proj"]
 
@@ -63,13 +67,13 @@ class SigLIP(Native):
 
     prefix = 0
 
-    def __init__(self):
-        self.visual = tiny_towers.build("SigLIP").visual
+    def __init__(self) -> None:
+        self.visual: Any = tiny_towers.build("SigLIP").visual
         same = tiny_towers.build("SigLIP").visual
-        self.view = towers.of(same)
+        self.view = timm_vit.view(same)
         self.blocks = self.visual.trunk.blocks
 
-    def outputs(self, x):
+    def outputs(self, x: torch.Tensor) -> list[np.ndarray]:
         tokens, _, blocks = self.view.tokens(x[None])
         found = []
         for block in blocks[:-1]:
@@ -77,20 +81,20 @@ class SigLIP(Native):
             found.append(tokens[0].double().numpy())
         return found
 
-    def qkv(self, x):
+    def qkv(self, x: np.ndarray) -> Any:
         p = numpy_of(self.blocks[-1])
         joint = norm(x, p, "norm1", 1e-6) @ p["attn.qkv.weight"].T + p["attn.qkv.bias"]
         return np.split(joint, 3, axis=1)
 
-    def out(self, mixed):
+    def out(self, mixed: np.ndarray) -> np.ndarray:
         p = numpy_of(self.blocks[-1])
         return mixed @ p["attn.proj.weight"].T + p["attn.proj.bias"]
 
-    def mlp(self, x):
+    def mlp(self, x: np.ndarray) -> np.ndarray:
         normed = norm(x, numpy_of(self.blocks[-1]), "norm2", 1e-6)
         return self.blocks[-1].mlp(torch.from_numpy(normed).float()).double().numpy()
 
-    def head(self, x):
+    def head(self, x: np.ndarray) -> np.ndarray:
         p, pool = numpy_of(self.visual.trunk), self.visual.trunk.attn_pool
         normed = norm(x, p, "norm", 1e-6)
         v = normed @ p["attn_pool.kv.weight"][32:].T + p["attn_pool.kv.bias"][32:]
@@ -99,19 +103,19 @@ class SigLIP(Native):
         return y + pool.mlp(inner).double().numpy()
 
 
-def norm(x, p, name, eps=1e-5):
+def norm(x: np.ndarray, p: dict[str, np.ndarray], name: str, eps: float = 1e-5) -> np.ndarray:
     """Layer norm over the last axis."""
     centred = x - x.mean(-1, keepdims=True)
     scaled = centred / np.sqrt((centred**2).mean(-1, keepdims=True) + eps)
     return scaled * p[f"{name}.weight"] + p[f"{name}.bias"]
 
 
-def softmax(scores):
+def softmax(scores: np.ndarray) -> np.ndarray:
     rows = np.exp(scores - scores.max(1, keepdims=True))
     return rows / rows.sum(1, keepdims=True)
 
 
-def by_head(tower, x, attention):
+def by_head(tower: Any, x: np.ndarray, attention: Any) -> np.ndarray:
     """A v for each head of width 8, A = attention(q, k, s), heads side by side."""
     q, k, v = tower.qkv(x)
     mixed = np.empty_like(v)
@@ -121,23 +125,23 @@ def by_head(tower, x, attention):
     return mixed
 
 
-def value_by_hand(tower, outputs):
+def value_by_hand(tower: Any, outputs: Any) -> np.ndarray:
     return tower.out(by_head(tower, outputs[-1], lambda q, k, s: np.eye(len(q))))
 
 
-def clearclip_by_hand(tower, outputs):
+def clearclip_by_hand(tower: Any, outputs: Any) -> np.ndarray:
     return tower.out(by_head(tower, outputs[-1], lambda q, k, s: softmax(s * q @ q.T)))
 
 
-def sclip_by_hand(tower, outputs):
-    def attention(q, k, s):
+def sclip_by_hand(tower: Any, outputs: Any) -> np.ndarray:
+    def attention(q: np.ndarray, k: np.ndarray, s: float) -> np.ndarray:
         return softmax(s * q @ q.T) + softmax(s * k @ k.T)
 
     x = outputs[-1] + tower.out(by_head(tower, outputs[-1], attention))
     return x + tower.mlp(x)
 
 
-def naclip_by_hand(tower, outputs):
+def naclip_by_hand(tower: Any, outputs: Any) -> np.ndarray:
     near = np.zeros((tower.prefix + PATCHES, tower.prefix + PATCHES))
     for i in range(PATCHES):
         for j in range(PATCHES):
@@ -146,13 +150,11 @@ def naclip_by_hand(tower, outputs):
     return tower.out(by_head(tower, outputs[-1], lambda q, k, s: softmax(s * k @ k.T + near)))
 
 
-def lof_by_hand(x, count):
+def lof_by_hand(x: np.ndarray, count: int) -> np.ndarray:
     """The local outlier factor of each point, as the paper defines it."""
     n = len(x)
     distance = [[np.linalg.norm(a - b) for b in x] for a in x]
-    near = [
-        sorted((j for j in range(n) if j != i), key=lambda j, i=i: distance[i][j]) for i in range(n)
-    ]
+    near = [sorted((j for j in range(n) if j != i), key=distance[i].__getitem__) for i in range(n)]
     near = [others[:count] for others in near]
     k_distance = [distance[i][near[i][-1]] for i in range(n)]
     density = []
@@ -162,7 +164,7 @@ def lof_by_hand(x, count):
     return np.array([np.mean([density[j] for j in near[i]]) / density[i] for i in range(n)])
 
 
-def repaired_by_hand(x, broken):
+def repaired_by_hand(x: np.ndarray, broken: np.ndarray) -> np.ndarray:
     """(15, width) with the broken patches replaced."""
     maps, bad, fixed = x.reshape(3, 5, -1), broken.reshape(3, 5), x.reshape(3, 5, -1).copy()
     for row in range(3):
@@ -178,12 +180,12 @@ def repaired_by_hand(x, broken):
     return fixed.reshape(15, -1)
 
 
-def alike(x):
+def alike(x: np.ndarray) -> np.ndarray:
     unit = x / np.linalg.norm(x, axis=1, keepdims=True)
     return unit @ unit.T
 
 
-def averaged_by_hand(like, x):
+def averaged_by_hand(like: np.ndarray, x: np.ndarray) -> np.ndarray:
     mean = np.empty_like(x)
     for i, row in enumerate(like):
         weights = [m if m >= 0.4 else 0.0 for m in row]
@@ -191,7 +193,7 @@ def averaged_by_hand(like, x):
     return mean
 
 
-def scclip_by_hand(tower, outputs):
+def scclip_by_hand(tower: Any, outputs: Any) -> np.ndarray:
     """For a tower of 12 blocks; outputs[n - 1] is F_n, its first row the class token."""
     last = outputs[10]
     factor = lof_by_hand(last[1:], 14)  # there are only 14 other patches
@@ -200,7 +202,7 @@ def scclip_by_hand(tower, outputs):
     like = alike(repaired_by_hand(outputs[8][1:], broken))
     x = averaged_by_hand(like, repaired_by_hand(last[1:], broken))
 
-    def attention(q, k, s):
+    def attention(q: np.ndarray, k: np.ndarray, s: float) -> np.ndarray:
         above = 3 * (like - like.mean())
         by_likeness = softmax(np.where(above < 0, -np.inf, above))
         return (by_likeness + softmax(s * k @ k.T)) / 2
@@ -212,9 +214,9 @@ def scclip_by_hand(tower, outputs):
     return averaged_by_hand(after, first) + averaged_by_hand(after, second)
 
 
-def check(tower, recipe, by_hand):
+def check(tower: Any, recipe: Any, by_hand: Any) -> None:
     x = images(2, 3, 24, 40)
-    found = recipes.dense(tower.view, x, recipe)
+    found = dense(tower.view, x, recipe)
     assert found.shape[:3] == (2, *GRID)
     for image, cells in zip(x, found, strict=True):
         patches = tower.head(by_hand(tower, tower.outputs(image)))[-PATCHES:]
@@ -223,63 +225,63 @@ def check(tower, recipe, by_hand):
 
 
 BY_HAND = {
-    recipes.value: value_by_hand,
-    recipes.clearclip: clearclip_by_hand,
-    recipes.sclip: sclip_by_hand,
-    recipes.naclip: naclip_by_hand,
+    value: value_by_hand,
+    clearclip: clearclip_by_hand,
+    sclip: sclip_by_hand,
+    naclip: naclip_by_hand,
 }
 
 
-@pytest.mark.parametrize("recipe", BY_HAND, ids=lambda recipe: recipe.__name__)
+@pytest.mark.parametrize("recipe", BY_HAND, ids=lambda recipe: recipe.__name__.rpartition(".")[2])
 @pytest.mark.parametrize(
     "tower", [Native, lambda: Native(0.3), SigLIP], ids=["ViT", "ls", "SigLIP"]
 )
-def test_a_recipe_is_its_formula(tower, recipe):
+def test_a_recipe_is_its_formula(tower: Any, recipe: Any) -> None:
     check(tower(), recipe, BY_HAND[recipe])
 
 
 @pytest.mark.parametrize("layer_scale", [None, 0.3])
-def test_scclip_is_its_formula(layer_scale):
-    check(Native(layer_scale, layers=12), recipes.scclip, scclip_by_hand)
+def test_scclip_is_its_formula(layer_scale: Any) -> None:
+    check(Native(layer_scale, layers=12), scclip, scclip_by_hand)
 
 
-def test_every_recipe_is_checked_against_its_formula():
-    assert set(recipes.RECIPES.values()) == {recipes.plain, *BY_HAND, recipes.scclip}
+def test_every_recipe_is_checked_against_its_formula() -> None:
+    assert set(tiny_clip.RECIPES.values()) == {plain, *BY_HAND, scclip}
 
 
-def test_the_recipes_differ():
-    view, x = towers.of(tiny_clip.build().visual), images(1, 3, 32, 32)
-    read = [recipes.dense(view, x, recipe) for recipe in recipes.RECIPES.values()]
+def test_the_recipes_differ() -> None:
+    view, x = tiny_clip.view(), images(1, 3, 32, 32)
+    read = [dense(view, x, recipe) for recipe in tiny_clip.RECIPES.values()]
     assert len(read) == 6
     for i, one in enumerate(read):
         for other in read[:i]:
             assert (one - other).abs().max() > 0.01
 
 
-def test_with_value_a_patch_sees_only_itself():
-    view, x = towers.of(tiny_clip.build(layers=1).visual), images(2, 3, 24, 40)
-    cells = recipes.dense(view, x, recipes.value)
+def test_with_value_a_patch_sees_only_itself() -> None:
+    view, x = tiny_clip.view(layers=1), images(2, 3, 24, 40)
+    cells = dense(view, x, value)
     x[1, :, 8:16, 24:32] += 1
-    changed = (recipes.dense(view, x, recipes.value) - cells).abs().amax(-1) > 1e-6
+    changed = (dense(view, x, value) - cells).abs().amax(-1) > 1e-6
     assert changed.nonzero().tolist() == [[1, 1, 3]]
 
 
 @pytest.mark.parametrize("layers", [1, 2, 3, 24])
-def test_scclip_reads_a_tower_of_any_depth(layers):
-    view = towers.of(tiny_clip.build(layers=layers).visual)
-    cells = recipes.dense(view, images(1, 3, 24, 40), recipes.scclip)
+def test_scclip_reads_a_tower_of_any_depth(layers: int) -> None:
+    view = tiny_clip.view(layers=layers)
+    cells = dense(view, images(1, 3, 24, 40), scclip)
     torch.testing.assert_close(cells.norm(dim=-1), torch.ones(1, 3, 5))
 
 
-def test_scclip_takes_the_blocks_at_the_same_share_of_the_depth():
-    assert [scclip._number(n, 12) for n in (4, 9, 10)] == [4, 9, 10]
-    assert [scclip._number(n, 24) for n in (4, 9, 10)] == [8, 18, 20]
+def test_scclip_takes_the_blocks_at_the_same_share_of_the_depth() -> None:
+    assert [scclip.block_number(n, 12) for n in (4, 9, 10)] == [4, 9, 10]
+    assert [scclip.block_number(n, 24) for n in (4, 9, 10)] == [8, 18, 20]
 
 
 # Outliers
 
 
-def test_outliers_are_those_of_the_greatest_local_outlier_factor():
+def test_outliers_are_those_of_the_greatest_local_outlier_factor() -> None:
     x = np.random.default_rng([0]).normal(size=(2, 60, 5)).astype(np.float32)
     x[0, 7] += 9
     x[1, 30:] *= 0.1  # a dense cluster beside a loose one
@@ -291,19 +293,19 @@ def test_outliers_are_those_of_the_greatest_local_outlier_factor():
         assert set(np.flatnonzero(marks)) == set(np.argsort(factor)[-3:])
 
 
-def test_patches_of_one_colour_have_finite_factors():
+def test_patches_of_one_colour_have_finite_factors() -> None:
     x = torch.zeros(1, 40, 3)
     x[0, 5] = 1
     assert scclip.outliers(x)[0].nonzero().flatten().tolist() == [5]
 
 
 @pytest.mark.parametrize("size", [8, 16])
-def test_an_image_of_a_single_patch_or_few_is_read(size):
-    view = towers.of(tiny_clip.build().visual)
-    assert recipes.dense(view, images(1, 3, size, 8), recipes.scclip).isfinite().all()
+def test_an_image_of_a_single_patch_or_few_is_read(size: Any) -> None:
+    view = tiny_clip.view()
+    assert dense(view, images(1, 3, size, 8), scclip).isfinite().all()
 
 
-def test_a_broken_patch_among_broken_ones_stays():
+def test_a_broken_patch_among_broken_ones_stays() -> None:
     x = torch.arange(16.0).reshape(1, 16, 1)
     broken = torch.zeros(1, 16, dtype=torch.bool)
     broken[0, [0, 1, 4, 5]] = True
@@ -317,12 +319,12 @@ def test_a_broken_patch_among_broken_ones_stays():
 # Precision
 
 
-@pytest.mark.parametrize("name", recipes.RECIPES)
-def test_mixed_precision_reads_nearly_the_same(name):
-    view, x = towers.of(tiny_clip.build().visual), images(2, 3, 24, 40)
-    exact = recipes.dense(view, x, recipes.RECIPES[name])
+@pytest.mark.parametrize("name", tiny_clip.RECIPES)
+def test_mixed_precision_reads_nearly_the_same(name: str) -> None:
+    view, x = tiny_clip.view(), images(2, 3, 24, 40)
+    exact = dense(view, x, tiny_clip.RECIPES[name])
     with torch.autocast("cpu", torch.bfloat16):
-        mixed = recipes.dense(view, x, recipes.RECIPES[name])
+        mixed = dense(view, x, tiny_clip.RECIPES[name])
     assert mixed.dtype == torch.float32
     assert (mixed * exact).sum(-1).min() > 0.998
     assert not torch.equal(mixed, exact)

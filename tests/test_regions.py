@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.clip import regions
+from pipeline.facts import Facts
 from pipeline.plan import config
 from pipeline.plan.plan import Plan
-from pipeline.stages import embeddings
 from tests.helpers import tiny_clip, tiny_store
 
 TOWER: dict[str, Any] = {
@@ -73,9 +73,9 @@ def test_the_stage_reads_as_the_tower_does_and_averages_then(tmp_path: Path) -> 
     model = {"model": tiny_clip.write(tmp_path / "clip")}
     images = np.random.default_rng(0).integers(0, 256, (3, 32, 40, 3), np.uint8)
     images[:, :, :20] //= 4
-    plain = embeddings.Stage(model | TOWER).read(images)
+    plain = tiny_clip.embedder(model | TOWER).read(images)
     asked = {"regions": {"scale": 30, "smallest": 20}}
-    pooled = regions.Stage(model | TOWER | asked).read(images)
+    pooled = tiny_clip.embedder(model | TOWER | asked).read(images)
     assert (pooled.shape, pooled.dtype) == (plain.shape, np.float16)
     assert not np.array_equal(pooled, plain)
     by = regions.Regions(**asked["regions"])
@@ -86,7 +86,7 @@ def test_the_stage_reads_as_the_tower_does_and_averages_then(tmp_path: Path) -> 
 def test_what_parts_images_is_in_the_key_only_where_it_is_asked_for(tmp_path: Path) -> None:
     plain, facts = tiny_store.plan(tmp_path), tiny_store.facts(tmp_path)
     facts["section"]["embeddings"]["regions"] = {"scale": 100, "smallest": 50}
-    asked = Plan(facts)
+    asked = Plan(Facts.from_json(facts))
     assert "scikit-image" not in plain.recipe("embeddings")["packages"]
     assert {"scikit-image", "torch"} <= asked.recipe("embeddings")["packages"].keys()
     assert asked.keys["text"] == plain.keys["text"]

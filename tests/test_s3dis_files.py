@@ -183,9 +183,9 @@ def test_a_room_without_images_or_folder_or_name_is_told(raw: Path) -> None:
         check(raw, SCAN, "train")
     with pytest.raises(BadInput, match="has no folder Area_1/office_2"):
         check(raw, "Area_1_office_2", "train")
-    with pytest.raises(BadInput, match="is no name of a room"):
+    with pytest.raises(BadInput, match="is not the name of a room"):
         check(raw, "Area_1_../x_1", "train")
-    with pytest.raises(BadInput, match="is no folder"):
+    with pytest.raises(BadInput, match="is not a folder"):
         check(raw / "none", SCAN, "train")
 
 

@@ -153,11 +153,11 @@ def test_a_frame_that_lacks_a_file_is_named(raw: Path, kind: str) -> None:
     [
         ({"camera_rt_matrix": [[1, 0], [0, 1]]}, "no camera_rt_matrix of 3 x 4"),
         ({"camera_rt_matrix": None}, "no camera_rt_matrix of 3 x 4"),
-        ({"camera_rt_matrix": [[2, 0, 0, 0], [0, 1, 0, 0], [0, 0, 1, 0]]}, "is no rotation"),
-        ({"camera_rt_matrix": [[-1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 1, 0]]}, "is no rotation"),
+        ({"camera_rt_matrix": [[2, 0, 0, 0], [0, 1, 0, 0], [0, 0, 1, 0]]}, "is not a rotation"),
+        ({"camera_rt_matrix": [[-1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 1, 0]]}, "is not a rotation"),
         ({"camera_k_matrix": [["a"] * 3] * 3}, "no camera_k_matrix of 3 x 3"),
-        ({"camera_k_matrix": [[0, 0, 8], [0, 9, 8], [0, 0, 1]]}, "no camera's"),
-        ({"camera_k_matrix": [[900, 0, 540], [0, 900, 540], [0, 0, 1]]}, "another size of image"),
+        ({"camera_k_matrix": [[0, 0, 8], [0, 9, 8], [0, 0, 1]]}, "an invalid camera_k_matrix"),
+        ({"camera_k_matrix": [[900, 0, 540], [0, 900, 540], [0, 0, 1]]}, "another image size"),
     ],
 )
 def test_a_pose_that_is_none_is_told(raw: Path, fields: dict, what: str) -> None:

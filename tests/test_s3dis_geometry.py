@@ -11,7 +11,7 @@ from pipeline.readers.s3dis.alignment import turned
 from pipeline.readers.s3dis.cloud import read_cloud
 from pipeline.readers.s3dis.files import scan_files
 from pipeline.readers.s3dis.frames import open_frames
-from pipeline.readers.s3dis.text import read_points
+from pipeline.readers.s3dis.point_text import read_points
 from pipeline.scan import RawFrames
 from pipeline.simulate.s3dis_files import write_room
 from pipeline.simulate.s3dis_text import ALIGNED, NOT_ALIGNED

@@ -13,7 +13,6 @@ from pipeline.readers.scannet.cloud import read_cloud
 from pipeline.readers.scannet.files import LABEL_MAP as LABEL_MAP_NAME
 from pipeline.readers.scannet.files import scan_files
 from pipeline.readers.scannet.labels import read_label_map, read_labels
-from pipeline.readers.scannet.meta import read_axis_alignment
 from pipeline.simulate.scannet_files import write_label_map_tsv, write_scan
 from pipeline.simulate.scannet_mesh import write_labels_mesh
 from tests.helpers.raw_reader_suite import assert_is_cloud, assert_is_labels
@@ -86,25 +85,11 @@ def test_a_class_that_is_not_asked_for_is_ignored(raw: Path) -> None:
     assert labels.label.tolist() == [-1, -1, -1, -1, 0, 0, -1, -1, -1, -1]
 
 
-def test_axis_alignment_is_read_and_is_the_identity_for_test_scans(raw: Path) -> None:
-    expected = [[0, 1, 0, -3], [-1, 0, 0, 2], [0, 0, 1, 0.5], [0, 0, 0, 1]]
-    assert read_axis_alignment(raw / "scans" / NAME / f"{NAME}.txt").tolist() == expected
-    write_scan(raw / "scans_test", scan("scene9001_00", objects=None))
-    meta = raw / "scans_test/scene9001_00/scene9001_00.txt"
-    assert "axisAlignment" not in meta.read_text()
-    assert np.array_equal(read_axis_alignment(meta), np.eye(4))
-
-
-def test_a_damaged_axis_alignment_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "a.txt").write_text("axisAlignment = 1 0 0\n")
-    with pytest.raises(BadInput, match="axisAlignment"):
-        read_axis_alignment(tmp_path / "a.txt")
-
-
 def test_a_test_scan_has_a_cloud_without_segments_and_no_labels(tmp_path: Path) -> None:
     write_scan(tmp_path / "scans_test", scan(NAME, objects=None))
     assert (read_cloud(files(tmp_path, "cloud")).segment == -1).all()
     assert files(tmp_path, "labels") == {}
+    assert "axisAlignment" not in (tmp_path / "scans_test" / NAME / f"{NAME}.txt").read_text()
 
 
 def test_a_segment_listed_twice_keeps_its_first_group(one: Path) -> None:

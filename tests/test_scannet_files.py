@@ -229,12 +229,12 @@ def test_exported_folders_stand_in_for_an_absent_sens(home: Path) -> None:
     "name", ["../scene0000_00", "scene0000_00/..", "scene0000_00\n", "scene00_00", "scene٣٣٣٣_00"]
 )
 def test_a_name_that_could_leave_the_folder_is_refused(home: Path, name: str) -> None:
-    with pytest.raises(BadInput, match="no name of a ScanNet scan"):
+    with pytest.raises(BadInput, match="not the name of a ScanNet scan"):
         scan_files(home.parent.parent, name)
 
 
 def test_no_data_at_all_is_told_with_how_to_get_it(tmp_path: Path) -> None:
-    with pytest.raises(BadInput, match=r"is no folder; set `raw` .*README"):
+    with pytest.raises(BadInput, match=r"is not a folder; set `raw` .*README"):
         check(tmp_path / "none", NAME, "train")
     with pytest.raises(BadInput, match=r"has no folder scans/scene9000_00 .*README"):
         check(tmp_path, NAME, "train")

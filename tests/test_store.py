@@ -1,4 +1,4 @@
-"""An entry is absent or whole, the first maker wins, and links say what the store holds."""
+"""An entry is absent or whole, the first maker wins, and links agree with the store."""
 
 import multiprocessing
 import os
@@ -17,13 +17,14 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from pipeline.errors import BadInput
-from pipeline.store import arrays, store
+from pipeline.store import arrays, filesystem, groups, links, publish, records
+from tests.helpers import toy_plan
 
 ROOT = Path(__file__).parent.parent
 
 
 def make(home: Path, data: np.ndarray) -> int:
-    with store.place(home) as path, store.group(path) as out:
+    with publish.place(home) as path, groups.create(path) as out:
         arrays.write(out, "x", data)
     return home.stat().st_ino
 
@@ -32,7 +33,7 @@ def test_an_entry_is_read_only_and_has_no_time(tmp_path: Path) -> None:
     home = tmp_path / "key" / "scan@1.zarr.zip"
     make(home, np.arange(9))
     assert stat.S_IMODE(home.stat().st_mode) == 0o444
-    assert home.stat().st_mtime == store.NO_TIME[1]
+    assert home.stat().st_mtime == filesystem.NO_TIME[1]
     assert sorted(os.listdir(home.parent)) == [".records", home.name], "scratch was left behind"
 
 
@@ -57,19 +58,20 @@ def test_what_is_written_is_read(data: np.ndarray, chunk: int, compress: bool) -
 
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder, "e.zarr.zip")
-        with store.place(home) as path, store.group(path, {"k": 1}) as out:
+        with publish.place(home) as path, groups.create(path, {"k": 1}) as out:
             arrays.write(out, "x", data, chunk, compress)
-        back = store.read(home)
+        back = groups.read(home)
         assert back.attrs["k"] == 1
-        np.testing.assert_array_equal(back["x"][...], data)
-        assert back["x"].dtype == data.dtype
+        array = toy_plan.read_array(home)
+        np.testing.assert_array_equal(array, data)
+        assert array.dtype == data.dtype
 
 
 def test_a_maker_that_fails_leaves_nothing(tmp_path: Path) -> None:
     home = tmp_path / "key" / "e.zarr.zip"
 
     def fail() -> None:
-        with store.place(home) as path, store.group(path) as out:
+        with publish.place(home) as path, groups.create(path) as out:
             arrays.write(out, "x", np.arange(3))
             raise KeyError("a stage failed")
 
@@ -81,9 +83,9 @@ def test_a_maker_that_fails_leaves_nothing(tmp_path: Path) -> None:
 MAKE = """
 import sys, numpy as np
 from pathlib import Path
-from pipeline import arrays, store
+from pipeline.store import arrays, groups, publish
 print("ready", flush=True)
-with store.place(Path(sys.argv[1])) as path, store.group(path) as out:
+with publish.place(Path(sys.argv[1])) as path, groups.create(path) as out:
     arrays.write(out, "x", np.arange(3_000_000).reshape(300, -1), chunk=1)
 """
 
@@ -103,7 +105,7 @@ def test_killed_at_any_moment_an_entry_is_absent_or_whole(tmp_path: Path) -> Non
         maker.communicate()
         if home.exists():
             assert zipfile.ZipFile(home).testzip() is None
-            assert store.read(home)["x"][-1, -1] == 2_999_999
+            assert toy_plan.read_array(home)[-1, -1] == 2_999_999
             home.unlink()
             whole += 1
             if whole == 2:
@@ -119,31 +121,31 @@ def make_number(task: tuple[Path, int]) -> int:
     return make(task[0], np.arange(100) + task[1])
 
 
-def test_of_many_makers_one_wins_and_all_see_its_entry(tmp_path: Path) -> None:
+def test_of_many_makers_one_wins_and_all_get_its_entry(tmp_path: Path) -> None:
     home = tmp_path / "key" / "e.zarr.zip"
     with multiprocessing.get_context("spawn").Pool(4) as pool:
         inodes = pool.map(make_number, [(home, number) for number in range(12)])
     assert len(set(inodes)) == 1
     assert sorted(os.listdir(home.parent)) == [".records", home.name]
-    assert store.digest(home) in store.records(home.parent)[home.name]
+    assert records.digest(home) in records.digests_by_entry(home.parent)[home.name]
 
 
-def test_adopt_links_what_is_there_and_drops_links_to_what_is_not(tmp_path: Path) -> None:
+def test_adopt_links_present_entries_and_removes_links_to_absent_ones(tmp_path: Path) -> None:
     here, gone, other = (tmp_path / "store" / n for n in ("here", "gone", "other"))
     for entry in (here, other):
         make(entry, np.arange(3))
-    links = [tmp_path / "work" / n for n in ("a", "b", "c")]
-    store.point(links[1], gone)
-    store.point(links[2], other)
-    store.adopt([(links[0], here), (links[1], gone), (links[2], here)])
-    assert os.readlink(links[0]) == str(here)
-    assert not links[1].is_symlink()
-    assert os.readlink(links[2]) == str(here)
-    assert links[0].lstat().st_mtime == store.NO_TIME[1]
+    absent, dangling, wrong = (tmp_path / "work" / n for n in ("a", "b", "c"))
+    links.point(dangling, gone)
+    links.point(wrong, other)
+    links.adopt([(absent, here), (dangling, gone), (wrong, here)])
+    assert os.readlink(absent) == str(here)
+    assert not dangling.is_symlink()
+    assert os.readlink(wrong) == str(here)
+    assert absent.lstat().st_mtime == filesystem.NO_TIME[1]
 
 
-def test_a_file_that_is_no_entry_is_named(tmp_path: Path) -> None:
+def test_a_file_that_is_no_entry_is_named_in_the_error(tmp_path: Path) -> None:
     broken = tmp_path / "broken.zarr.zip"
     broken.write_bytes(b"PK not a zip")
     with pytest.raises(BadInput, match=r"broken\.zarr\.zip"):
-        store.read(broken)
+        groups.read(broken)

@@ -1,4 +1,4 @@
-"""A store against a dict: whatever is done to it, it hands out what was put in, or says why not."""
+"""A store compared with a dict: it returns what was put in, or reports why not."""
 
 import os
 import shutil
@@ -16,10 +16,9 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from pipeline import __main__ as stage
 from pipeline.errors import BadInput
-from pipeline.jobs import jobs
-from pipeline.store import entry, store
+from pipeline.jobs import entries
+from pipeline.store import damaged, entry, links, records
 from tests.helpers import toy_plan
 from tests.helpers.full_disk import full_disk
 from tests.helpers.toy_plan import ToyPlan
@@ -32,7 +31,7 @@ a_share = st.floats(0, 1, exclude_max=True)
 
 
 class Downstream(ToyPlan):
-    """A plan in which something is made from any entry."""
+    """A plan in which every entry is the input of a job."""
 
     def inputs(self, stage: str, name: str) -> list[Entry]:
         return [(stage, name)]
@@ -43,8 +42,8 @@ class Store(RuleBasedStateMachine):
     def begin(self) -> None:
         self.folder = tempfile.TemporaryDirectory()
         self.plan = Downstream(Path(self.folder.name))
-        self.model: dict[Entry, bytes] = {}  # what was put in and not seen to be gone
-        self.touched: set[Entry] = set()  # entries that somebody tampered with
+        self.model: dict[Entry, bytes] = {}  # what was put in and not removed
+        self.touched: set[Entry] = set()  # entries that were tampered with
 
     def teardown(self) -> None:
         if hasattr(self, "folder"):
@@ -64,15 +63,15 @@ class Store(RuleBasedStateMachine):
 
     @rule(which=an_entry, content=some_bytes, full_at=st.integers(1, 30) | st.just(1000))
     def place(self, which: Entry, content: bytes, full_at: int) -> None:
-        """With room for some writes; whoever places it where a file lies does not harm that."""
-        lay_there, full = entry.present(self.home(which)), False
+        """With space for some writes; an entry that is present already is not harmed."""
+        was_present, full = entry.present(self.home(which)), False
         with full_disk(self.plan.folder, full_at):
             try:
                 toy_plan.place(self.home(which), content)
             except BadInput:
                 full = True
-        assert entry.present(self.home(which)) == (lay_there or not full)
-        if not lay_there:
+        assert entry.present(self.home(which)) == (was_present or not full)
+        if not was_present:
             self.gone(which) if full else self.put_in(which, content)
 
     @rule(which=an_entry)
@@ -91,9 +90,9 @@ class Store(RuleBasedStateMachine):
         self.gone(which)
 
     @rule(which=an_entry)
-    def set_aside(self, which: Entry) -> None:
+    def move_aside(self, which: Entry) -> None:
         if os.path.lexists(self.home(which)):
-            aside = store.set_aside(self.home(which))
+            aside = damaged.move_aside(self.home(which))
             assert os.path.lexists(aside)
             self.gone(which)
 
@@ -136,11 +135,12 @@ class Store(RuleBasedStateMachine):
 
     @rule(which=an_entry)
     def read(self, which: Entry) -> None:
-        """As a job does that something is made from it."""
+        """As a job does that has it as its input."""
         home = self.home(which)
         sound = which in self.model and which not in self.touched
         try:
-            with stage.setting_aside(), jobs.named_damage(self.plan, *which):
+            homes = [self.plan.home(*source) for source in self.plan.inputs(*which)]
+            with damaged.moving_aside(), entries.sound(homes):
                 content, refused = toy_plan.read(home), ""
         except BadInput as error:
             refused = str(error)
@@ -154,20 +154,20 @@ class Store(RuleBasedStateMachine):
 
     @rule()
     def adopt(self) -> None:
-        links = {which: self.plan.link(*which) for which in ENTRIES}
-        store.adopt([(link, self.home(which)) for which, link in links.items()])
-        for which, link in links.items():
+        planned = {which: self.plan.link(*which) for which in ENTRIES}
+        links.adopt([(link, self.home(which)) for which, link in planned.items()])
+        for which, link in planned.items():
             assert link.is_symlink() == entry.present(self.home(which))
             assert not link.is_symlink() or os.readlink(link) == str(self.home(which))
 
     @precondition(lambda self: hasattr(self, "plan"))
     @invariant()
-    def what_nobody_touched_is_there_as_it_was_made(self) -> None:
+    def what_was_not_tampered_with_is_as_it_was_made(self) -> None:
         for which in self.model.keys() - self.touched:
             entry.check_bytes(self.home(which))
-            store.check_recorded(self.home(which))
+            records.check(self.home(which))
             assert self.home(which).stat().st_mode & 0o222 == 0
 
 
-def test_a_store_is_a_dict_that_does_not_lie() -> None:
+def test_a_store_behaves_like_a_dict() -> None:
     run_state_machine_as_test(Store, settings=settings(max_examples=40, stateful_step_count=25))

@@ -1,4 +1,4 @@
-"""What the umask and the folder of a store allow, and nothing else, may be done in the store."""
+"""The umask and the mode of a store's folder decide who may do what in the store."""
 
 import multiprocessing
 import os
@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.plan import manifest
-from pipeline.store import lease, store
+from pipeline.store import damaged, lease, publish
 from tests.helpers import toy_plan
 from tests.helpers.toy_plan import ToyPlan
 
@@ -45,12 +45,12 @@ def test_entries_are_read_only_and_folders_open_as_the_umask_and_setgid_say(
     for stage in ("numbers", "score"):
         toy_plan.place(plan.home(stage, "a"), CONTENT)
     toy_plan.run(plan, "b", make)
-    store.set_aside(plan.home("score", "b"))
+    damaged.move_aside(plan.home("score", "b"))
     raw = plan.folder / "raw.sens"
     raw.touch()
     manifest.raw_digests({"a": {"frames": {"sens": raw}}}, root / "toy" / "raw")
     below = list(root.rglob("*"))
-    assert {path.name for path in below} > {store.ASIDE, lease.FOLDER, "a.json", store.RECIPE}
+    assert {path.name for path in below} > {damaged.FOLDER, lease.FOLDER, "a.json", publish.RECIPE}
     for path in below:
         mode = stat.S_IMODE(path.stat().st_mode)
         if path.is_dir():
@@ -62,7 +62,7 @@ def test_entries_are_read_only_and_folders_open_as_the_umask_and_setgid_say(
 
 
 def as_user(uid: int, umask: int, do: Callable[[], None]) -> bool:
-    """Do something as another member of the group 12000; whether it ended well."""
+    """Do something as another member of the group 12000; whether it succeeded."""
 
     def change_and_do() -> None:
         os.setgroups([])
@@ -101,4 +101,4 @@ def test_a_member_of_the_group_can_add_to_a_store_and_change_nothing_in_it(umask
         assert as_user(12002, 0o002, harm) == (umask == 0o002)
         assert home.stat() == before
         assert toy_plan.read(home) == CONTENT
-        assert as_user(12002, 0o002, add) == (umask == 0o002), "as the first one's umask said"
+        assert as_user(12002, 0o002, add) == (umask == 0o002), "as the first umask allows"

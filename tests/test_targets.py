@@ -9,6 +9,7 @@ import zarr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pipeline.facts import Facts
 from pipeline.geometry import cameras as geometry
 from pipeline.geometry import fusion
 from pipeline.geometry.fusion import Samples
@@ -21,7 +22,7 @@ from tests.helpers import room, tiny_store
 def embeddings(grid: np.ndarray, pixel_to_grid: list[list[float]]) -> zarr.Group:
     out = zarr.create_group(zarr.storage.MemoryStore())
     arrays.write(out, "grid", grid.astype(np.float16), 1, compress=False)
-    out.attrs["pixel_to_grid"] = pixel_to_grid
+    out.attrs.update({"codec": "fp16", "pixel_to_grid": pixel_to_grid})
     return out
 
 
@@ -241,7 +242,7 @@ def test_voxels_are_upstream_of_targets_only_where_segments_are_averaged(tmp_pat
     plain, facts = tiny_store.plan(tmp_path), tiny_store.facts(tmp_path)
     assert plain.upstream("targets") == ("embeddings", "projections")
     facts["section"]["targets"] = {"segments": 0.5}
-    plan = Plan(facts)
+    plan = Plan(Facts.from_json(facts))
     assert plan.upstream("targets") == ("embeddings", "projections", "voxels")
     assert ("voxels", "scene0000_00") in plan.inputs("targets", "scene0000_00")
     assert plan.keys["targets"] != plain.keys["targets"]

@@ -11,11 +11,12 @@ import torch
 
 import model.training.loop
 from model.network import files
+from model.reports.lines import scores
 from model.scoring.evaluate import evaluate_network
 from model.training.loop import OptimiserConfig
 from model.training.weakly_supervised import train_weakly_supervised
 from pipeline.errors import BadInput
-from pipeline.store import arrays, store
+from pipeline.store import arrays, groups
 from tests.helpers.tiny_entries import (
     CLASSES,
     Room,
@@ -65,9 +66,9 @@ def test_a_network_learns_the_rooms_and_generalises_to_new_ones(
     assert len(curve) == 50
     assert np.mean(curve[-5:]) < 0.6 * np.mean(curve[:3])
     scored = evaluate_network(path, [room.labelled for room in held_out], "held-out")
-    scores = scored["scores"]["points"]["scannet_official"]
-    assert scores["OA"] > 0.65  # always the most frequent class: 0.34
-    assert scores["mIoU"] > 0.3
+    found = scores(scored)["points"]["scannet_official"]
+    assert found["OA"] > 0.65  # always the most frequent class: 0.34
+    assert found["mIoU"] > 0.3
     assert scored["row"] == variant
 
 
@@ -210,7 +211,7 @@ def test_wrong_input_is_refused(rooms: list[Room], text: Path, tmp_path: Path) -
     with pytest.raises(ValueError, match="no scan"):
         train_tiny("esgs", [], text, tmp_path / "a")
     narrow = tmp_path / "narrow.zarr.zip"
-    with store.group(narrow, {"classes": CLASSES}) as out:
+    with groups.create(narrow, {"classes": CLASSES}) as out:
         arrays.write(out, "embedding", np.eye(len(CLASSES), 8, dtype=np.float32))
     with pytest.raises(BadInput, match="width 8 for targets of width 24"):
         train_tiny("esgs", rooms, narrow, tmp_path / "a")

@@ -1,4 +1,4 @@
-"""A network of one dataset is scored on the scans of another, whose classes it is told in words."""
+"""A network of one dataset is scored on scans of another, whose classes are given as text."""
 
 from pathlib import Path
 from typing import Any
@@ -14,17 +14,17 @@ from model.inference.unseen import voxelised
 from model.network.device import device
 from model.network.trained import load
 from model.reports.transfer_report import Group, class_rows, write_report
+from model.scoring.counting import confusion
 from model.scoring.evaluate import evaluate_network
-from model.scoring.metrics import confusion
-from model.scoring.score import summarise
-from model.scoring.transfer import label_points, restricted, score_transferred
+from model.scoring.results import as_result, restricted
+from model.scoring.transfer import evaluate_transferred, label_points
 from pipeline.errors import BadInput
 from pipeline.plan import config
 from pipeline.plan.plan import Plan
 from pipeline.plan.transfer import Transfer
 from pipeline.scan import Cloud
-from pipeline.stages.voxels import Stage
-from pipeline.store import arrays, store
+from pipeline.stages.voxels import Worker
+from pipeline.store import arrays, groups
 from tests.helpers import tiny_clip
 from tests.helpers.tiny_checkout import SCANS, Checkout
 from tests.helpers.tiny_entries import CLASSES, VOXEL_SIZE
@@ -53,37 +53,35 @@ def scans(folder: Path, classes: list[str], turned: bool = False) -> list[Labell
     found = []
     for seed in range(2):
         scan = LabelledScan(f"room{seed}", folder / f"{seed}.v.zip", folder / f"{seed}.l.zip")
-        with store.group(scan.voxels) as out:
-            Stage({"voxel_size": VOXEL_SIZE})(out, cloud(seed))
+        with groups.create(scan.voxels) as out:
+            Worker({"voxel_size": VOXEL_SIZE})(out, cloud(seed))
         label = np.random.default_rng(seed).integers(-1, len(classes), 1500)
         if turned:
             label = np.where(label >= 0, len(classes) - 1 - label, -1)
-        with store.group(scan.labels, {"classes": classes}) as out:
+        with groups.create(scan.labels, {"classes": classes}) as out:
             arrays.write(out, "label", label.astype(np.int16))
         found.append(scan)
     return found
 
 
-def test_asked_for_its_own_classes_a_network_has_its_own_scores(
-    trained: Path, tmp_path: Path
-) -> None:
+def test_with_its_own_classes_a_network_has_its_own_counts(trained: Path, tmp_path: Path) -> None:
     rooms = scans(tmp_path, CLASSES)
     own = evaluate_network(trained, rooms, "val")
-    assert score_transferred(trained, ASKED, rooms, "val") == own
-    assert len(np.flatnonzero(np.sum(own["total"][0], axis=0))) > 1, "all is of one class"
+    assert evaluate_transferred(trained, ASKED, rooms, "val") == own
+    assert len(np.flatnonzero(np.sum(own["total"][0], axis=0))) > 1, "all points have one class"
 
 
 def test_classes_in_another_order_have_the_same_counts_in_that_order(
     trained: Path, tmp_path: Path
 ) -> None:
-    before = score_transferred(trained, ASKED, scans(tmp_path / "a", CLASSES), "val")
+    before = evaluate_transferred(trained, ASKED, scans(tmp_path / "a", CLASSES), "val")
     turned = scans(tmp_path / "b", CLASSES[::-1], turned=True)
-    after = score_transferred(trained, ASKED[::-1], turned, "val")
+    after = evaluate_transferred(trained, ASKED[::-1], turned, "val")
     counts, of_turned = (np.array(each["total"])[0, :, :-1] for each in (before, after))
     np.testing.assert_array_equal(of_turned[::-1, ::-1], counts)
 
 
-def test_points_are_shown_in_the_networks_voxels_whatever_those_of_the_dataset(
+def test_points_are_put_into_the_networks_voxels_whatever_those_of_the_dataset(
     trained: Path,
 ) -> None:
     known = load(trained, device())
@@ -97,35 +95,35 @@ def test_a_network_without_a_text_tower_or_labels_of_other_classes_are_refused(
 ) -> None:
     rooms = scans(tmp_path, CLASSES)
     with pytest.raises(BadInput, match="trained with features that were made elsewhere"):
-        score_transferred(network(tmp_path, None, "esgs"), ASKED, rooms, "val")
+        evaluate_transferred(network(tmp_path, None, "esgs"), ASKED, rooms, "val")
     with pytest.raises(BadInput, match="labels of other classes"):
-        score_transferred(trained, ASKED[1:], rooms, "val")
+        evaluate_transferred(trained, ASKED[1:], rooms, "val")
 
 
 @given(st.integers(0, 2**32 - 1), st.sets(st.sampled_from(CLASSES), min_size=1))
-def test_on_some_classes_the_points_of_others_do_not_count_and_labels_of_others_are_misses(
+def test_on_some_classes_other_points_are_not_counted_and_other_predictions_are_misses(
     seed: int, kept: set[str]
 ) -> None:
     truth, label = np.random.default_rng(seed).integers(-1, len(CLASSES), (2, 60))
     counts = confusion(truth, label, len(CLASSES))
-    result = {**summarise("esgs", "val", CLASSES, {"a": np.stack([counts, counts])}), "seed": 3}
+    result = {**as_result("esgs", "val", CLASSES, {"a": np.stack([counts, counts])}), "seed": 3}
     names = sorted(kept)
     number = {CLASSES.index(name): new for new, name in enumerate(names)}
     renamed = [np.array([number.get(k, -1) for k in each]) for each in (truth, label)]
-    obvious = confusion(renamed[0], renamed[1], len(names)).tolist()
+    expected = confusion(renamed[0], renamed[1], len(names)).tolist()
     found = restricted(result, names)
-    assert found["total"] == [obvious, obvious]
+    assert found["total"] == [expected, expected]
     assert found["classes"] == names
     assert found["seed"] == 3
 
 
-SETS = {
+SETS: dict[str, list[dict[str, Any]]] = {
     "homes": [{"name": "wall", "prompts": ["wall"]}, {"name": "bed", "prompts": ["bed", "cot"]}],
     "offices": [{"name": "board", "prompts": ["board"]}, {"name": "wall", "prompts": ["a wall"]}],
 }
 
 
-def test_classes_are_mapped_by_name_and_the_others_are_named_too() -> None:
+def test_classes_are_mapped_by_name_and_the_unmapped_are_listed() -> None:
     assert class_rows(SETS) == [
         ["wall", "wall", "mapped", "wall", "a wall"],
         ["bed", "-", "only in homes", "bed|cot", "-"],
@@ -133,12 +131,12 @@ def test_classes_are_mapped_by_name_and_the_others_are_named_too() -> None:
     ]
 
 
-def test_the_tables_have_the_networks_of_either_dataset_side_by_side(tmp_path: Path) -> None:
+def test_the_tables_have_the_networks_of_both_datasets_side_by_side(tmp_path: Path) -> None:
     names = [c["name"] for c in SETS["offices"]]
     groups = []
     for dataset, hits in (("homes", 1), ("offices", 3)):
         counts = np.array([[[hits, 4 - hits, 0], [0, 4, 0]]] * 2)
-        whole = {**summarise("esgs", "val", names, {"a": counts}), "seed": 0, "selection": "s"}
+        whole = {**as_result("esgs", "val", names, {"a": counts}), "seed": 0, "selection": "s"}
         groups.append(Group(dataset, "offices", "all", [whole]))
         groups.append(Group(dataset, "offices", "common", [restricted(whole, ["wall"])]))
     text = write_report(tmp_path / "table", SETS, groups, {"offices": "s3dis"}, ["homes"])
@@ -163,7 +161,7 @@ def planned(monkeypatch: pytest.MonkeyPatch, store_: Path, **changed: Any) -> Tr
     return Transfer(*(Plan.make(name, loaded) for name in ("demo", "demo_s3dis")))
 
 
-def test_tables_have_another_name_once_anything_they_come_from_has(
+def test_tables_are_renamed_when_anything_they_depend_on_changes(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     plain = planned(monkeypatch, tmp_path)

@@ -1,4 +1,4 @@
-"""Whatever is not the entry that its place says is found, named and moved aside; the rest stays."""
+"""What is not the entry that its place says is found and moved aside; the rest stays."""
 
 import os
 import shutil
@@ -7,12 +7,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner, Result
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from pipeline.cli.main import main
 from pipeline.errors import BadInput
 from pipeline.plan import provenance
-from pipeline.store import entry, lease, store
+from pipeline.store import damaged, entry, lease, links, publish, records
 from pipeline.upkeep import verify
 from tests.helpers import tiny_store
 
@@ -39,12 +41,16 @@ def homes(root: Path) -> list[Path]:
     return [plan.home(*what) for what in MADE]
 
 
+def run_verify(*arguments: str) -> Result:
+    return CliRunner().invoke(main, ["store", "verify", *arguments])
+
+
 def overwrite(path: Path, content: bytes) -> None:
     path.unlink()
     path.write_bytes(content)
 
 
-def test_a_sound_store_is_read_whole_and_left_as_it_is(root: Path) -> None:
+def test_a_sound_store_is_read_completely_and_not_changed(root: Path) -> None:
     before = tiny_store.tree(root)
     report = verify.verify(root)
     assert not report.findings
@@ -58,7 +64,7 @@ def test_a_sound_store_is_read_whole_and_left_as_it_is(root: Path) -> None:
 @given(st.integers(0, len(MADE) - 1), st.floats(0, 1, exclude_max=True), st.integers(1, 255))
 @example(0, 0.0, 1)
 @example(1, 0.999999, 128)
-def test_a_flip_in_any_byte_of_any_entry_is_found_and_that_entry_alone_is_set_aside(
+def test_a_flip_in_any_byte_is_found_and_that_entry_alone_is_moved_aside(
     sound: Path, which: int, where: float, flip: int
 ) -> None:
     with tempfile.TemporaryDirectory() as folder:
@@ -71,14 +77,14 @@ def test_a_flip_in_any_byte_of_any_entry_is_found_and_that_entry_alone_is_set_as
         (finding,) = verify.verify(root, jobs=2).findings
         assert finding.path == home
         assert finding.aside
-        assert finding.aside.read_bytes() == content, "what was set aside is not what was there"
+        assert finding.aside.read_bytes() == content, "what was moved aside is not what was there"
         after = tiny_store.tree(root)
         del after[str(finding.aside.relative_to(root))], before[str(home.relative_to(root))]
         assert after == before
-        assert not verify.verify(root).findings, "what was set aside was found again"
+        assert not verify.verify(root).findings, "what was moved aside was found again"
 
 
-def test_what_was_set_aside_can_be_made_again(root: Path) -> None:
+def test_what_was_moved_aside_can_be_made_again(root: Path) -> None:
     home = homes(root)[0]
     sound = home.read_bytes()
     overwrite(home, sound[:-40])
@@ -110,7 +116,9 @@ def to_another_entry(home: Path) -> None:
     plan = tiny_store.plan(home.parents[3])
     other = tiny_store.make(plan, ("frames", "scene0001_00"), 7)
     overwrite(home, other.read_bytes())
-    shutil.copy(store.record(other, store.digest(other)), store.record(home, store.digest(home)))
+    shutil.copy(
+        records.path_for(other, records.digest(other)), records.path_for(home, records.digest(home))
+    )
 
 
 @pytest.mark.parametrize(
@@ -126,14 +134,14 @@ def to_another_entry(home: Path) -> None:
         lambda home: (home.parent / "x\n@1.zarr.zip").write_bytes(b""),
         lambda home: (home.parent / "\x1b[31m.txt").write_bytes(b""),
         lambda home: Path(os.fsdecode(bytes(home.parent) + b"/\xff")).write_bytes(b""),
-        lambda home: overwrite(home.with_name(store.RECIPE), b'{"stage": "another"}'),
-        lambda home: overwrite(home.with_name(store.RECIPE), b"["),
-        lambda home: overwrite(home.with_name(store.RECIPE), b"[" * 100_000),
-        lambda home: to_link(home.with_name(store.RECIPE)),
+        lambda home: overwrite(home.with_name(publish.RECIPE), b'{"stage": "another"}'),
+        lambda home: overwrite(home.with_name(publish.RECIPE), b"["),
+        lambda home: overwrite(home.with_name(publish.RECIPE), b"[" * 100_000),
+        lambda home: to_link(home.with_name(publish.RECIPE)),
         lambda home: (home.parent / lease.FOLDER).symlink_to("/"),
     ],
 )
-def test_what_does_not_belong_is_set_aside(root: Path, spoil: Callable[[Path], None]) -> None:
+def test_what_does_not_belong_is_moved_aside(root: Path, spoil: Callable[[Path], None]) -> None:
     home = homes(root)[0]
     spoil(home)
     report = verify.verify(root)
@@ -142,13 +150,13 @@ def test_what_does_not_belong_is_set_aside(root: Path, spoil: Callable[[Path], N
     assert finding.aside
     assert os.path.lexists(finding.aside)
     assert not os.path.lexists(finding.path)
-    assert verify.told(report).replace("\n", "").isprintable()
-    assert str(home.parent) in verify.told(report)
+    assert verify.format_report(report).replace("\n", "").isprintable()
+    assert str(home.parent) in verify.format_report(report)
 
 
-def test_what_is_being_made_or_leased_or_was_set_aside_is_let_be(root: Path) -> None:
+def test_scratch_leases_and_what_was_moved_aside_are_left_alone(root: Path) -> None:
     folder = homes(root)[0].parent
-    for name in (f"{entry.SCRATCH}abc/half.zarr.zip", f"{lease.FOLDER}/x", f"{store.ASIDE}/y"):
+    for name in (f"{entry.SCRATCH}abc/half.zarr.zip", f"{lease.FOLDER}/x", f"{damaged.FOLDER}/y"):
         (folder / name).parent.mkdir()
         (folder / name).write_bytes(b"half")
     before = tiny_store.tree(root)
@@ -156,13 +164,13 @@ def test_what_is_being_made_or_leased_or_was_set_aside_is_let_be(root: Path) -> 
     assert tiny_store.tree(root) == before
 
 
-def test_without_records_entries_are_held_against_their_own_checksums(root: Path) -> None:
+def test_entries_without_records_are_compared_with_their_own_checksums(root: Path) -> None:
     for home in homes(root):
-        shutil.rmtree(home.parent / store.RECORDS)
+        shutil.rmtree(home.parent / records.FOLDER)
     report = verify.verify(root)
     assert not report.findings
     assert report.unrecorded.total() == len(MADE)
-    assert f"{len(MADE)} of them not recorded" in verify.told(report)
+    assert f"{len(MADE)} of them without a record" in verify.format_report(report)
 
     home = homes(root)[0]
     content = bytearray(home.read_bytes())
@@ -178,42 +186,39 @@ def test_entries_of_another_format_are_compared_with_their_records_alone(
 ) -> None:
     """Colleagues with another version of this code may still use them."""
     home = homes(root)[0]
-    monkeypatch.setattr(provenance, "FORMAT", provenance.FORMAT + 1)
     strange = home.parent / "index.db"
     strange.write_bytes(b"?")
     monkeypatch.setattr(entry, "check", lambda home: pytest.fail("another format was read"))
-    assert not verify.verify(root).findings
+    assert not verify.verify(root, store_format=provenance.FORMAT + 1).findings
     assert strange.exists()
     overwrite(home, b"damaged")
-    (finding,) = verify.verify(root).findings
+    (finding,) = verify.verify(root, store_format=provenance.FORMAT + 1).findings
     assert finding.aside
 
 
-def test_a_fault_that_cannot_be_moved_is_told_nevertheless(
-    root: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_fault_that_cannot_be_moved_is_reported_nevertheless(root: Path) -> None:
     home = homes(root)[0]
     overwrite(home, b"damaged")
-    (home.parent / store.ASIDE).write_bytes(b"in the way")
-    assert verify.main([str(root)]) == 1
-    said = capsys.readouterr().out
-    assert f"{home}: this entry has not the bytes" in said
-    assert "could not be moved" in said
+    (home.parent / damaged.FOLDER).write_bytes(b"in the way")
+    done = run_verify(str(root))
+    assert done.exit_code == 1
+    assert f"{home}: this entry has a checksum mismatch" in done.stdout
+    assert "could not be moved" in done.stdout
     assert home.read_bytes() == b"damaged"
 
 
 def test_nothing_is_moved_out_of_the_store_by_a_link(root: Path, tmp_path: Path) -> None:
     home, outside = homes(root)[0], tmp_path / "outside"
     outside.mkdir()
-    (home.parent / store.ASIDE).symlink_to(outside)
+    (home.parent / damaged.FOLDER).symlink_to(outside)
     overwrite(home, b"damaged")
     report = verify.verify(root)
-    assert {f.path for f in report.findings} == {home, home.parent / store.ASIDE}
+    assert {f.path for f in report.findings} == {home, home.parent / damaged.FOLDER}
     assert all(f.aside is None for f in report.findings)
     assert os.listdir(outside) == []
 
 
-def test_a_linked_folder_is_told_and_not_followed(root: Path, tmp_path: Path) -> None:
+def test_a_linked_folder_is_reported_and_not_followed(root: Path, tmp_path: Path) -> None:
     outside = shutil.copytree(root, tmp_path / "outside")
     overwrite(homes(outside)[0], b"damaged")
     (root / "linked").symlink_to(outside / "scannet")
@@ -230,11 +235,11 @@ def test_only_the_dataset_asked_for_is_read(root: Path) -> None:
     assert [f.path for f in verify.verify(root, "s3dis").findings] == [other]
 
 
-def test_a_work_tree_is_not_taken_for_a_store(tmp_path: Path) -> None:
+def test_a_work_tree_is_not_mistaken_for_a_store(tmp_path: Path) -> None:
     root, work = tmp_path / "store", tmp_path / "work"
     plan = tiny_store.plan(root, work=str(work))
     home = tiny_store.make(plan, MADE[0])
-    store.point(plan.link(*MADE[0]), home)
+    links.point(plan.link(*MADE[0]), home)
     plan.keys  # noqa: B018
     plan.write()
     with pytest.raises(BadInput, match="work tree"):
@@ -243,14 +248,16 @@ def test_a_work_tree_is_not_taken_for_a_store(tmp_path: Path) -> None:
 
 
 def test_the_command_ends_with_counts_and_with_1_where_anything_was_found(
-    root: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SCAN_STORE", str(root))
-    assert verify.main([]) == 0
-    assert capsys.readouterr().out.startswith(f"{len(MADE)} entries of ")
+    done = run_verify()
+    assert done.exit_code == 0
+    assert done.stdout.startswith(f"{len(MADE)} entries of ")
     overwrite(homes(root)[1], b"")
-    assert verify.main([]) == 1
-    said = capsys.readouterr().out.splitlines()
-    assert str(homes(root)[1]) in said[0]
-    assert "1 things were found wrong, 1 of them set aside." in said[-1]
-    assert verify.main([str(root / "nowhere")]) == 1
+    done = run_verify()
+    assert done.exit_code == 1
+    lines = done.stdout.splitlines()
+    assert str(homes(root)[1]) in lines[0]
+    assert "1 faults, 1 of them moved aside." in lines[-1]
+    assert run_verify(str(root / "nowhere")).exit_code == 1

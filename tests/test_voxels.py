@@ -1,4 +1,4 @@
-"""Voxels: exact, without collisions, and the same whatever the order of the points."""
+"""Voxels: exact, without collisions, and independent of the order of the points."""
 
 from collections import Counter
 from random import Random
@@ -42,13 +42,13 @@ def clouds(draw: st.DrawFn) -> Cloud:
 
 @given(cells | far_cells)
 @quick
-def test_no_two_cells_share_a_number(cell: np.ndarray):
+def test_no_two_cells_share_a_number(cell: np.ndarray) -> None:
     assert len(np.unique(voxels.z_order(cell))) == len(np.unique(cell, axis=0))
 
 
 @given(far_cells)
 @quick
-def test_the_number_holds_the_bits_of_x_y_z_in_turn(cell: np.ndarray):
+def test_the_number_interleaves_the_bits_of_x_y_z(cell: np.ndarray) -> None:
     for (x, y, z), key in zip(cell.tolist(), voxels.z_order(cell).tolist(), strict=True):
         assert key == sum(
             ((n >> bit) & 1) << (3 * bit + axis)
@@ -59,7 +59,7 @@ def test_the_number_holds_the_bits_of_x_y_z_in_turn(cell: np.ndarray):
 
 @given(clouds())
 @quick
-def test_each_point_lies_in_its_voxel_and_no_voxel_is_empty_or_double(cloud: Cloud):
+def test_each_point_is_in_its_voxel_and_no_voxel_is_empty_or_duplicate(cloud: Cloud) -> None:
     coords, voxel_of_point, origin = voxels.voxelise(cloud.xyz, 0.05)
     low = origin + coords[voxel_of_point] * 0.05
     assert (cloud.xyz >= low - 1e-6).all()
@@ -71,7 +71,7 @@ def test_each_point_lies_in_its_voxel_and_no_voxel_is_empty_or_double(cloud: Clo
 
 @given(clouds())
 @quick
-def test_voxels_hold_the_means_and_majorities_of_their_points(cloud: Cloud):
+def test_voxels_have_the_means_and_majorities_of_their_points(cloud: Cloud) -> None:
     coords, of_point, _ = voxels.voxelise(cloud.xyz, 0.05)
     means = voxels.means(cloud.rgb, of_point, len(coords))
     segments = majority(cloud.segment, of_point, len(coords))
@@ -86,7 +86,7 @@ def test_voxels_hold_the_means_and_majorities_of_their_points(cloud: Cloud):
 
 @given(clouds(), st.randoms(use_true_random=False))
 @quick
-def test_the_order_of_the_points_does_not_matter(cloud: Cloud, random: Random):
+def test_the_order_of_the_points_does_not_matter(cloud: Cloud, random: Random) -> None:
     order = np.array(random.sample(range(len(cloud.xyz)), len(cloud.xyz)))
     coords, of_point, origin = voxels.voxelise(cloud.xyz, 0.05)
     coords_2, of_point_2, origin_2 = voxels.voxelise(cloud.xyz[order], 0.05)
@@ -105,20 +105,20 @@ def test_the_order_of_the_points_does_not_matter(cloud: Cloud, random: Random):
 
 @given(clouds(), hnp.arrays(np.float32, 3, elements=st.floats(-40, 40, width=32)))
 @quick
-def test_one_more_point_moves_no_other_to_another_voxel(cloud: Cloud, extra: np.ndarray):
+def test_one_more_point_moves_no_other_to_another_voxel(cloud: Cloud, extra: np.ndarray) -> None:
     _, before, _ = voxels.voxelise(cloud.xyz, 0.05)
     _, after, _ = voxels.voxelise(np.vstack([cloud.xyz, extra]), 0.05)
     together = before[:, None] == before
     np.testing.assert_array_equal(together, after[:-1, None] == after[:-1])
 
 
-def test_normals_have_unit_length_and_are_unknown_where_they_cancel():
+def test_normals_have_unit_length_and_are_unknown_where_they_cancel() -> None:
     means = np.array([[0, 0, 0.5], [0, 0, 0], [1e-17, 0, 0], [0.3, 0.4, 0]])
-    expected = [[0, 0, 1], [0, 0, 0], [0, 0, 0], [0.6, 0.8, 0]]
+    expected = np.array([[0, 0, 1], [0, 0, 0], [0, 0, 0], [0.6, 0.8, 0]])
     np.testing.assert_allclose(voxels.unit_or_zero(means), expected)
 
 
-def test_an_entry_holds_the_points_and_no_label():
+def test_an_entry_contains_the_points_and_no_label() -> None:
     cloud = room.cloud()
     entry = room.run(voxels, {"voxel_size": 0.05}, raw=cloud)
     np.testing.assert_array_equal(entry["xyz"][:], cloud.xyz)
@@ -161,11 +161,11 @@ def _with_positions(xyz: list[list[float]]) -> Cloud:
 @pytest.mark.parametrize(
     ("xyz", "said"),
     [
-        ([], "holds no point"),
-        ([[0, 0, 0], [0, np.nan, 0]], "no number"),
+        ([], "contains no point"),
+        ([[0, 0, 0], [0, np.nan, 0]], "not finite"),
         ([[0, 0, 0], [1e9, 0, 0]], "too far"),
     ],
 )
-def test_a_cloud_that_cannot_be_voxelised_is_refused(xyz: list[list[float]], said: str):
+def test_a_cloud_that_cannot_be_voxelised_is_refused(xyz: list[list[float]], said: str) -> None:
     with pytest.raises(BadInput, match=said):
         room.run(voxels, {"voxel_size": 0.02}, raw=_with_positions(xyz))

@@ -1,20 +1,23 @@
-"""Why an entry is absent is told so that one knows what was edited."""
+"""The reason why an entry is absent names what was edited."""
 
-import copy
 import json
 import re
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from click.testing import CliRunner
 
+from pipeline.cli.main import main
 from pipeline.errors import BadInput
-from pipeline.plan import provenance
+from pipeline.facts import Facts
+from pipeline.plan import config, provenance
 from pipeline.plan.plan import Plan
-from pipeline.store import store
-from pipeline.store.lease import FOLDER
-from pipeline.upkeep import changes, why
+from pipeline.store import damaged, lease, publish
+from pipeline.upkeep import changes, inventory, why
 from tests.helpers import tiny_store
 
 SCAN = "scene0000_00"
@@ -23,7 +26,7 @@ STAGES = ("text", "frames", "voxels", "labels", "tags", "projections", "embeddin
 
 @pytest.fixture
 def plan(tmp_path: Path) -> Plan:
-    """A plan whose store has all entries of its first scan but those of the last stages."""
+    """A plan whose store has all entries of its first scan except those of the last stages."""
     planned = tiny_store.plan(tmp_path)
     for stage in STAGES:
         tiny_store.make(planned, (stage, "classes" if stage == "text" else SCAN))
@@ -31,10 +34,10 @@ def plan(tmp_path: Path) -> Plan:
 
 
 def edited(plan: Plan, edit: Callable[[dict[str, Any]], object]) -> Plan:
-    """The plan of somebody whose facts differ."""
-    facts = copy.deepcopy(dict(plan.facts))
+    """A plan whose facts differ."""
+    facts = plan.facts.to_json()
     edit(facts)
-    return Plan(facts)
+    return Plan(Facts.from_json(facts))
 
 
 def with_code(monkeypatch: pytest.MonkeyPatch, **digests: str) -> None:
@@ -52,12 +55,12 @@ def reasons(plan: Plan, stage: str, name: str = SCAN) -> list[str]:
     return [line.strip() for line in lines if line.startswith(" ")]
 
 
-def test_what_is_there_is_said_to_be(plan: Plan) -> None:
+def test_a_present_entry_is_reported_as_present(plan: Plan) -> None:
     (line,) = why.explain(plan, "embeddings", SCAN)
     assert re.search(r"embeddings of scene0000_00 is present: .*\.zarr\.zip", line)
 
 
-def test_what_is_there_but_is_another_entry_is_told(plan: Plan) -> None:
+def test_a_file_that_is_another_entry_is_reported(plan: Plan) -> None:
     home, other = plan.home("embeddings", SCAN), plan.home("targets", SCAN)
     home.unlink()
     home.write_bytes(other.read_bytes())
@@ -65,7 +68,7 @@ def test_what_is_there_but_is_another_entry_is_told(plan: Plan) -> None:
         why.explain(plan, "embeddings", SCAN)
 
 
-def test_a_parameter_is_told_with_both_values(plan: Plan) -> None:
+def test_a_parameter_is_reported_with_both_values(plan: Plan) -> None:
     new = edited(plan, lambda f: f["section"]["embeddings"].update(model="ViT-L-14"))
     lines, old = why.explain(new, "embeddings", SCAN), plan.keys["embeddings"]
     assert lines == [
@@ -75,26 +78,29 @@ def test_a_parameter_is_told_with_both_values(plan: Plan) -> None:
     ]
 
 
-def test_changed_code_is_told_by_its_module(plan: Plan, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_changed_code_is_reported_by_module(plan: Plan, monkeypatch: pytest.MonkeyPatch) -> None:
     with_code(monkeypatch, fusion="new")
     assert reasons(edited(plan, lambda _: None), "targets") == [
         "pipeline.geometry.fusion (code changed)"
     ]
 
 
-def test_a_package_and_the_format_are_told(plan: Plan, monkeypatch: pytest.MonkeyPatch) -> None:
-    old, format_before = plan.recipe("labels")["packages"]["numpy"], provenance.FORMAT
-    monkeypatch.setattr(provenance, "_version", lambda package: "9.9")
-    monkeypatch.setattr(provenance, "FORMAT", 77)
-    told = reasons(edited(plan, lambda _: None), "labels")
-    assert told == [f"package numpy: {old} -> 9.9", f"format: {format_before} -> 77"]
+def test_a_package_and_the_format_are_reported(plan: Plan) -> None:
+    now, home = plan.recipe("labels"), plan.home("labels", SCAN)
+    older = now | {"packages": now["packages"] | {"numpy": "0.9"}, "format": 1}
+    shutil.rmtree(home.parent)
+    with publish.place(home.parents[1] / provenance.key(older) / home.name, older) as path:
+        tiny_store.write(path, np.arange(3))
+    version = now["packages"]["numpy"]
+    expected = [f"package numpy: 0.9 -> {version}", f"format: 1 -> {provenance.FORMAT}"]
+    assert reasons(plan, "labels") == expected
 
 
-def test_what_was_edited_above_is_traced_to_its_cause_and_told_once(
+def test_an_edit_upstream_is_traced_to_its_cause_and_reported_once(
     plan: Plan, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Targets read embeddings and projections, and both read frames."""
-    with_code(monkeypatch, geometry="new", arrays="new")
+    with_code(monkeypatch, cameras="new", arrays="new")
 
     def edit(facts: dict[str, Any]) -> None:
         facts["section"]["frames"]["every"] = 5
@@ -106,12 +112,12 @@ def test_what_was_edited_above_is_traced_to_its_cause_and_told_once(
     ]
 
 
-def test_an_upstream_recipe_that_was_pruned_is_said_to_be_unknown(plan: Plan) -> None:
+def test_an_upstream_recipe_that_was_pruned_is_reported_as_unknown(plan: Plan) -> None:
     gone = plan.home("frames", SCAN).parent
-    (gone / store.RECIPE).unlink()
+    (gone / publish.RECIPE).unlink()
     new = edited(plan, lambda f: f["section"]["frames"].update(every=5))
-    told = f"upstream frames: another recipe ({gone.name}), which the store lacks"
-    assert reasons(new, "embeddings") == [told]
+    expected = f"upstream frames: another recipe ({gone.name}), which the store lacks"
+    assert reasons(new, "embeddings") == [expected]
 
 
 def test_the_nearest_recipe_is_the_one_with_the_fewest_differences(plan: Plan) -> None:
@@ -127,7 +133,7 @@ def test_the_nearest_recipe_is_the_one_with_the_fewest_differences(plan: Plan) -
     assert reasons(new, "embeddings") == ['params.recipe: "value" -> "naclip"']
 
 
-def test_a_recipe_that_has_the_entry_goes_before_a_nearer_one_that_has_not(plan: Plan) -> None:
+def test_a_recipe_that_has_the_entry_is_preferred_to_a_nearer_one(plan: Plan) -> None:
     nearer = edited(plan, lambda f: f["section"]["embeddings"].update(recipe="value"))
     tiny_store.make(nearer, ("embeddings", "scene0001_00"))
 
@@ -135,16 +141,18 @@ def test_a_recipe_that_has_the_entry_goes_before_a_nearer_one_that_has_not(plan:
         facts["section"]["embeddings"].update(recipe="value", model="RN50")
 
     new = edited(plan, edit)
-    told = ['params.model: "ViT-B-16" -> "RN50"', 'params.recipe: none -> "value"']
-    assert reasons(new, "embeddings") == told
+    expected = ['params.model: "ViT-B-16" -> "RN50"', 'params.recipe: none -> "value"']
+    assert reasons(new, "embeddings") == expected
     plan.home("embeddings", SCAN).unlink()
-    assert any("No recipe there has" in line for line in why.explain(new, "embeddings", SCAN))
+    assert any(
+        "No recipe in the store has" in line for line in why.explain(new, "embeddings", SCAN)
+    )
     assert reasons(new, "embeddings") == ['params.model: "ViT-B-16" -> "RN50"']
 
 
-def test_a_scan_that_was_only_not_made_yet_is_told_so(plan: Plan) -> None:
+def test_a_scan_that_was_just_not_made_yet_is_reported_so(plan: Plan) -> None:
     lines = why.explain(plan, "embeddings", "scene0001_00")
-    assert "has made 1 others, but not yet this" in lines[1]
+    assert "has made 1 others, but not this one yet" in lines[1]
     assert lines[2] == "No other recipe in the store has made it either."
 
 
@@ -158,7 +166,7 @@ def test_another_dataset_with_the_same_recipe_is_named(plan: Plan, tmp_path: Pat
     assert f"(key {plan.keys['text']} of scannet)" in lines[1]
 
 
-def test_changed_raw_files_are_told_by_group(plan: Plan) -> None:
+def test_changed_raw_files_are_reported_by_group(plan: Plan) -> None:
     def edit(facts: dict[str, Any]) -> None:
         facts["raw_digests"][SCAN]["frames"] = "f" * 64
 
@@ -169,13 +177,13 @@ def test_changed_raw_files_are_told_by_group(plan: Plan) -> None:
     assert "is present" in why.explain(new, "labels", SCAN)[0]
 
 
-def test_raw_files_that_nobody_recorded_are_told(plan: Plan) -> None:
+def test_raw_files_without_a_record_are_reported(plan: Plan) -> None:
     new = edited(plan, lambda f: f["raw_digests"].clear())
-    told = [f"frames of {SCAN}: neither here nor recorded in the store"]
-    assert reasons(new, "embeddings") == told
+    expected = [f"frames of {SCAN}: neither here nor recorded in the store"]
+    assert reasons(new, "embeddings") == expected
 
 
-def test_a_training_on_other_scans_is_told_from_one_on_other_files(plan: Plan) -> None:
+def test_a_training_on_other_scans_is_distinguished_from_one_on_other_files(plan: Plan) -> None:
     for stage in ("pseudo_labels", "train"):
         tiny_store.make(plan, (stage, "esgs-0" if stage == "train" else SCAN))
     more = edited(plan, lambda f: f["splits"]["train"].append("scene0002_00"))
@@ -186,8 +194,8 @@ def test_a_training_on_other_scans_is_told_from_one_on_other_files(plan: Plan) -
     )
     assert "made from other scans" in line
     new = edited(plan, lambda f: f["raw_digests"][SCAN].update(cloud="c" * 64))
-    told = f"cloud of {SCAN}: {plan.digest('voxels', SCAN)} -> cccccccccccc"
-    assert reasons(new, "train", "esgs-0") == [told]
+    expected = f"cloud of {SCAN}: {plan.digest('voxels', SCAN)} -> cccccccccccc"
+    assert reasons(new, "train", "esgs-0") == [expected]
 
 
 def test_many_scans_are_not_all_listed(tmp_path: Path) -> None:
@@ -196,43 +204,54 @@ def test_many_scans_are_not_all_listed(tmp_path: Path) -> None:
     for scan in scans:
         tiny_store.make(old, ("voxels", scan))
     tiny_store.make(old, ("train", "esgs-0"))
-    told = reasons(tiny_store.plan(tmp_path, scans, raw="1"), "train", "esgs-0")
-    assert len(told) == why.MOST + 1
-    assert told[-1] == f"and {12 - why.MOST} more"
+    expected = reasons(tiny_store.plan(tmp_path, scans, raw="1"), "train", "esgs-0")
+    assert len(expected) == why.MOST + 1
+    assert expected[-1] == f"and {12 - why.MOST} more"
 
 
 def test_a_lease_and_a_damaged_entry_are_mentioned(plan: Plan) -> None:
     home = plan.home("embeddings", SCAN)
-    aside = store.set_aside(home)
-    (home.parent / FOLDER).mkdir(exist_ok=True)
-    (home.parent / FOLDER / home.name).write_text("")
+    aside = damaged.move_aside(home)
+    lease.path_for(home).parent.mkdir(exist_ok=True)
+    lease.path_for(home).write_text("")
     lines = why.explain(plan, "embeddings", SCAN)
     assert any("lease" in line for line in lines)
     assert any(str(aside) in line for line in lines)
 
 
 @pytest.mark.parametrize(
-    ("stage", "name", "said"),
+    ("stage", "name", "message"),
     [("embedings", SCAN, "the stages are text, frames"), ("frames", "x", f"name one like {SCAN}")],
 )
 def test_an_entry_that_is_not_planned_is_refused(
-    plan: Plan, stage: str, name: str, said: str
+    plan: Plan, stage: str, name: str, message: str
 ) -> None:
-    with pytest.raises(BadInput, match=said):
+    with pytest.raises(BadInput, match=message):
         why.explain(plan, stage, name)
 
 
+def test_the_command_prints_the_reason(plan: Plan, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(config, "plan", lambda dataset, path: plan)
+    done = CliRunner().invoke(main, ["store", "why", "scannet", "embeddings", SCAN])
+    assert done.exit_code == 0
+    assert done.stdout.startswith(f"embeddings of {SCAN} is present: ")
+    refused = CliRunner().invoke(main, ["store", "why", "scannet", "embeddings", "a\x1b[31m"])
+    assert refused.exit_code == 1
+    assert refused.stderr.rstrip("\n").isprintable()
+    assert "has no 'embeddings'" in refused.stderr
+
+
 @pytest.mark.parametrize("text", ["", "[]", "{}", "[" * 100_000, '{"code": 1}', "\xff"])
-def test_what_is_no_recipe_is_not_believed(plan: Plan, text: str) -> None:
-    recipe = plan.home("embeddings", SCAN).parent / store.RECIPE
+def test_a_file_that_is_no_recipe_is_ignored(plan: Plan, text: str) -> None:
+    recipe = plan.home("embeddings", SCAN).parent / publish.RECIPE
     recipe.chmod(0o644)
     recipe.write_text(text, encoding="latin-1")
     new = edited(plan, lambda f: f["section"]["embeddings"].update(model="RN50"))
     assert "has no recipe of embeddings" in why.explain(new, "embeddings", SCAN)[1]
 
 
-def test_a_recipe_under_the_wrong_key_is_not_believed(plan: Plan) -> None:
-    recipe = plan.home("embeddings", SCAN).parent / store.RECIPE
+def test_a_recipe_under_the_wrong_key_is_ignored(plan: Plan) -> None:
+    recipe = plan.home("embeddings", SCAN).parent / publish.RECIPE
     content = json.loads(recipe.read_text())
     content["params"]["model"] = "lie"
     recipe.chmod(0o644)
@@ -240,12 +259,12 @@ def test_a_recipe_under_the_wrong_key_is_not_believed(plan: Plan) -> None:
     assert not why.Comparison(plan).recipes["embeddings"]
 
 
-def test_nothing_from_a_store_steers_the_terminal() -> None:
-    assert why.plain("a\x1b[31m\nb\u202e\x9bé") == r"a\x1b[31m\nb\u202e\x9bé"
+def test_nothing_from_a_store_controls_the_terminal() -> None:
+    assert inventory.printable("a\x1b[31m\nb\u202e\x9bé") == r"a\x1b[31m\nb\u202e\x9bé"
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "told"),
+    ("old", "new", "lines"),
     [
         ({"a": 1}, {"a": 1}, []),
         ({"a": 1}, {"a": 1.0}, ["p.a: 1 -> 1.0"]),
@@ -257,11 +276,11 @@ def test_nothing_from_a_store_steers_the_terminal() -> None:
         ("x" * 99, "y", [f'p: "{"x" * 29}...{"x" * 19}" -> "y"']),
     ],
 )
-def test_values_are_compared_down_to_what_differs(old: Any, new: Any, told: list[str]) -> None:
-    assert list(changes.of_values("p", old, new)) == told
+def test_values_are_compared_down_to_what_differs(old: Any, new: Any, lines: list[str]) -> None:
+    assert list(changes.of_values("p", old, new)) == lines
 
 
-def test_code_and_inputs_that_come_and_go_are_told() -> None:
+def test_added_and_removed_code_and_inputs_are_reported() -> None:
     old = {"code": {"a": "1", "b": "1"}, "packages": {"n": "1"}, "params": {},
            "upstream": {"labels": "k"}, "format": 1}  # fmt: skip
     new = {"code": {"b": "1", "c": "1"}, "packages": {}, "params": {}, "upstream": {}, "format": 1}

@@ -1,5 +1,7 @@
 """Windows of any stride, several sizes and mirror images, against sums written out by hand."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -7,23 +9,25 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn import functional as F
 
-from pipeline.clip import recipes, towers, windows
+from pipeline.clip import windows
+from pipeline.clip.dense import dense
+from pipeline.clip.recipes import plain
 from tests.helpers import tiny_clip
 
 PATCH = (8, 8)
 
 
-def images(*shape, seed=0):
+def images(*shape: int, seed: int = 0) -> torch.Tensor:
     return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
 
 
-def whole(x, seed=0):
-    """A tiny ViT's reading of images at once."""
-    return recipes.dense(towers.of(tiny_clip.build(seed).visual), x, recipes.plain)
+def whole(x: torch.Tensor, seed: int = 0) -> torch.Tensor:
+    """A tiny ViT's reading of whole images."""
+    return dense(tiny_clip.view(seed), x, plain)
 
 
-def read_windows(x, window, stride, batch=4):
-    def tower(crops):
+def read_windows(x: torch.Tensor, window: int, stride: int, batch: int = 4) -> torch.Tensor:
+    def tower(crops: torch.Tensor) -> torch.Tensor:
         assert len(crops) <= batch
         return whole(crops)
 
@@ -31,12 +35,12 @@ def read_windows(x, window, stride, batch=4):
 
 
 @pytest.mark.parametrize("window", [32, 320])
-def test_one_window_over_the_image_is_the_image_read_whole(window):
+def test_one_window_over_the_image_is_the_image_read_whole(window: int) -> None:
     x = images(3, 3, 32, 24)
     torch.testing.assert_close(read_windows(x, window, 16), whole(x), rtol=1e-4, atol=1e-5)
 
 
-def test_windows_without_overlap_are_crops_side_by_side():
+def test_windows_without_overlap_are_crops_side_by_side() -> None:
     x = images(2, 3, 32, 64)
     halves = [whole(x[..., s : s + 32]) for s in (0, 32)]
     torch.testing.assert_close(
@@ -44,7 +48,7 @@ def test_windows_without_overlap_are_crops_side_by_side():
     )
 
 
-def test_overlaps_are_blended_by_how_central_a_cell_is():
+def test_overlaps_are_blended_by_how_central_a_cell_is() -> None:
     x = images(1, 3, 32, 48)
     left, right = (whole(x[..., s : s + 32]) for s in (0, 16))
     rise = np.sin(np.pi * (np.arange(4) + 0.5) / 4) ** 2
@@ -59,7 +63,7 @@ def test_overlaps_are_blended_by_how_central_a_cell_is():
 
 
 @given(st.integers(1, 40), st.integers(1, 12), st.integers(1, 12))
-def test_windows_cover_every_cell_and_stay_inside(length, window, stride):
+def test_windows_cover_every_cell_and_stay_inside(length: int, window: int, stride: int) -> None:
     stride = min(stride, window)
     begins = windows.starts(length, window, stride)
     size = min(window, length)
@@ -73,11 +77,11 @@ def test_windows_cover_every_cell_and_stay_inside(length, window, stride):
     st.integers(1, 6), st.integers(1, 7), st.integers(1, 4), st.integers(1, 4), st.integers(1, 9)
 )
 def test_windows_of_a_tower_that_sees_only_the_patch_give_back_the_whole(
-    h, w, window, stride, batch
-):
+    h: int, w: int, window: int, stride: int, batch: int
+) -> None:
     x = images(2, 3, 8 * h, 8 * w, seed=h * w)
 
-    def tower(crops):
+    def tower(crops: torch.Tensor) -> torch.Tensor:
         cells = F.unfold(crops, 8, stride=8).transpose(1, 2)
         return F.normalize(cells, dim=-1).unflatten(1, (crops.shape[2] // 8, crops.shape[3] // 8))
 
@@ -86,7 +90,9 @@ def test_windows_of_a_tower_that_sees_only_the_patch_give_back_the_whole(
 
 
 @pytest.mark.parametrize("stride", [12, 7, 20])
-def test_windows_between_cells_are_sampled_bilinearly_and_weighed_by_how_central(stride):
+def test_windows_between_cells_are_sampled_bilinearly_and_weighed_by_how_central(
+    stride: int,
+) -> None:
     x = images(1, 3, 40, 56)
     starts = [windows.starts(length, 32, stride) for length in (40, 56)]
     by_hand = np.zeros((5, 7, 24))
@@ -116,12 +122,14 @@ def test_windows_between_cells_are_sampled_bilinearly_and_weighed_by_how_central
 @given(
     st.integers(1, 9), st.integers(1, 5), st.integers(1, 40), st.sampled_from([7, 8, 14, 16, 32])
 )
-def test_every_cell_of_the_image_is_seen_by_a_window(length, window, stride, side):
+def test_every_cell_of_the_image_is_seen_by_a_window(
+    length: int, window: int, stride: int, side: int
+) -> None:
     n = min(window, length)
     stride = min(stride, side * window)
     weights = np.zeros(length)
     for start in windows.starts(side * length, side * window, stride):
-        axis = windows._Axis.of(start, side, n)
+        axis = windows.Axis.of(start, side, n)
         weights[axis.cells] += axis.weight.numpy()
         assert len(axis.weight) in (n, n - 1, n + 1)
         assert 0 <= axis.cells.start <= axis.cells.stop <= length
@@ -129,11 +137,11 @@ def test_every_cell_of_the_image_is_seen_by_a_window(length, window, stride, sid
     assert weights.min() > 0
 
 
-def test_half_cells_of_a_ramp_are_found_between_its_cells():
-    """A tower that embeds a patch as where it lies, which the angle of a unit vector tells."""
+def test_half_cells_of_a_ramp_are_found_between_its_cells() -> None:
+    """A tower that embeds the position of a patch, as the angle of a unit vector."""
     angle = torch.linspace(0, 1, 96).expand(1, 3, 16, 96)
 
-    def tower(crops):
+    def tower(crops: torch.Tensor) -> torch.Tensor:
         middle = F.avg_pool2d(crops.mean(1), 8)
         return torch.stack([middle.cos(), middle.sin()], dim=-1)
 
@@ -145,16 +153,18 @@ def test_half_cells_of_a_ramp_are_found_between_its_cells():
 # Sizes and mirror images
 
 
-def often(x, grid, scales, flip, once=whole):
-    return windows.read_often(x, PATCH, grid, scales, flip, once)
+def often(
+    x: torch.Tensor, grid: Any, scales: list[float], flip: bool, once: Any = whole
+) -> torch.Tensor:
+    return windows.read_repeatedly(x, PATCH, grid, scales, flip, once)
 
 
-def test_one_reading_is_left_as_it_is():
+def test_one_reading_is_left_as_it_is() -> None:
     x = images(2, 3, 24, 40)
     assert torch.equal(often(x, (3, 5), [1.0], False), whole(x))
 
 
-def test_mirror_images_are_turned_back_and_averaged():
+def test_mirror_images_are_turned_back_and_averaged() -> None:
     x = images(2, 3, 24, 40)
     mirrored = whole(torch.from_numpy(x.numpy()[..., ::-1].copy())).numpy()[:, :, ::-1]
     mean = whole(x).numpy() + mirrored
@@ -163,13 +173,13 @@ def test_mirror_images_are_turned_back_and_averaged():
     assert abs(mean - whole(x).numpy()).max() > 0.01
 
 
-def test_a_mirror_image_is_read_as_the_mirror_of_the_image():
+def test_a_mirror_image_is_read_as_the_mirror_of_the_image() -> None:
     x = images(1, 3, 24, 40)
     found = often(x.flip(3), (3, 5), [1.0, 2.0], True)
     torch.testing.assert_close(found.flip(2), often(x, (3, 5), [1.0, 2.0], True))
 
 
-def test_sizes_are_resampled_to_one_grid_and_averaged():
+def test_sizes_are_resampled_to_one_grid_and_averaged() -> None:
     x = images(1, 3, 48, 80)  # given at the largest scale
     small = F.interpolate(x, (24, 40), mode="bicubic", antialias=True)
     large = whole(x).numpy()[0]
@@ -189,10 +199,10 @@ def test_sizes_are_resampled_to_one_grid_and_averaged():
     np.testing.assert_allclose(found, by_hand, atol=1e-4)
 
 
-def test_a_scale_is_brought_to_whole_patches():
+def test_a_scale_is_brought_to_whole_patches() -> None:
     sizes = []
 
-    def once(x):
+    def once(x: torch.Tensor) -> torch.Tensor:
         sizes.append(tuple(x.shape[2:]))
         return whole(x)
 

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from pipeline.plan import config
-from pipeline.store import store
+from pipeline.store import publish
 from tests.helpers.tiny_checkout import PARTS, ROOT
 
 AREAS = ["1", "2", "3", "4", "5", "6"]
@@ -56,7 +56,7 @@ def test_six_folds_train_six_times_and_make_each_room_once(
     monkeypatch.chdir(tree)
     plan = config.plan("demo_s3dis")
     for name in plan.entries:  # as a run of train_demo_s3dis leaves them
-        with store.place(plan.home(*name), None) as path:
+        with publish.place(plan.home(*name), None) as path:
             path.write_bytes(b"x")
     jobs = planned(tree, "sixfold_demo_s3dis")
     shared = {rule for rule in jobs if "_fold_" not in rule}

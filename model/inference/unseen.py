@@ -12,13 +12,13 @@ from model.network.trained import Trained
 from pipeline.errors import BadInput
 from pipeline.plan.rawdata import weights_digest
 from pipeline.scan import Cloud
-from pipeline.stages.voxels import Stage
+from pipeline.stages.voxels import Worker
 
 
 def voxelised(cloud: Cloud, voxel_size: float) -> zarr.Group:
     """The entry that the stage `voxels` makes of a cloud, in memory; `voxel_size` in metres."""
     group = zarr.group(zarr.storage.MemoryStore())
-    Stage({"voxel_size": voxel_size})(group, cloud)
+    Worker({"voxel_size": voxel_size})(group, cloud)
     return group
 
 
@@ -33,7 +33,8 @@ def embed(trained: Trained, network: Path, prompts: Sequence[Sequence[str]]) -> 
         source = "dense labels" if supervised else "features that were made elsewhere"
         what = f"has no text tower, since it was trained with {source}"
         raise BadInput(network, what, "take a network that was trained with a CLIP model")
-    from pipeline.stages.text import ENSEMBLES, ensemble, load_text_tower  # slow to import
+    from pipeline.clip.models import load_text_tower  # slow to import
+    from pipeline.clip.prompts import ensemble, templates_of
 
     model, pretrained, templates = (tower[key] for key in ("model", "pretrained", "templates"))
     with TemporaryDirectory() as records:  # without records, so that the weights are hashed
@@ -42,5 +43,5 @@ def embed(trained: Trained, network: Path, prompts: Sequence[Sequence[str]]) -> 
         what = "has other weights than those that the network was trained with"
         raise BadInput(model, what, "restore them, or train again")
     loaded = load_text_tower(model, pretrained)
-    sentences = ENSEMBLES[templates] if isinstance(templates, str) else templates
+    sentences = templates_of(templates)
     return np.stack([ensemble(loaded, words, sentences) for words in prompts])

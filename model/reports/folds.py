@@ -1,40 +1,38 @@
-"""The table of all folds: each scan is scored once, by networks that were not trained on it."""
+"""The table of all folds: each scan is scored once, by networks not trained on it."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from model.reports.report import write_report
-from model.scoring.score import summarise
+from model.scoring.results import Result, as_result
 
-HELD_OUT = "held-out"  # in the place of a split's name: all scans, each in its own fold
-_NUMBERS = ("seed", "rotations", "selection")  # what a network's result says beside its scores
-Result = dict[str, Any]
+HELD_OUT = "held-out"  # instead of the name of a split: all scans, each in its own fold
+_OF_NETWORK = ("seed", "selection")  # kept from the results of a network
 
 
 def pool(folds: Mapping[str, Sequence[Result]]) -> list[Result]:
-    """One result for each kind and seed, scored from the counts of all folds together.
+    """One result for each row and seed, with the counts of all folds.
 
-    `folds` are the results of each fold by the area held out, as `score.summarise` has them.
-    Scores are of the summed counts, and no mean of the folds' scores: a class that an area lacks
-    would count in the one and not in the other. Raises `ValueError` where a scan is scored in two
-    folds, or where folds have scored different things.
+    `folds` maps the area held out to its results, as `results.as_result` makes them. Scores are
+    computed from the summed counts and are not the mean of the folds' scores, in which a class
+    that an area lacks would count differently. Raises `ValueError` where a scan is scored in two
+    folds, or where a row is missing from a fold.
     """
-    groups: dict[tuple[Any, ...], list[Result]] = {}
+    groups: dict[tuple[str, int | None], list[Result]] = {}
     for results in folds.values():
         for result in results:
-            kind = (result["row"], result.get("seed"), result.get("rotations"))
+            kind = (result["row"], result.get("seed"))
             groups.setdefault(kind, []).append(result)
     pooled = []
-    for kind, parts in groups.items():
+    for (row, *_), parts in groups.items():
         scans = [scan for part in parts for scan in part["scans"]]
         if len(parts) != len(folds) or len(set(scans)) != len(scans):
-            raise ValueError(f"{kind[0]} is not scored once on each scan, fold by fold")
+            raise ValueError(f"{row} is not scored once on each scan of every fold")
         counts = {scan: np.array(c, np.int64) for p in parts for scan, c in p["scans"].items()}
-        said = {name: parts[0][name] for name in _NUMBERS if name in parts[0]}
-        pooled.append(summarise(kind[0], HELD_OUT, parts[0]["classes"], counts) | said)
+        known = {name: parts[0][name] for name in _OF_NETWORK if name in parts[0]}
+        pooled.append(as_result(row, HELD_OUT, parts[0]["classes"], counts) | known)
     return pooled
 
 
@@ -45,13 +43,13 @@ def write_folds(
     protocol: str,
     simulated: bool = False,
 ) -> str:
-    """Write the tables, pooled and of each fold, as `write_report`; return the text.
+    """Write the tables, pooled and of each fold, like `write_report`; return the text.
 
     Raises `ValueError` as `pool` does.
     """
     title = (
-        f"{dataset}, {len(folds)}-fold: of the areas {', '.join(folds)} each is held out once, by "
-        "networks trained on the others.\nScores are of the counts of all folds together."
+        f"{dataset}, {len(folds)}-fold: of the areas {', '.join(folds)} each is held out once and "
+        "scored by networks trained on the others.\nScores are of the summed counts of all folds."
     )
     parts = [r | {"split": f"area {area}"} for area, results in folds.items() for r in results]
     return write_report(pool(folds), out_prefix, title, protocol, simulated, parts=parts)

@@ -1,7 +1,5 @@
-"""The table at the end where there are no labels to score by: what was seen, and what was found."""
+"""The table at the end where no labels exist to score by: what was seen and predicted."""
 
-import csv
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -11,28 +9,28 @@ import zarr
 
 from model.data.entries import read_array
 from model.inference.ply import read_comments
-from model.reports.report import align
+from pipeline import tables
 
-_PAIRS = 1 << 22  # of voxels and frames that are in memory at once
+_PAIRS = 1 << 22  # pairs of a voxel and a frame that are in memory at a time
 
 
 @dataclass(frozen=True)
 class ScanSummary:
-    """What became of one scan. Shares are of its points, from 0 to 1."""
+    """What was seen of one scan and predicted for it. Shares are of its points, from 0 to 1."""
 
     scan: str
     split: str  # train, or val: not trained on
     points: int
     voxels: int
     frames: int
-    seen: float  # share of points in voxels that some frame sees
-    classes: Mapping[str, Mapping[str, float]]  # network -> class -> share; those that occur
+    seen: float  # share of points in voxels that at least one frame sees
+    classes: Mapping[str, Mapping[str, float]]  # network -> class predicted -> share
 
 
 def summarise(
     scan: str, split: str, voxels: zarr.Group, projections: zarr.Group, clouds: Mapping[str, Path]
 ) -> ScanSummary:
-    """What became of a scan, by its entries and labelled clouds; `clouds` is by network."""
+    """The summary of a scan from its entries and its labelled clouds (network -> PLY file)."""
     of_point, count = read_array(voxels, "voxel_of_point"), len(read_array(voxels, "coords"))
     offsets, seen = read_array(projections, "offsets"), np.zeros(count, bool)
     for start in range(0, int(offsets[-1]), _PAIRS):
@@ -47,7 +45,7 @@ def summarise(
 
 
 def text_summary(scans: Sequence[ScanSummary], title: str, notes: Sequence[str] = ()) -> str:
-    """The table as plain text, in percent of points, classes from the most frequent on."""
+    """The table as plain text, in percent of points, the most frequent classes first."""
     counts = [["scan", "", "points", "voxels", "frames", "seen %"]]
     counts += [
         [s.scan, s.split, f"{s.points:,}", f"{s.voxels:,}", str(s.frames), f"{100 * s.seen:.1f}"]
@@ -60,24 +58,24 @@ def text_summary(scans: Sequence[ScanSummary], title: str, notes: Sequence[str] 
     ]
     heading = [
         title,
-        "No labels, so nothing is scored: these are the classes that the networks say, not how "
-        "often they are right.",
+        "No labels, so nothing is scored: these are predicted classes, not how often they are "
+        "correct.",
         *notes,
     ]
     parts = [
         "\n".join(heading),
-        align(counts),
-        "Classes, in percent of points\n" + align([["scan", "network", ""], *shares]),
+        tables.aligned(counts),
+        "Classes, in percent of points\n" + tables.aligned([["scan", "network", ""], *shares]),
     ]
     return "\n\n".join(parts) + "\n"
 
 
 def csv_rows(scans: Sequence[ScanSummary]) -> list[list[str]]:
-    """Every number as one row, under a row of headings."""
+    """Every number as one row, below a row of headings."""
     rows = [["scan", "split", "network", "what", "class", "value"]]
     for s in scans:
-        for what in ("points", "voxels", "frames"):
-            rows.append([s.scan, s.split, "", what, "", str(getattr(s, what))])
+        for count in ("points", "voxels", "frames"):
+            rows.append([s.scan, s.split, "", count, "", str(getattr(s, count))])
         rows.append([s.scan, s.split, "", "seen", "", f"{s.seen:.6f}"])
         for network, found in s.classes.items():
             for name, share in _ranked(found):
@@ -90,13 +88,8 @@ def write_summary(
 ) -> str:
     """Write `out_prefix`.txt, .json and .csv; return the text."""
     text = text_summary(scans, title, notes)
-    out_prefix.parent.mkdir(parents=True, exist_ok=True)
-    out_prefix.with_suffix(".txt").write_text(text, encoding="utf-8")
-    said = {"title": title, "notes": list(notes), "scans": [asdict(scan) for scan in scans]}
-    content = json.dumps(said, indent=1, sort_keys=True)
-    out_prefix.with_suffix(".json").write_text(content, encoding="utf-8")
-    with out_prefix.with_suffix(".csv").open("w", encoding="utf-8", newline="") as file:
-        csv.writer(file).writerows(csv_rows(scans))
+    content = {"title": title, "notes": list(notes), "scans": [asdict(scan) for scan in scans]}
+    tables.write(out_prefix, text, content, csv_rows(scans))
     return text
 
 

@@ -1,32 +1,32 @@
-"""The tables of networks scored on another dataset, beside those that were trained on it."""
+"""The tables of networks scored on another dataset, beside the networks trained on it."""
 
-import csv
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from model.reports.report import MEANS, align, cell, csv_rows, lines
+from model.reports.lines import MEANS, cell, csv_rows, lines, with_scores
+from model.scoring.results import Result
+from pipeline import tables
 
 Classes = Sequence[Mapping[str, Any]]  # name and prompts of each
 
 
 @dataclass(frozen=True)
 class Group:
-    """Results of the networks of one dataset on the scans of one, on some of the classes."""
+    """Results of the networks of one dataset on the scans of another or the same dataset."""
 
     trained_on: str
     scored_on: str
-    classes: str  # what they are: all, or common
-    results: Sequence[dict[str, Any]]
+    classes: str  # which of them are counted: all, or common
+    results: Sequence[Result]
 
 
 def class_rows(sets: Mapping[str, Classes]) -> list[list[str]]:
-    """Which class of one dataset is which of the other, by name, and the prompts in each.
+    """The classes of two datasets, mapped by name, with their prompts; those in both first.
 
-    `sets` are the classes of the two datasets. Those in both come first. A row has the name in
-    either (`-`: none), `mapped` or `only in <dataset>`, and the prompts in either.
+    `sets` maps the names of the two datasets to their classes. A row has the class name in each
+    dataset (`-`: none), `mapped` or `only in <dataset>`, and the prompts in each dataset.
     """
     prompts = [{c["name"]: "|".join(c["prompts"]) for c in classes} for classes in sets.values()]
     first, second = prompts
@@ -44,22 +44,23 @@ def text_report(
 ) -> str:
     """The tables as text, in percent over points; "mean ± standard deviation" over seeds.
 
-    `protocols` says by which protocol the scans of a dataset are scored, `simulated` names the
-    datasets whose rooms are.
+    `protocols` maps a dataset to the protocol of its scans; `simulated` are the datasets of
+    simulated rooms.
     """
     one, other = sets
     heading = [f"Transfer between {one} and {other}"]
     if simulated:
         names = " and ".join(simulated)
-        heading.append(f"Simulated rooms ({names}): these figures are of no real data set.")
+        heading.append(f"Simulated rooms ({names}): these are not results on a real dataset.")
     heading += [
         "A network sees the points of the other dataset in voxels of the size it was trained on, "
-        "and is asked for its classes in words.",
-        "On common classes, points of other classes do not count, and labels of others are misses.",
+        "and finds that dataset's classes by their text embeddings.",
+        "On common classes, points of other classes are not counted, and predictions of other "
+        "classes are misses.",
         "Percent, over all points of the scans.",
     ]
     head = [one, other, "", f"prompts of {one}", f"prompts of {other}"]
-    mapping = align([head, *class_rows(sets)])
+    mapping = tables.aligned([head, *class_rows(sets)])
     parts = ["\n".join(heading), f"Classes, mapped by name\n{mapping}"]
     for dataset in dict.fromkeys(group.scored_on for group in groups):
         of_it = [group for group in groups if group.scored_on == dataset]
@@ -68,7 +69,7 @@ def text_report(
 
 
 def _tables(dataset: str, groups: Sequence[Group], protocol: str) -> list[str]:
-    """The scores on the scans of one dataset, and the IoU of each of its classes."""
+    """The mean scores on the scans of one dataset, and the IoU of each of its classes."""
     found = [(group, line) for group in groups for line in lines(group.results)]
     found.sort(key=lambda each: (each[1].name, each[0].classes))
     scans = len(found[0][1].results[0]["scans"])
@@ -76,7 +77,7 @@ def _tables(dataset: str, groups: Sequence[Group], protocol: str) -> list[str]:
         [
             line.name,
             group.trained_on,
-            f"{group.classes} {len(line.results[0]['classes'])}",
+            f"{group.classes} {len(line.classes)}",
             *(cell(line.values("points", protocol, metric)) for metric in MEANS),
         ]
         for group, line in found
@@ -84,14 +85,14 @@ def _tables(dataset: str, groups: Sequence[Group], protocol: str) -> list[str]:
     whole = [(group, line) for group, line in found if group.classes == "all"]
     of_class = [
         [name, *(cell(line.values("points", protocol, "IoU", k)) for _, line in whole)]
-        for k, name in enumerate(whole[0][1].results[0]["classes"])
+        for k, name in enumerate(whole[0][1].classes)
     ]
     head = [["", *(line.name for _, line in whole)]]
     head += [["class", *(group.trained_on for group, _ in whole)]]
     return [
         f"Scored on {scans} val scan{'s' * (scans != 1)} of {dataset}, protocol {protocol}\n"
-        + align([["", "trained on", "classes", *MEANS], *means]),
-        f"IoU by class of {dataset}, all classes asked for\n" + align([*head, *of_class]),
+        + tables.aligned([["", "trained on", "classes", *MEANS], *means]),
+        f"IoU by class of {dataset}, all classes\n" + tables.aligned([*head, *of_class]),
     ]
 
 
@@ -102,23 +103,21 @@ def write_report(
     protocols: Mapping[str, str],
     simulated: Sequence[str] = (),
 ) -> str:
-    """Write `out_prefix`.txt, .json (classes and results) and .csv; return the text."""
+    """Write `out_prefix`.txt, .json (classes, results, scores) and .csv; return the text."""
     text = text_report(sets, groups, protocols, simulated)
-    out_prefix.parent.mkdir(parents=True, exist_ok=True)
-    out_prefix.with_suffix(".txt").write_text(text, encoding="utf-8")
     report = {
         "simulated": list(simulated),
         "protocols": dict(protocols),
         "mapping": class_rows(sets),
-        "groups": [vars(group) for group in groups],
+        "groups": [
+            {**vars(group), "results": [with_scores(result) for result in group.results]}
+            for group in groups
+        ],
     }
-    content = json.dumps(report, indent=1, sort_keys=True)
-    out_prefix.with_suffix(".json").write_text(content, encoding="utf-8")
     heading = csv_rows(groups[0].results)[0]
-    with out_prefix.with_suffix(".csv").open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(["trained_on", "scored_on", "classes", *heading])
-        for group in groups:
-            known = (group.trained_on, group.scored_on, group.classes)
-            writer.writerows([*known, *row] for row in csv_rows(group.results)[1:])
+    rows = [["trained_on", "scored_on", "classes", *heading]]
+    for group in groups:
+        known = (group.trained_on, group.scored_on, group.classes)
+        rows += [[*known, *row] for row in csv_rows(group.results)[1:]]
+    tables.write(out_prefix, text, report, rows)
     return text

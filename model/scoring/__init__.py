@@ -1,1 +1,1 @@
-"""Labels beside ground truth: counts, and scores by protocol."""
+"""Compares labels with ground truth: counts, and scores by protocol."""

@@ -1,8 +1,9 @@
 """All commands in their groups, each with what it does in one line."""
 
 from pipeline.cli.common import LazyGroup
+from pipeline.plan import graph
 
-SECTIONS = {
+COMMANDS = {
     "Before a run": {
         "doctor": ("pipeline.cli.doctor:doctor", "Find what is wrong with raw scans."),
         "look": ("pipeline.cli.look:look", "See what CLIP sees in a few frames, and codec costs."),
@@ -17,10 +18,25 @@ SECTIONS = {
         "demo-clip": ("pipeline.cli.demo_clip:demo_clip", "Train and score the demo's small CLIP."),
     },
 }
+STAGES = {
+    "Stages, which Snakemake runs": {
+        **{name: (f"pipeline.cli.stages:{name}", graph.about(name)) for name in graph.modules()},
+        "sixfold": (
+            "pipeline.cli.stages:sixfold",
+            "Tables of all folds of a dataset.",
+        ),
+        "transfer": ("pipeline.cli.stages:transfer", "Tables of networks on another dataset."),
+    },
+}
 
 main = LazyGroup(
-    SECTIONS,
+    COMMANDS | STAGES,
     name="pipeline",
     help="3D semantic segmentation without point labels: stages, checks and tools.",
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
+
+
+def run() -> None:
+    """The command line."""
+    main(prog_name="python -m pipeline")

@@ -1,7 +1,6 @@
-"""Weights and tokenizers of open_clip's tags: laid by hand, in Hugging Face's cache, or downloaded.
+"""Weights and tokenizers of tags: saved by hand, in Hugging Face's cache, or downloaded.
 
-What can be neither found nor fetched is told in one sentence that says where it is to be had and
-where to put it.
+Errors about what can be neither found nor downloaded name its address and where to save it.
 """
 
 import urllib.error
@@ -20,7 +19,7 @@ _SECONDS_TO_ANSWER = 10
 
 
 def tagged_file(model: str, pretrained: str | None, tag: dict[str, Any]) -> Path:
-    """The safetensors file of a tag: laid by hand, from Hugging Face's cache, or downloaded."""
+    """The safetensors file of a tag: saved by hand, from Hugging Face's cache, or downloaded."""
     if not tag:
         known = ", ".join(open_clip.list_pretrained_tags_by_model(model)) or "none"
         what = f"`{pretrained}` is neither a tag of this model nor a .safetensors file"
@@ -28,13 +27,13 @@ def tagged_file(model: str, pretrained: str | None, tag: dict[str, Any]) -> Path
     by_hand = CHECKOUT / "data" / "weights" / f"{model}.{pretrained}.safetensors"
     if by_hand.is_file():
         return by_hand
-    repo = "/".join(tag["hf_hub"].split("/")[:2])  # some tags go on with the name of a pickle
+    repo = "/".join(tag["hf_hub"].split("/")[:2])  # some tags append the name of a pickle
     cached = huggingface_hub.try_to_load_from_cache(repo, WEIGHTS)
     if isinstance(cached, str):
         return Path(cached)
     url = huggingface_hub.hf_hub_url(repo, WEIGHTS)
     try:
-        if _is_there(url):
+        if is_there(url):
             return Path(huggingface_hub.hf_hub_download(repo, WEIGHTS))
     except Exception as error:  # many kinds, from several network packages
         what = (
@@ -45,20 +44,20 @@ def tagged_file(model: str, pretrained: str | None, tag: dict[str, Any]) -> Path
     raise BadInput(model, what, f"convert it on a machine that trusts it and save it as {by_hand}")
 
 
-def _is_there(url: str) -> bool:
-    """Ask once, and fail soon without a network: the hub's own client tries for minutes."""
+def is_there(url: str) -> bool:
+    """Whether an address answers; fails soon without a network, where the hub waits for minutes."""
     if huggingface_hub.constants.HF_HUB_OFFLINE:
         raise OSError("HF_HUB_OFFLINE is set")
     try:
         request = urllib.request.Request(url, method="HEAD")
         urllib.request.urlopen(request, timeout=_SECONDS_TO_ANSWER).close()
     except urllib.error.HTTPError as error:
-        return error.code != 404  # what another answer means is the client's to say
+        return error.code != 404  # the client interprets other answers
     return True
 
 
 def hub_tokenizer(model: str, text: dict[str, Any]) -> HFTokenizer:
-    """A tokenizer of Hugging Face: beside a local model, laid by hand, cached, or downloaded."""
+    """A tokenizer of Hugging Face: beside a local model, saved by hand, cached, or downloaded."""
     by_hand = CHECKOUT / "data" / "weights" / f"{model}.tokenizer"
     repo, source = text["hf_tokenizer_name"], local_folder(model) or by_hand
     if not (source / TOKENIZER[0]).is_file():
@@ -69,7 +68,7 @@ def hub_tokenizer(model: str, text: dict[str, Any]) -> HFTokenizer:
             raise BadInput(source / TOKENIZER[0], "no such file", remedy)
         if not isinstance(huggingface_hub.try_to_load_from_cache(repo, TOKENIZER[0]), str):
             try:
-                _is_there(url)
+                is_there(url)
             except Exception as error:
                 raise BadInput(model, f"{what} ({first_line(error)})", remedy) from error
     try:
@@ -88,4 +87,5 @@ def hub_tokenizer(model: str, text: dict[str, Any]) -> HFTokenizer:
 
 
 def first_line(error: Exception) -> str:
+    """The first line of an error's message, without a full stop."""
     return (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".:")

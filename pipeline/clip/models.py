@@ -22,7 +22,8 @@ class TextTower:
     """A text encoder with its tokenizer."""
 
     def __init__(self, model: Any, tokenizer: Any, device: torch.device) -> None:
-        self._model, self._tokenizer, self._device = model, tokenizer, device
+        self._model, self._device = model, device
+        self.tokenizer = tokenizer
 
     @property
     def logit_scale(self) -> float:
@@ -33,7 +34,7 @@ class TextTower:
     def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """L2-normalised embeddings (len(texts), d) of texts, cut off at the tower's context."""
         batches = [texts[i : i + 256] for i in range(0, len(texts), 256)]
-        tokens = [self._tokenizer(list(batch)).to(self._device) for batch in batches]
+        tokens = [self.tokenizer(list(batch)).to(self._device) for batch in batches]
         embedded = [self._model.encode_text(batch, normalize=True) for batch in tokens]
         return torch.cat(embedded).float().cpu().numpy()
 
@@ -86,7 +87,7 @@ def configuration(model: str) -> dict[str, Any]:
 def weights_file(model: str, pretrained: str | None) -> Path:
     """The safetensors file of a model, downloaded if it has to be; raises as `load_text_tower`."""
     tag = {} if local_folder(model) else open_clip.get_pretrained_cfg(model, pretrained or "")
-    _refuse_other_activation(model, pretrained, tag)
+    refuse_other_activation(model, pretrained, tag)
     return local_file(model, pretrained) or tagged_file(model, pretrained, tag)
 
 
@@ -98,7 +99,7 @@ def statistics(model: str, pretrained: str | None) -> tuple[list[float], list[fl
     folder = local_folder(model)
     if folder:
         config = json.loads(config_file(folder).read_text(encoding="utf-8"))
-        told = [config.get("preprocess_cfg", {})]
+        given = [config.get("preprocess_cfg", {})]
     else:
         tag = open_clip.get_pretrained_cfg(model, pretrained or "")
         tags = (
@@ -109,15 +110,15 @@ def statistics(model: str, pretrained: str | None) -> tuple[list[float], list[fl
                 for name in open_clip.list_pretrained_tags_by_model(model)
             ]
         )
-        told = tags if all(t == tags[0] for t in tags) else []
+        given = tags if all(t == tags[0] for t in tags) else []
     usual = {"mean": open_clip.OPENAI_DATASET_MEAN, "std": open_clip.OPENAI_DATASET_STD}
-    first = usual | (told[0] if told else {})
+    first = usual | (given[0] if given else {})
     return list(first["mean"]), list(first["std"])
 
 
 def other_weights(model: str, path: Path, error: Exception) -> BadInput:
     """What to raise where a file does not fit the model."""
-    what = f"does not hold the weights of {model} ({first_line(error)})"
+    what = f"does not have the weights of {model} ({first_line(error)})"
     return BadInput(path, what, "fetch it again or name the model that it belongs to")
 
 
@@ -126,7 +127,7 @@ def _name(model: str) -> str:
     return f"local-dir:{folder}" if folder else model
 
 
-def _refuse_other_activation(model: str, pretrained: str | None, tag: dict[str, Any]) -> None:
+def refuse_other_activation(model: str, pretrained: str | None, tag: dict[str, Any]) -> None:
     """QuickGELU weights load into a GELU model without complaint, and embed badly."""
     if tag and bool(tag.get("quick_gelu")) != bool(
         open_clip.get_model_config(model).get("quick_gelu")

@@ -5,6 +5,7 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from io import BytesIO
 from queue import SimpleQueue
+from types import ModuleType
 from typing import Any, Protocol
 
 import numpy as np
@@ -13,30 +14,28 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from pipeline.clip import windows
-from pipeline.clip.recipes import Recipe, dense
-from pipeline.clip.towers.load import ImageTower
+from pipeline.clip.dense import dense
+from pipeline.clip.image_tower import ImageTower
 from pipeline.errors import BadInput
 
 Images = NDArray[np.uint8]  # RGB (B, y, x, 3)
 Regions = list[NDArray[np.integer]]  # of the pixels (y, x) of each image
 
-_PIXELS_ON_A_CPU = 2**18  # at a time: what a tower makes of more does not stay in the caches
+PIXELS_ON_A_CPU = 2**18  # per batch: what a tower makes of more does not stay in the caches
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What the config says under `embeddings`; pixels are those of the resized image."""
+    """How a tower is read; pixels are those of the resized image."""
 
     model: str
     pretrained: str | None
-    recipe: str  # see recipes.py
     image_size: Sequence[int] | None  # (width, height) to resize to; None: as recorded
-    window: int | None  # side in pixels, multiple of the patch; None: the whole image at once
+    window: int | None  # side in pixels, multiple of the patch; None: the whole image
     stride: int | None  # in pixels, any; only with a window
-    batch: int  # images or windows that the tower is given at a time, at most
+    batch: int  # most images or windows per call of the tower
     scales: Sequence[float] = (1.0,)  # of `image_size`, at which images are read and averaged
     flip: bool = False  # read mirror images too
-    form: str = "fp16"  # see forms.py
 
 
 class Pooling(Protocol):
@@ -70,21 +69,21 @@ def decode(blob: bytes, size: tuple[int, int]) -> Images:
     return np.asarray(image)
 
 
-class Turns:
-    """Two streams of a GPU: while the tower works in one, the other takes images in or grids out.
+class StreamPool:
+    """Two streams of a GPU: while the tower works in one, the other copies images in or grids out.
 
-    More than two batches at once would only take memory.
+    More than two batches at the same time would only take memory.
     """
 
     def __init__(self) -> None:
-        torch.cuda.synchronize()  # the weights are there
+        torch.cuda.synchronize()  # until the weights are there
         self._free: SimpleQueue[torch.cuda.Stream] = SimpleQueue()
         for _ in range(2):
             self._free.put(torch.cuda.Stream())
 
     @contextmanager
-    def take(self) -> Iterator[None]:
-        """Work on a stream of this thread's own, as soon as one is free."""
+    def acquire(self) -> Iterator[None]:
+        """Work on a stream that no other thread uses, as soon as one is free."""
         stream = self._free.get()
         try:
             with torch.cuda.stream(stream):
@@ -98,10 +97,10 @@ class Reader:
     """A tower and how it is read, from any number of threads."""
 
     settings: Settings
-    recipe: Recipe
+    recipe: ModuleType  # of `pipeline.clip.recipes`
     tower: ImageTower
     pooling: Pooling | None = None
-    turns: Turns | None = None  # on a GPU
+    streams: StreamPool | None = None  # on a GPU
 
     def read(self, images: Images, regions: Regions, grid: tuple[int, int]) -> NDArray[np.float16]:
         """L2-normalised embeddings (B, h, w, d) of images on a `grid` (h, w).
@@ -118,7 +117,7 @@ class Reader:
     def _grids(
         self, images: Images, regions: Regions, grid: tuple[int, int], kind: torch.dtype
     ) -> NDArray[Any]:
-        with self.turns.take() if self.turns else nullcontext():
+        with self.streams.acquire() if self.streams else nullcontext():
             cells = self._read(torch.from_numpy(images).to(self.tower.device), grid)
             if not cells.isfinite().all():
                 what = "its weights give embeddings that are not numbers"
@@ -138,11 +137,11 @@ class Reader:
         return max(1, round(self._batch(size) / (across * down)))
 
     def _batch(self, size: tuple[int, int]) -> int:
-        """How many images of `size` (width, height), or windows, the tower is given at a time."""
+        """How many images of `size` (width, height), or windows, make a batch of the tower."""
         if self.tower.device.type == "cuda":
             return self.settings.batch
         wide, high = (min(side, self.settings.window or side) for side in size)
-        return max(1, min(self.settings.batch, _PIXELS_ON_A_CPU // (wide * high)))
+        return max(1, min(self.settings.batch, PIXELS_ON_A_CPU // (wide * high)))
 
     def _read(self, images: torch.Tensor, grid: tuple[int, int]) -> torch.Tensor:
         pixels = images.permute(0, 3, 1, 2).float() / 255
@@ -153,7 +152,7 @@ class Reader:
         scales, flip = self.settings.scales, self.settings.flip
         pixels = (pixels - mean) / std
         patch = self.tower.view.patch
-        return windows.read_often(pixels, patch, grid, scales, flip, self._read_once)
+        return windows.read_repeatedly(pixels, patch, grid, scales, flip, self._read_once)
 
     def _read_once(self, pixels: torch.Tensor) -> torch.Tensor:
         window, stride = self.settings.window, self.settings.stride

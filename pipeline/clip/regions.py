@@ -1,35 +1,22 @@
-"""Embeddings averaged within the regions of their image, where the config asks for it.
+"""Embeddings averaged within image regions, where the config asks for it.
 
-A region of even colour lies within one object as a rule, and a tower reads it better as a whole
-than cell by cell: pooling by regions is worth more than what is done to a tower's attention.
+A region of even colour usually belongs to one object, and a tower reads it better as a whole than
+cell by cell: pooling by regions gains more than changes of a tower's attention.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 from skimage.segmentation import felzenszwalb
 
-from pipeline.stages import embeddings
-
 PACKAGES = ("scikit-image", "scipy")
-
-
-class Stage(embeddings.Stage):
-    """The stage embeddings that averages what it reads."""
-
-    def __init__(self, params: Mapping[str, Any]) -> None:
-        """`params`: those of the stage and `regions`, the fields of `Regions`."""
-        others = dict(params)
-        super().__init__(others, Regions(**others.pop("regions")))
 
 
 @dataclass(frozen=True)
 class Regions:
-    """How images are parted: Felzenszwalb and Huttenlocher, IJCV 2004."""
+    """How images are divided: Felzenszwalb and Huttenlocher, IJCV 2004."""
 
     scale: float  # more asks for larger regions
     smallest: int  # in pixels of the image that is read
@@ -41,10 +28,10 @@ class Regions:
     def average(
         self, cells: NDArray[np.floating], region: NDArray[np.integer]
     ) -> NDArray[np.floating]:
-        """Unit vectors (h, w, d) of which each is the mean of its pixels' regions.
+        """Unit vectors (h, w, d): for each cell the mean of its pixels' regions.
 
-        A pixel has the vector of the cell (h, w, d) that its centre lies in, a region the mean of
-        its pixels', and in the end a cell the mean of its pixels' regions, brought to unit length.
+        A pixel has the vector of the cell (h, w, d) that contains its centre, a region the mean of
+        its pixels', and in the end a cell the mean of its pixels' regions, at unit length.
         """
         high, wide, depth = cells.shape
         rows, columns = (

@@ -1,7 +1,7 @@
-"""Where the weights of a CLIP model lie on this machine, told without loading torch.
+"""Where the weights of a CLIP model are on this machine, found without loading torch.
 
 `model` is a name of open_clip (`ViT-B-16-quickgelu`) with `pretrained` a tag (`openai`) or a local
-safetensors file, or `local-dir:<folder>`, a folder that holds `open_clip_config.json`,
+safetensors file, or `local-dir:<folder>`, a folder with `open_clip_config.json`,
 `open_clip_model.safetensors` and the files of its tokenizer if it has its own. Relative paths are
 relative to the checkout, so that a configuration means the same from any working directory.
 """
@@ -13,6 +13,7 @@ from pipeline.errors import BadInput
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 WEIGHTS = "open_clip_model.safetensors"
+CONFIG = "open_clip_config.json"
 TOKENIZER = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json")  # of the hub
 _LOCAL = "local-dir:"
 
@@ -45,9 +46,7 @@ def local_file(model: str, pretrained: str | None) -> Path | None:
 
 def config_file(folder: Path) -> Path:
     """The description of a `local-dir:` model. Raises `BadInput` where it is missing."""
-    return _existing(
-        folder / "open_clip_config.json", "a local-dir: model needs it beside its weights"
-    )
+    return _existing(folder / CONFIG, "a local-dir: model needs it beside its weights")
 
 
 def merges_file(folder: Path) -> Path | None:

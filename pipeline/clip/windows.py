@@ -26,9 +26,9 @@ def read(
 ) -> Tensor:
     """L2-normalised embeddings (B, h, w, d) of images (B, 3, H, W).
 
-    `tower` is given at most `batch` crops at a time, those of different images together. Sizes and
+    `tower` gets at most `batch` crops per call, those of different images together. Sizes and
     `window` are pixels and multiples of the patch (height, width); a window that is larger than the
-    image is cut down to it. Where `stride` is no multiple of the patch, the cells of windows lie
+    image is cut down to it. Where `stride` is no multiple of the patch, the cells of windows are
     between those of the image, which are sampled bilinearly from them.
     """
     high, wide = images.shape[2:]
@@ -39,7 +39,7 @@ def read(
     total = cells.new_zeros(len(images), high // patch[0], wide // patch[1], cells.shape[-1])
     for corner, part in zip(corners, cells.unflatten(0, crops.shape[:2]), strict=True):
         ys, xs = (
-            _Axis.of(start, side, size_of // side)
+            Axis.of(start, side, size_of // side)
             for start, side, size_of in zip(corner, patch, size, strict=True)
         )
         seen = xs.sample(ys.sample(part, 1), 2)
@@ -53,7 +53,7 @@ def size_at(scale: float, grid: tuple[int, int], patch: tuple[int, int]) -> tupl
     return high * patch[0], wide * patch[1]
 
 
-def read_often(
+def read_repeatedly(
     images: Tensor,
     patch: tuple[int, int],
     grid: tuple[int, int],
@@ -64,7 +64,7 @@ def read_often(
     """L2-normalised mean (B, h, w, d) on `grid` (h, w) of several readings by `once`.
 
     The images (B, 3, H, W) are resized to `grid` times each of the scales, in whole patches, and
-    are also read as their mirror images if `flip`. They had best be given at the largest scale.
+    are also read as their mirror images if `flip`. Give them at the largest scale.
     """
     readings = []
     for scale in scales:
@@ -92,19 +92,19 @@ def _even_parts(crops: Tensor, batch: int) -> Iterator[Tensor]:
 
 
 @dataclass(frozen=True)
-class _Axis:
-    """How a window of n cells lies on the image's cells, along one axis.
+class Axis:
+    """The position of a window of n cells on the image's cells, along one axis.
 
     The image's cell c is at t = c - start / side among the window's cells; those with their centre
     in the window, -1/2 < t < n - 1/2, are sampled at t and weigh sin^2(pi (t + 1/2) / n).
     """
 
     cells: slice
-    at: Tensor  # t, held within the window's outermost centres
+    at: Tensor  # t, clamped to the window's outermost centres
     weight: Tensor  # small but positive at borders
 
     @classmethod
-    def of(cls, start: int, side: int, n: int) -> "_Axis":
+    def of(cls, start: int, side: int, n: int) -> "Axis":
         """A window that starts at pixel `start`, with cells of `side` pixels."""
         first = (2 * start - side) // (2 * side) + 1
         end = -(-(2 * start + (2 * n - 1) * side) // (2 * side))

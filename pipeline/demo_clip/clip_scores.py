@@ -12,13 +12,15 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from pipeline.clip import regions
+from model.scoring import scores
+from model.scoring.counting import confusion
+from pipeline.clip.embedder import Embedder
 from pipeline.clip.models import load_text_tower
+from pipeline.clip.prompts import ensemble
 from pipeline.demo_clip.captions import HELD_OUT, WORDS
 from pipeline.demo_clip.pairs import FURNITURE, NOTHING, Views, render_views
 from pipeline.simulate.catalogue import Catalogue
-from pipeline.stages import embeddings
-from pipeline.stages.text import ensemble
+from pipeline.stages import parts
 
 # How the demo reads the model: the size that views are brought to, windows, regions, and prompts.
 IMAGE_SIZE = (192, 144)
@@ -37,19 +39,18 @@ def labels(views: Views) -> NDArray[np.int16]:
     return table[views.name]
 
 
-def reader(folder: Path, reading: Mapping[str, Any] = READING) -> embeddings.Stage:
+def reader(folder: Path, reading: Mapping[str, Any] = READING) -> Embedder:
     """What reads views densely: as the demo does, unless another `reading` is given."""
     model = f"local-dir:{folder.resolve()}"
     own = {"model": model, "pretrained": None, "image_size": IMAGE_SIZE, "batch": 64}
-    if reading.get("regions"):
-        return regions.Stage(own | dict(reading))
-    return embeddings.Stage(own | {key: reading[key] for key in reading if key != "regions"})
+    params = own | {key: value for key, value in reading.items() if value or key != "regions"}
+    return Embedder(params, parts.load_parts("embeddings", {"embeddings": params}))
 
 
-def embed(stage: embeddings.Stage, color: NDArray[np.uint8]) -> NDArray[np.float16]:
+def embed(embedder: Embedder, color: NDArray[np.uint8]) -> NDArray[np.float16]:
     """Dense embeddings (F, y, x, d) of views (F, h, w, 3)."""
     small = [Image.fromarray(c).resize(IMAGE_SIZE, Image.Resampling.BICUBIC) for c in color]
-    return stage.read(np.stack([np.asarray(image) for image in small]))
+    return embedder.read(np.stack([np.asarray(image) for image in small]))
 
 
 def similarities(grid: NDArray, text: NDArray, size: tuple[int, int]) -> NDArray[np.float32]:
@@ -67,20 +68,16 @@ def class_iou(
     folder: Path, views: Views, reading: Mapping[str, Any] = READING
 ) -> NDArray[np.float64]:
     """IoU (20,) of the classes over all pixels of the views, nan where a class never occurs."""
-    stage = reader(folder, reading)
+    embedder = reader(folder, reading)
     tower = load_text_tower(f"local-dir:{folder.resolve()}", None)
     text = np.stack([ensemble(tower, words.nouns, TEMPLATES) for words in WORDS.values()])
     truth, k = labels(views), len(text)
-    confusion = np.zeros((k, k), np.int64)
+    counts = np.zeros((k, k + 1), np.int64)
     for part in np.array_split(np.arange(len(truth)), max(1, len(truth) // 16)):
-        grid = embed(stage, views.color[part])
+        grid = embed(embedder, views.color[part])
         guess = similarities(grid, text, truth.shape[:0:-1]).argmax(-1)
-        known = truth[part] >= 0
-        pairs = truth[part][known].astype(np.int64) * k + guess[known]
-        confusion += np.bincount(pairs, minlength=k * k).reshape(k, k)
-    hit = np.diag(confusion)
-    either = confusion.sum(0) + confusion.sum(1) - hit
-    return np.where(confusion.sum(1) > 0, hit / np.maximum(either, 1), np.nan)
+        counts += confusion(truth[part], guess, k)
+    return np.where(counts.sum(axis=1) > 0, scores.class_iou(counts), np.nan)
 
 
 def average_precision(score: NDArray, wanted: NDArray[np.bool_]) -> float:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline.clip.recipes import RECIPES
+from pipeline.clip import recipes
 from pipeline.demo_clip.clip_scores import REGIONS, class_iou
 from pipeline.demo_clip.pairs import FURNITURE, render_views
 from pipeline.simulate.catalogue import Catalogue
@@ -44,8 +44,8 @@ class Reading:
 
 WINDOWED = Reading()
 READINGS = [
-    *(Reading(recipe, None, None) for recipe in RECIPES),
-    *(Reading(recipe) for recipe in RECIPES),
+    *(Reading(recipe, None, None) for recipe in recipes.names()),
+    *(Reading(recipe) for recipe in recipes.names()),
     replace(WINDOWED, stride=16),
     replace(WINDOWED, stride=20),
     replace(WINDOWED, stride=12),

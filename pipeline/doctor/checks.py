@@ -1,4 +1,4 @@
-"""What is wrong with a scan, in sentences: what is odd by itself, and what the images tell."""
+"""What is wrong with a scan, in sentences: unusual values, and images that disagree."""
 
 from dataclasses import dataclass
 
@@ -10,11 +10,11 @@ from pipeline.doctor.views import Array, Sample
 from pipeline.geometry import agreement
 from pipeline.scan import Cloud, RawFrames
 
-DEPTH = 0.1, 30.0  # metres between which half of the pixels of a room are
-WALK = 500.0  # metres that a camera's positions span at most
-_MIDDLE = 0.2  # of half a size, by which a principal point may be off the middle
-_MEASURED = 0.1  # of the pixels of depth; with fewer there is little to go by
-_LOST = 0.5  # of the frames
+DEPTH = 0.1, 30.0  # metres: the plausible range of the median depth of a room
+WALK = 500.0  # metres: the largest plausible extent of a camera's positions
+_MAX_OFF_CENTRE = 0.2  # of half the image: how far the principal point may be off the centre
+_MIN_MEASURED = 0.1  # share of the depth pixels
+_MAX_LOST = 0.5  # share of the poses
 
 
 @dataclass(frozen=True)
@@ -31,17 +31,17 @@ class Finding:
 def examine(
     raw: RawFrames, sample: Sample, cloud: Cloud | None
 ) -> tuple[list[Finding], float | None]:
-    """All findings of a scan, and the metres by which its images disagree, if units are right.
+    """All findings about a scan, and by how many metres its images disagree if units are right.
 
-    `cloud` holds points that do not come from the images, if there are any.
+    `cloud` has points that do not come from the images, if there are any.
     """
-    found = [*_oddities(sample), *_cameras(raw), *_units(sample)]
+    found = [*_unusual(sample), *_cameras(raw), *_units(sample)]
     if found or (cloud is None and len(sample.places) < 2):
-        return found, None  # with another camera or unit nothing agrees, and more would be guessed
+        return found, None  # with a wrong camera or unit nothing agrees: more would be guesswork
     reference = Reference(cloud) if cloud else None
-    disagree, reading = readings.misread(sample, reference)
+    disagreement, reading = readings.misread(sample, reference)
     if reading:
-        found.append(Finding(reading.looks, reading.remedy))
+        found.append(Finding(reading.message, reading.remedy))
     elif shift := readings.late_colour(sample, reference):
         word = "before" if shift > 0 else "after"
         what = (
@@ -51,26 +51,26 @@ def examine(
         found.append(Finding(what, remedy))
     elif cloud:
         found += _apart(raw, cloud)
-    return found, disagree
+    return found, disagreement
 
 
-def _oddities(sample: Sample) -> list[Finding]:
-    """What is odd about frames whatever they show."""
+def _unusual(sample: Sample) -> list[Finding]:
+    """What is unusual about frames, whatever they show."""
     found = []
-    if sample.lost > _LOST * sample.count:
-        what = f"{sample.lost} of {sample.count} poses are no poses (not finite, or no rotation)"
+    if sample.lost > _MAX_LOST * sample.count:
+        what = f"{sample.lost} of {sample.count} poses are invalid (not finite, or not a rotation)"
         found.append(Finding(what, "check how they were exported"))
     measured = np.mean([(view.depth > 0).mean() for view in sample.at()])
-    if measured < _MEASURED:
+    if measured < _MIN_MEASURED:
         what = f"only {100 * measured:.0f} % of the depth pixels are measured"
-        found.append(Finding(what, "check that 0, and nothing else, stands for no measurement"))
+        found.append(Finding(what, "check that 0, and no other value, means no measurement"))
     if len(sample.path) > 1 and np.ptp(sample.path, axis=0).max() == 0:
         found.append(Finding("the camera never moves", "check that poses belong to the frames"))
     return found
 
 
 def _cameras(raw: RawFrames) -> list[Finding]:
-    """Intrinsics whose principal point is far from the middle of their image."""
+    """Intrinsics whose principal point is far from the centre of their image."""
     found = []
     each = (
         ("colour", raw.color_intrinsics, raw.color_size),
@@ -83,18 +83,18 @@ def _cameras(raw: RawFrames) -> list[Finding]:
     for name, matrices, size in each:
         center = np.median(np.reshape(matrices, (-1, 3, 3))[:, :2, 2], axis=0)
         ratio = (center + 0.5) * 2 / size
-        if (abs(ratio - 1) > _MIDDLE).any():
+        if (abs(ratio - 1) > _MAX_OFF_CENTRE).any():
             meant = "{:.0f} x {:.0f}".format(*(2 * center + 1))
             what = (
                 f"the intrinsics of {name} look like those of images of about {meant} pixels, but "
-                "they are of {} x {}".format(*size)
+                "the images have {} x {}".format(*size)
             )
-            found.append(Finding(what, "scale them to the images that are here"))
+            found.append(Finding(what, "scale them to the size of the images"))
     return found
 
 
 def _units(sample: Sample) -> list[Finding]:
-    """Depth and positions that no room has in metres."""
+    """Depth and positions that are implausible in metres."""
     found = []
     low, high = DEPTH
     depth = np.concatenate([view.depth[view.depth > 0] for view in sample.at()])
@@ -105,7 +105,7 @@ def _units(sample: Sample) -> list[Finding]:
         if low <= far / factor <= high:
             guess = f": it looks like {unit} read as metres"
         what = f"half of the depth is beyond {far:.3g} m{guess}"
-        remedy = f"set the depth scale to {factor:g} times what it is"
+        remedy = f"multiply the depth scale by {factor:g}"
         found.append(Finding(what, remedy))
     span = _span(sample.path)
     if span > WALK:
@@ -117,12 +117,12 @@ def _units(sample: Sample) -> list[Finding]:
 
 
 def _span(path: Array) -> float:
-    """Metres across which camera centres (F, 3) lie, but for a few."""
+    """The extent in metres of camera centres (F, 3), without outliers."""
     return float(np.linalg.norm(np.subtract(*np.percentile(path, (95, 5), axis=0))))
 
 
 def _apart(raw: RawFrames, cloud: Cloud) -> list[Finding]:
-    """Images and points that are of other rooms or releases."""
+    """Images and points of different rooms or releases."""
     found = agreement.measure(raw, cloud)
     if found.offset <= agreement.LIMIT and not found.turn:
         return []

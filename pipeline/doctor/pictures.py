@@ -1,4 +1,4 @@
-"""Pictures for the page: points over images, the scan from above, and how far depth reaches."""
+"""Pictures for the page: points over images, the scan from above, and a histogram of depth."""
 
 import base64
 from io import BytesIO
@@ -12,11 +12,11 @@ from pipeline.scan import Cloud
 
 _OVERLAYS = 3
 _DOTS = 4000  # points drawn over an image
-_CEILING = 80  # percent of the points that are shown from above, the lowest
+_SHOWN_BELOW = 80  # percentile of height: the ceiling is not shown from above
 
 
 def overlays(sample: Sample, cloud: Cloud | None) -> str:
-    """Points of the scan over some frames: where poses are right, they lie on what they show."""
+    """Points of the scan over some frames: with correct poses they are on the surfaces in view."""
     views, (xyz, _) = sample.at(), points(sample, cloud)
     chosen = views[:: max(1, len(views) // _OVERLAYS)][:_OVERLAYS]
     high, wide = chosen[0].color.shape[:2]
@@ -35,9 +35,9 @@ def overlays(sample: Sample, cloud: Cloud | None) -> str:
 
 
 def from_above(sample: Sample, cloud: Cloud | None) -> str:
-    """The scan without its ceiling, the camera's path and where the frames looked at stand."""
+    """The scan without its ceiling, the camera's path and the examined frames."""
     xyz, grey = points(sample, cloud)
-    low = xyz[:, 2] <= np.percentile(xyz[:, 2], _CEILING)
+    low = xyz[:, 2] <= np.percentile(xyz[:, 2], _SHOWN_BELOW)
     order = np.flatnonzero(low)[np.argsort(xyz[low, 2])]
     figure = Figure(figsize=(5.2, 5.2), layout="constrained")
     axis = figure.subplots()
@@ -52,7 +52,7 @@ def from_above(sample: Sample, cloud: Cloud | None) -> str:
         width=0.006,
         scale=14,
         zorder=3,
-        label="looks to",
+        label="viewing direction",
     )
     axis.set(aspect="equal", xlabel="x in metres", ylabel="y in metres")
     axis.legend(loc="upper right", fontsize=8)
@@ -60,7 +60,7 @@ def from_above(sample: Sample, cloud: Cloud | None) -> str:
 
 
 def depths(sample: Sample) -> str:
-    """How many pixels measure which depth."""
+    """A histogram of the measured depth."""
     depth = np.concatenate([view.depth[view.depth > 0] for view in sample.at()])
     figure = Figure(figsize=(5.2, 2.6), layout="constrained")
     axis = figure.subplots()
@@ -70,7 +70,7 @@ def depths(sample: Sample) -> str:
 
 
 def _encoded(figure: Figure) -> str:
-    """A picture as the text that a page can hold."""
+    """A figure as a base64-encoded PNG file, to be embedded in a page."""
     file = BytesIO()
     figure.savefig(file, format="png", dpi=80)
     return base64.b64encode(file.getvalue()).decode()

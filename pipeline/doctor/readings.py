@@ -1,7 +1,7 @@
-"""How poses, cameras and times may have been meant, and which of these the images agree on.
+"""Ways in which poses and times may have to be read, and the one that the images support.
 
-A reading is judged by what it makes of the same surfaces in several frames: right, and pixels of
-different frames fall upon one another, or upon the points of the scan; wrong, and they scatter.
+A reading is judged by the surfaces that several frames see: with the right one, pixels of different
+frames coincide with each other, or with the points of the scan; with a wrong one, they scatter.
 """
 
 from collections.abc import Callable
@@ -11,16 +11,17 @@ import numpy as np
 from scipy.spatial import cKDTree
 
 from pipeline.doctor.views import Array, Sample, View, in_world, luminance, pixels
+from pipeline.images import luma
 from pipeline.scan import Cloud
 
 OPENGL = np.diag([1.0, -1.0, -1.0, 1.0])  # its camera axes: x right, y up, looking along -z
-MOST = 0.01  # metres, and as a share of the depth: what agrees so well is not doubted
-CLEARLY = 0.6  # another reading is believed if it leaves at most so much of the disagreement
-_FRAMES = 0.8  # of the frames must show it, if colour is to be of another time
-# Of the pixels: more may be seen in one frame alone, and fewer all be of a floor, which lies on
-# itself whichever way the camera turns.
+GOOD = 0.01  # metres, and as a share of the depth: a smaller disagreement is accepted
+CLEARLY = 0.6  # another reading is accepted if it leaves at most this share of the disagreement
+_FRAMES = 0.8  # share of the frames that must show that colour is of another time
+# Shares of the pixels: of more, some are visible in one frame only; fewer may all be on a floor,
+# which coincides with itself whichever way the camera turns.
 _QUANTILES = 0.4, 0.7
-_ASKED, _HELD = 400, 2500  # pixels of a frame that look for a neighbour, and that may be one
+_QUERIES, _TARGETS = 400, 2500  # pixels of a frame that are compared, and that they may match
 _POINTS = 500_000
 _NEAR = 0.06  # metres within which two pixels are taken to see the same spot
 
@@ -29,17 +30,17 @@ _NEAR = 0.06  # metres within which two pixels are taken to see the same spot
 class Reading:
     """One way to read the files."""
 
-    looks: str  # what is wrong, if it is the right one
+    message: str  # what is wrong if this reading is the right one
     remedy: str
     pose: Callable[[Array], Array] = lambda pose: pose
-    shift: int = 0  # frames by which depth is later than its pose
+    shift: int = 0  # how many frames later the depth of a pose is found
 
 
 AS_GIVEN = Reading("", "")
 READINGS = (
     Reading(
         "the poses look like world-to-camera matrices: inverted, the frames agree",
-        "invert them, since camera-to-world is read here",
+        "invert them: camera-to-world is expected",
         lambda pose: np.asarray(np.linalg.inv(pose)),
     ),
     Reading(
@@ -69,29 +70,32 @@ class Reference:
     def __init__(self, cloud: Cloud) -> None:
         every = -(-len(cloud.xyz) // _POINTS)
         self.tree = cKDTree(cloud.xyz[::every].astype(float))
-        self.grey = cloud.rgb[::every].astype(float) @ [0.299, 0.587, 0.114]
+        self.grey = luma(cloud.rgb[::every])
 
 
 def disagreement(sample: Sample, reference: Reference | None, reading: Reading) -> Array:
     """Metres (2,) within which 4 and 7 of 10 pixels have a point of the reference, or a pixel of
-    another frame, if the files are read so."""
+    another frame, under this reading."""
     views = _shifted(sample, reading.shift)
-    asked = [in_world(view, pixels(view, _ASKED)[0], reading.pose) for view in views]
+    queries = [in_world(view, pixels(view, _QUERIES)[0], reading.pose) for view in views]
     if reference is not None:
-        distance = [reference.tree.query(xyz)[0] for xyz in asked]
+        distance = [reference.tree.query(xyz)[0] for xyz in queries]
     else:
-        held = [in_world(view, pixels(view, _HELD)[0], reading.pose) for view in views]
-        distance = [tree.query(xyz)[0] for xyz, (tree, _) in zip(asked, _others(held), strict=True)]
+        targets = [in_world(view, pixels(view, _TARGETS)[0], reading.pose) for view in views]
+        distance = [
+            tree.query(xyz)[0] for xyz, (tree, _) in zip(queries, _others(targets), strict=True)
+        ]
     return np.quantile(np.concatenate(distance), _QUANTILES)
 
 
 def likeness(sample: Sample, reference: Reference | None, shift: int) -> Array:
-    """The correlation, for each frame, of its brightness with that of the same spots in the
-    reference or in other frames, if colour is `shift` frames later than depth and pose."""
+    """For each frame (F,) the correlation of its brightness with that of the same spots in the
+    reference or in other frames, if colour is `shift` frames later than depth and pose; NaN where
+    too few spots are shared."""
     views, later = sample.at(), sample.at(shift)
     seen = []
     for view, color in zip(views, later, strict=True):
-        xyz, uv = pixels(view, _HELD)
+        xyz, uv = pixels(view, _TARGETS)
         inside, grey = luminance(color, uv)
         seen.append((in_world(view, xyz, AS_GIVEN.pose)[inside], grey[inside]))
     if reference is None:
@@ -111,23 +115,23 @@ def likeness(sample: Sample, reference: Reference | None, shift: int) -> Array:
 
 
 def misread(sample: Sample, reference: Reference | None) -> tuple[float, Reading | None]:
-    """Metres within which 4 of 10 pixels agree as they are, and the reading that is clearly better
-    for as many or for more of them."""
+    """Metres within which 4 of 10 pixels agree as the files are read, and the reading that is
+    clearly better for 4 or for 7 of 10, or None."""
     found = disagreement(sample, reference, AS_GIVEN)
     far = float(np.median(np.concatenate([v.depth[v.depth > 0] for v in sample.at()])))
-    doubted = found > MOST * max(1, far)
-    if not doubted.any():
+    poor = found > GOOD * max(1, far)
+    if not poor.any():
         return float(found[0]), None
-    possible = [reading for reading in READINGS if not reading.shift or sample.whole]
+    possible = [reading for reading in READINGS if not reading.shift or sample.has_neighbours]
     scores = np.array([disagreement(sample, reference, reading) for reading in possible]) / found
-    best = scores[:, doubted].min(1).argmin()
-    believed = scores[best, doubted].min() <= CLEARLY
-    return float(found[0]), possible[best] if believed else None
+    best = scores[:, poor].min(1).argmin()
+    accepted = scores[best, poor].min() <= CLEARLY
+    return float(found[0]), possible[best] if accepted else None
 
 
 def late_colour(sample: Sample, reference: Reference | None) -> int:
-    """Frames (-1, 0 or 1) by which colour seems to be out of step with depth and pose."""
-    if not sample.whole:
+    """By how many frames (-1, 0 or 1) colour seems to be out of step with depth and pose."""
+    if not sample.has_neighbours:
         return 0
     found = 1 - likeness(sample, reference, 0)
     gains = {shift: (1 - likeness(sample, reference, shift)) / found for shift in (-1, 1)}
@@ -139,7 +143,7 @@ def late_colour(sample: Sample, reference: Reference | None) -> int:
 
 
 def _shifted(sample: Sample, shift: int) -> list[View]:
-    """The frames with the depth of those `shift` later."""
+    """The examined frames with the depth of those `shift` later."""
     pairs = zip(sample.at(), sample.at(shift), strict=True)
     return [
         replace(view, depth=later.depth, depth_intrinsics=later.depth_intrinsics)
@@ -148,6 +152,6 @@ def _shifted(sample: Sample, shift: int) -> list[View]:
 
 
 def _others(clouds: list[Array]) -> list[tuple[cKDTree, list[int]]]:
-    """For each of some clouds a tree of all others, and which these are."""
+    """For each cloud (P, 3) a tree of all others, and their indices."""
     chosen = [[j for j in range(len(clouds)) if j != i] for i in range(len(clouds))]
     return [(cKDTree(np.concatenate([clouds[j] for j in js])), js) for js in chosen]

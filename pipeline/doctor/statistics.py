@@ -1,23 +1,24 @@
-"""Figures of a scan that somebody may want to see before a long run."""
+"""Figures of a scan that are useful before a long run."""
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.doctor.readings import AS_GIVEN
 from pipeline.doctor.views import Array, Sample, View, in_world, luminance, pixels
-from pipeline.geometry.cameras import project, transform, world_to_camera
+from pipeline.geometry.visibility import Camera, see
+from pipeline.images import luma
 from pipeline.scan import Cloud, RawFrames
 
 _SHOWN = 100_000  # points
 _FRAME = 4000  # pixels of a frame, where it gives the points
-_TOLERANCE = 0.05, 0.02  # metres and share of the depth by which a seen point may miss it
+_TOLERANCE = 0.05, 0.02  # metres, and share of the depth, between a seen point and the depth
 
 
 def points(sample: Sample, cloud: Cloud | None) -> tuple[Array, NDArray[np.uint8]]:
-    """Positions (P, 3) and brightness (P,) of a scan: its cloud's, or those that pixels see."""
+    """Positions (P, 3) and brightness (P,) of a scan's cloud, or else of its frames' pixels."""
     if cloud is not None:
         every = -(-len(cloud.xyz) // _SHOWN)
-        grey = cloud.rgb[::every].astype(float) @ [0.299, 0.587, 0.114]
+        grey = luma(cloud.rgb[::every])
         return cloud.xyz[::every].astype(float), grey.astype(np.uint8)
     found = []
     for view in sample.at():
@@ -28,50 +29,51 @@ def points(sample: Sample, cloud: Cloud | None) -> tuple[Array, NDArray[np.uint8
 
 
 def seen(view: View, xyz: Array) -> tuple[NDArray[np.intp], Array, Array]:
-    """Which points (N, 3) the depth image of a frame confirms: index, uv (S, 2) in its colour
-    image and depth z (S,) in metres."""
-    local = transform(world_to_camera(view.camera_to_world), xyz)
-    front = np.flatnonzero(local[:, 2] > 0)
-    column, row = np.rint(project(view.depth_intrinsics, local[front])).T
-    height, width = view.depth.shape
-    inside = (column >= 0) & (row >= 0) & (column < width) & (row < height)
-    front, column, row = front[inside], column[inside].astype(int), row[inside].astype(int)
-    z, depth = local[front, 2], view.depth[row, column]
-    near = (depth > 0) & (abs(depth - z) <= _TOLERANCE[0] + _TOLERANCE[1] * z)
-    chosen = front[near]
-    return chosen, project(view.color_intrinsics, local[chosen]), z[near]
+    """The points (N, 3) that a frame sees: index, uv (S, 2) in its colour image, z (S,) metres."""
+    height, width = view.color.shape[:2]
+    camera = Camera(
+        (width, height),
+        view.color_intrinsics,
+        view.depth,
+        1.0,
+        view.depth_intrinsics,
+        view.camera_to_world,
+    )
+    return see(camera, xyz, *_TOLERANCE)
 
 
 def facts(
-    raw: RawFrames, sample: Sample, cloud: Cloud | None, disagree: float | None
+    raw: RawFrames, sample: Sample, cloud: Cloud | None, disagreement: float | None
 ) -> dict[str, str]:
-    """What there is to know, in words, in the order in which it is shown."""
+    """Facts about a scan by name, in the order in which they are shown."""
     depth = np.concatenate([view.depth[view.depth > 0] for view in sample.at()])
     measured = np.mean([(view.depth > 0).mean() for view in sample.at()])
     xyz, _ = points(sample, cloud)
     extent = np.ptp(np.percentile(xyz, (1, 99), axis=0), axis=0)
     steps = np.linalg.norm(np.diff(sample.path, axis=0), axis=1)
-    told = {
-        "frames": f"{sample.count}, of which {sample.lost} without a valid pose; "
-        f"{len(sample.places)} looked at",
+    found = {
+        "frames": f"{sample.count}, {sample.lost} of them without a valid pose; "
+        f"{len(sample.places)} examined",
         "colour": "{} x {} px".format(*raw.color_size),
         "depth": "{} x {} px".format(*raw.depth_size) + f", {100 * measured:.0f} % measured",
     }
     if len(depth):
         low, middle, high = np.percentile(depth, (5, 50, 95))
-        told["depth in metres"] = f"{low:.2f} to {high:.2f}, half below {middle:.2f}"
-    told["camera's path"] = f"{steps.sum():.1f} m"
-    told["extent"] = "{:.1f} x {:.1f} x {:.1f} m".format(*extent)
-    if disagree is not None:
+        found["depth in metres"] = f"{low:.2f} to {high:.2f}, half below {middle:.2f}"
+    found["camera's path"] = f"{steps.sum():.1f} m"
+    found["extent"] = "{:.1f} x {:.1f} x {:.1f} m".format(*extent)
+    if disagreement is not None:
         other = "of the cloud" if cloud is not None else "that another frame sees"
-        told["agreement"] = f"4 of 10 pixels are within {100 * disagree:.1f} cm of a point {other}"
+        found["agreement"] = (
+            f"4 of 10 pixels are within {100 * disagreement:.1f} cm of a point {other}"
+        )
     if cloud is not None:
         views = np.zeros(len(xyz))
         for view in sample.at():
             views[seen(view, xyz)[0]] += 1
-        told["points"] = f"{len(cloud.xyz):,}"
-        told["coverage by these frames"] = (
+        found["points"] = f"{len(cloud.xyz):,}"
+        found["coverage by these frames"] = (
             f"{100 * (views > 0).mean():.0f} % of the points are seen, "
             f"in {views[views > 0].mean() if views.any() else 0:.1f} frames each"
         )
-    return told
+    return found

@@ -1,4 +1,4 @@
-"""A few frames of a scan in memory, and where in the world their pixels lie."""
+"""A few frames of a scan in memory, and the world positions of their pixels."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,24 +9,24 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from pipeline.errors import BadInput
-from pipeline.geometry.cameras import project, scale_intrinsics, transform, unproject
+from pipeline.geometry.cameras import is_rigid, project, scale_intrinsics, transform, unproject
+from pipeline.images import check_image, luma
 from pipeline.scan import RawFrames
-from pipeline.stages.frames import check_image, is_rigid
 
 Array = NDArray[np.float64]
 
-WIDTH = 320  # pixels that a colour image is kept with, at most
-_STRETCHES = 3  # of the recording, spread over it
-_GAPS = 60  # into so many the recording is divided for the frames of a stretch
+WIDTH = 320  # pixels: the largest width of a colour image in memory
+_STRETCHES = 3  # parts of the recording that frames are taken from, spread over it
+_GAPS = 60  # frames of a stretch are this fraction of the recording apart
 
 
 @dataclass(frozen=True)
 class View:
-    """One frame; `color` was shrunk, and `color_intrinsics` with it."""
+    """One frame; `color` and `color_intrinsics` are scaled down."""
 
     frame_id: int
     color: NDArray[np.uint8]  # (H, W, 3)
-    depth: Array  # (h, w) metres as the files say, 0 = not measured
+    depth: Array  # (h, w) metres according to the files, 0 = not measured
     color_intrinsics: Array  # (3, 3)
     depth_intrinsics: Array  # (3, 3)
     camera_to_world: Array  # (4, 4)
@@ -36,19 +36,19 @@ class View:
 class Sample:
     """Some frames of a recording, each with its neighbours in time at `place` -1 and +1."""
 
-    places: list[int]  # of the frames looked at, in the recording
-    views: dict[int, View]  # by place, the neighbours too
+    places: list[int]  # of the examined frames in the recording
+    views: dict[int, View]  # by place, with the neighbours
     count: int  # frames in the recording
-    lost: int  # of them without a valid pose
-    path: Array  # (F, 3) camera centres of all that have one
+    lost: int  # frames without a valid pose
+    path: Array  # (F, 3) camera centres of the frames with one
 
     @property
-    def whole(self) -> bool:
-        """Whether all frames looked at have both neighbours."""
+    def has_neighbours(self) -> bool:
+        """Whether all examined frames have both neighbours."""
         return {place + shift for place in self.places for shift in (-1, 1)} <= self.views.keys()
 
     def at(self, shift: int = 0) -> list[View]:
-        """The frames looked at, or those `shift` later in the recording."""
+        """The examined frames, or those `shift` later in the recording."""
         return [self.views[place + shift] for place in self.places]
 
 
@@ -94,7 +94,7 @@ def take(raw: RawFrames, count: int) -> Sample:
 def pixels(view: View, count: int) -> tuple[Array, Array]:
     """About `count` measured pixels of a frame, evenly spread.
 
-    Their positions (P, 3) in the camera's coordinates, in metres, and the pixels (P, 2) of its
+    Returns their positions (P, 3) in camera coordinates, in metres, and the pixels (P, 2) of the
     colour image that see the same.
     """
     height, width = view.depth.shape
@@ -108,16 +108,16 @@ def pixels(view: View, count: int) -> tuple[Array, Array]:
 
 
 def in_world(view: View, xyz: Array, pose: Callable[[Array], Array]) -> Array:
-    """Positions (P, 3) of a camera in the world, if poses are to be read as `pose` says."""
+    """World positions (P, 3) of positions in camera coordinates, with poses converted by `pose`."""
     return transform(pose(view.camera_to_world), xyz)
 
 
 def luminance(view: View, uv: Array) -> tuple[NDArray[np.bool_], Array]:
-    """Which pixels (P, 2) are in the image, and how bright (P,) it is there, 0 elsewhere."""
+    """Which pixels (P, 2) are in the image, and its brightness (P,) there, 0 elsewhere."""
     height, width = view.color.shape[:2]
     column, row = np.rint(uv).astype(int).T
     inside = (column >= 0) & (row >= 0) & (column < width) & (row < height)
-    grey = view.color.astype(float) @ [0.299, 0.587, 0.114]
+    grey = luma(view.color)
     value = np.zeros(len(uv))
     value[inside] = grey[row[inside], column[inside]]
     return inside, value

@@ -1,1 +1,1 @@
-"""Cameras, projection, fusion, graph segments: pure functions over arrays."""
+"""Cameras, visibility, fusion, superpoints: pure functions over arrays."""

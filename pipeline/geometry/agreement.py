@@ -1,7 +1,7 @@
-"""Whether the images of a scan see the surfaces on which its points lie.
+"""Whether the images of a scan see the surfaces on which its points are.
 
-Depth is un-projected through the poses and compared with the nearest points. It finds what no
-single file shows: poses of another frame, a room that was turned, a release that was mixed up.
+Depth is un-projected through the poses and compared with the nearest points. This reveals faults
+that no single file shows: poses in other coordinates, a rotated room, mixed-up releases.
 """
 
 from dataclasses import dataclass
@@ -16,27 +16,27 @@ from pipeline.scan import Cloud, RawFrames
 
 Array = NDArray[np.float64]
 
-LIMIT = 0.05  # metres between what the images see and the points
+LIMIT = 0.05  # metres between the surfaces in the images and the points
 
 _FRAMES = 24
-_PIXELS = 400  # of a frame
+_PIXELS = 400  # per frame
 _POINTS = 1_000_000  # of the cloud
 _STEPS = 20
-_MARGIN = 0.5  # metres about the cloud's bounding box: what a pixel sees beyond is another room
-_INSIDE = 0.2  # of the pixels; with fewer all are compared
+_MARGIN = 0.5  # metres around the cloud's bounding box: beyond, a pixel sees another room
+_INSIDE = 0.2  # of the pixels; with fewer inside all are compared
 _SHARE = 0.7  # of the pixels inside: the others may see what the cloud lacks
-_CAP = 0.3  # metres: what is farther counts as that far when turns and shifts are compared
-_FAIR = 0.02  # metres of mean misfit with which no turn is looked for
-_FIT = 0.8  # a turn or a shift explains the disagreement if it leaves less than that share of it
+_CAP = 0.3  # metres at which distances are clipped when rotations and shifts are compared
+_FAIR = 0.02  # metres of mean misfit below which no rotation is tried
+_FIT = 0.8  # a rotation or a shift explains the disagreement if this share of it or less is left
 
 
 @dataclass(frozen=True)
 class Agreement:
-    """How far the images and the points of a scan are apart."""
+    """The distance between the images and the points of a scan."""
 
-    distance: float  # metres within which 7 of 10 pixels see a surface beside some point
-    shift: Array  # (3,) metres by which the images would have to move to fit best
-    turn: int  # degrees (0, 90, 180, 270) about z through the cloud's middle that fit best
+    distance: float  # metres within which 7 of 10 pixels see a surface from some point
+    shift: Array  # (3,) metres: the translation of the images that fits best
+    turn: int  # degrees (0, 90, 180, 270) of the rotation about z through the centre that fits best
 
     @property
     def offset(self) -> float:
@@ -45,7 +45,7 @@ class Agreement:
 
 
 def require(frames: RawFrames, cloud: Cloud, scan: str, limit: float = LIMIT) -> Agreement:
-    """Raise `BadInput`, with the offset in cm, where it is above `limit` (metres)."""
+    """Measure; raise `BadInput` that states the offset where it is above `limit` (metres)."""
     found = measure(frames, cloud)
     if found.offset <= limit and found.turn == 0:
         return found
@@ -79,16 +79,16 @@ def measure(frames: RawFrames, cloud: Cloud) -> Agreement:
     found = misfit(seen)
     turns = {turn: misfit(_turned(seen, turn, (low + high) / 2)) for turn in (90, 180, 270)}
     best = min(turns, key=lambda turn: turns[turn])
-    # In a nearly symmetric room walls fit walls: only what stands in it tells the turns apart.
+    # In a nearly symmetric room walls fit walls: only furniture distinguishes the rotations.
     turn = best if found > _FAIR and turns[best] < _FIT * found else 0
     shift = _best_shift(tree, points, normal, seen)
     if turn or misfit(seen + shift) > _FIT * found:
-        shift = np.zeros(3)  # it explains nothing: what is left is no smaller
+        shift = np.zeros(3)  # it explains nothing: the misfit does not shrink
     return Agreement(float(np.quantile(tree.query(seen)[0], _SHARE)), shift, turn)
 
 
 def seen_points(frames: RawFrames) -> Array:
-    """World coordinates (P, 3) of what pixels of some frames see, spread over the scan."""
+    """World coordinates (P, 3) of the surfaces in pixels of some frames, spread over the scan."""
     valid = [i for i, each in enumerate(frames.frame_ids) if np.isfinite(frames.pose(each)).all()]
     places = np.unique(np.linspace(0, len(valid) - 1, _FRAMES).astype(int)) if valid else ()
     chosen = [valid[i] for i in places]
@@ -109,16 +109,16 @@ def seen_points(frames: RawFrames) -> Array:
 
 
 def _turned(xyz: Array, angle: int, middle: Array) -> Array:
-    """Points (P, 3) turned by `angle` degrees about the vertical line through `middle` (3,)."""
+    """Points (P, 3) rotated by `angle` degrees about the vertical line through `middle` (3,)."""
     cosine, sine = np.cos(np.radians(angle)), np.sin(np.radians(angle))
     about_z = np.array([[cosine, -sine, 0], [sine, cosine, 0], [0, 0, 1]])
     return (xyz - middle) @ about_z.T + middle
 
 
 def _best_shift(tree: cKDTree, points: Array, normal: Array, seen: Array) -> Array:
-    """The translation (3,) that brings `seen` onto the planes of the nearest points.
+    """The translation (3,) that moves `seen` (P, 3) onto the planes of the nearest points.
 
-    Point to plane (Chen and Medioni, 1992): what is seen on a wall tells nothing along the wall.
+    Point to plane (Chen and Medioni, 1992): a wall says nothing about shifts along it.
     """
     shift = np.zeros(3)
     for _ in range(_STEPS):
@@ -127,7 +127,7 @@ def _best_shift(tree: cKDTree, points: Array, normal: Array, seen: Array) -> Arr
         near = distance <= 2 * _CAP
         n = normal[nearest[near]]
         away = ((points[nearest[near]] - moved[near]) * n).sum(1)
-        # A little of the identity keeps still what no surface decides.
+        # A small multiple of the identity fixes directions that no surface determines.
         step = np.linalg.solve(n.T @ n + 1e-3 * (len(n) + 1) * np.eye(3), n.T @ away)
         shift += step
         if np.linalg.norm(step) < 1e-4:

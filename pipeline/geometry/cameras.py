@@ -18,15 +18,23 @@ def transform(matrix: Array, xyz: NDArray[np.floating]) -> Array:
 
 
 def world_to_camera(camera_to_world: Array) -> Array:
-    """The inverse (4, 4) of a pose, which may be a little off a rotation by rounding."""
+    """The inverse (4, 4) of a pose, which may differ from a rigid motion by rounding."""
     return np.asarray(np.linalg.inv(camera_to_world), np.float64)
+
+
+def is_rigid(pose: Array) -> bool:
+    """Whether a matrix (4, 4) can be a pose: finite, and of determinant 1 up to rounding (0.1).
+
+    Where tracking was lost, recordings contain -inf, NaN or zeros.
+    """
+    return bool(np.isfinite(pose).all() and abs(np.linalg.det(pose[:3, :3]) - 1) < 0.1)
 
 
 def project(intrinsics: Array, xyz: Array) -> Array:
     """Pixels uv (N, 2) of points (N, 3) in camera coordinates.
 
-    Only those with z > 0 are in front of the camera; what the others give, infinities and NaN
-    included, means nothing.
+    Only points with z > 0 are in front of the camera; the results for all others (infinities and
+    NaN included) are meaningless.
     """
     with np.errstate(divide="ignore", invalid="ignore"):
         rays = xyz[:, :2] / xyz[:, 2:]
@@ -34,7 +42,7 @@ def project(intrinsics: Array, xyz: Array) -> Array:
 
 
 def unproject(intrinsics: Array, uv: Array, z: Array) -> Array:
-    """Points (N, 3) in camera coordinates that are seen at pixels (N, 2) in a depth z (N,)."""
+    """Points (N, 3) in camera coordinates that are seen at pixels (N, 2) at depths z (N,)."""
     rays = (uv - intrinsics[:2, 2]) @ np.linalg.inv(intrinsics[:2, :2]).T
     return np.column_stack([rays * z[:, None], z])
 
@@ -54,7 +62,7 @@ def scale_intrinsics(intrinsics: Array, size: tuple[int, int], new_size: tuple[i
 def frustum(to_camera: Array, intrinsics: Array, low: Pair, high: Pair) -> Array:
     """The half-spaces (4, 4) whose points project between the pixels `low` and `high`.
 
-    A row (a, b, c, d) stands for a x + b y + c z + d >= 0 in world coordinates. With p = K [R | t]
+    A row (a, b, c, d) means a x + b y + c z + d >= 0 in world coordinates. With p = K [R | t]
     and u = p0 / p2, u >= low is p0 - low p2 >= 0; that all four hold implies p2 >= 0, so points
     behind the camera fail.
     """

@@ -1,9 +1,9 @@
 """Multi-view fusion: weighted sums of bilinear samples of many embedding grids.
 
-Samples are d-vectors, so they are never made one by one. Voxels that are neighbours in the list are
-neighbours in space, and all samples of a few of them in one frame lie in a small box of grid cells:
+Samples are d-vectors, so they are never materialised. Voxels that are neighbours in the list are
+neighbours in space, and all samples of a few of them in one frame are in a small box of grid cells:
 their sum over the frames is the product of a small dense matrix of weights and the cells of these
-boxes. A matrix product takes about a fifth of the time of gathering samples or of a sparse product.
+boxes. A matrix product takes about a fifth of the time of indexing samples or of a sparse product.
 """
 
 from collections.abc import Callable
@@ -13,8 +13,8 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-TILE = 16  # rows to a product: with more the boxes grow, with fewer the calls cost more
-_WEIGHT_BYTES = 64 << 20  # of the small matrices at a time
+TILE = 16  # rows per product: with more the boxes grow, with fewer there are more calls
+_WEIGHT_BYTES = 64 << 20  # of the small matrices in memory at a time
 
 # From a frame and a mask (h w,) of its cells to the embeddings (n, d) of those in the mask.
 ReadCells: TypeAlias = Callable[[int, NDArray[np.bool_]], NDArray[np.floating]]
@@ -22,7 +22,7 @@ ReadCells: TypeAlias = Callable[[int, NDArray[np.bool_]], NDArray[np.floating]]
 
 @dataclass(frozen=True)
 class Samples:
-    """Where grids are to be read, and for which rows of the result.
+    """Where grids are sampled, and for which rows of the result.
 
     Ordered by frame, and by row within a frame; a frame has at most one sample for a row.
     """
@@ -41,9 +41,9 @@ def accumulate(
 ) -> None:
     """Add weight x grid(frame) at xy to each sample's row of `total` (n, d).
 
-    `read_cells` gives those cells of a frame, of (h, w) = `grid_size`, that are needed. It is
-    called once for each frame, unless neighbours in `total` lie so far apart in the image that
-    their boxes must be taken in several goes.
+    `read_cells` returns the needed cells of a frame of (h, w) = `grid_size`. It is called once per
+    frame, unless neighbours in `total` are so far apart in the image that their boxes must be
+    processed in several parts.
     """
     if len(samples.row) == 0:
         return
@@ -56,7 +56,9 @@ def accumulate(
         return
     weights, columns = _weights(samples, runs, len(total))
     table, cell = _cells(samples, runs, grid_size, read_cells)
-    boxes = np.empty((columns.max(), table.shape[1]), np.float32)  # new ones would take longest
+    boxes = np.empty(
+        (columns.max(), table.shape[1]), np.float32
+    )  # reused, because allocation would dominate
     first = 0
     for tile, count in enumerate(columns):
         if count:
@@ -69,7 +71,7 @@ def accumulate(
 
 @dataclass(frozen=True)
 class _Runs:
-    """The samples of one frame in one tile, and the box of grid cells that they lie in."""
+    """The samples of one frame in one tile, and the box of grid cells around them."""
 
     begin: NDArray[np.int64]  # (R,) first sample
     length: NDArray[np.int64]
@@ -78,7 +80,7 @@ class _Runs:
     top: NDArray[np.int32]
     wide: NDArray[np.int32]  # its size in cells
     size: NDArray[np.int32]
-    order: NDArray[np.int64]  # (R,) runs tile by tile, which is the order of the boxes' cells
+    order: NDArray[np.int64]  # (R,) runs sorted by tile, which is the order of the boxes' cells
     start: NDArray[np.int64]  # (R,) first cell of the box in that order
 
 
@@ -100,11 +102,11 @@ def _runs(samples: Samples) -> _Runs:
 def _weights(
     samples: Samples, runs: _Runs, rows: int
 ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    """The tiles' matrices (TILE, cells of its boxes), one behind the other, and their widths."""
+    """The tiles' matrices (TILE, cells of its boxes), concatenated, and their widths."""
     columns = np.bincount(runs.tile, runs.size, minlength=-(-rows // TILE)).astype(np.int64)
     weights = np.zeros(TILE * int(columns.sum()), np.float32)
     # Position = begin of the matrix + row in the tile * width + begin of the box + cell in the box,
-    # sorted by what belongs to the run and what to the sample.
+    # separated into the terms of the run and those of the sample.
     width = columns[runs.tile]
     first = (np.cumsum(columns) - columns)[runs.tile]
     origin = (TILE - 1) * first - TILE * runs.tile * width + runs.start
@@ -131,16 +133,16 @@ def _cells(
     grid_size: tuple[int, int],
     read_cells: ReadCells,
 ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    """The embeddings (C, d) of all cells in a box, and which of them each column takes.
+    """The embeddings (C, d) of all cells in a box, and the cell of each column.
 
-    They are widened once, here: from float16 that takes as long as the products.
+    They are converted to float32 only once: from float16 that takes as long as the products.
     """
     height, width = grid_size
     frames, slot = np.unique(samples.frame[runs.begin], return_inverse=True)
     run = np.repeat(runs.order, runs.size[runs.order])
     within = np.arange(len(run)) - runs.start[run]
     down, along = np.divmod(within.astype(np.int32), runs.wide[run])
-    # A box ends one cell beyond the grid where a sample lies on its last centres, with weight 0.
+    # A box ends one cell beyond the grid where a sample is on its last centres, with weight 0.
     row = np.minimum(runs.top[run] + down, height - 1)
     column = np.minimum(runs.left[run] + along, width - 1)
     cell = (slot[run] * height + row) * width + column

@@ -14,12 +14,12 @@ def segment_graph(
     k: float,
     least: int,
 ) -> NDArray[np.int32]:
-    """Segment of each of `nodes` nodes, named by the lowest of its nodes.
+    """The segment of each of `nodes` nodes, named by the lowest of its nodes.
 
-    The edges go from `first` (E,) to `second` (E,) and weigh `weight` (E,). Two segments are
-    joined by an edge that weighs no more than the heaviest within each of them, plus `k` over
-    its size: a larger `k` asks for larger segments. In the end one of fewer than `least` nodes is
-    joined to a neighbour; it stays small only where its whole connected piece is.
+    The edges go from `first` (E,) to `second` (E,) with weights `weight` (E,). An edge merges two
+    segments if its weight is at most the largest weight within each of them plus `k` over its size:
+    a larger `k` gives larger segments. Finally, segments of fewer than `least` nodes are merged
+    with a neighbour; they stay small only where their connected component is.
     """
     order = np.argsort(weight, kind="stable")
     edges = list(zip(first[order].tolist(), second[order].tolist(), strict=True))
@@ -40,7 +40,7 @@ def segment_graph(
 
 
 def lowest_of(names: Sequence[int]) -> NDArray[np.int32]:
-    """The lowest index that has the same name (V,)."""
+    """For each of some names (V,) the lowest index with the same name."""
     _, lowest, member = np.unique(names, return_index=True, return_inverse=True)
     return lowest[member].astype(np.int32)
 
@@ -52,7 +52,7 @@ def _find(parent: list[int], v: int) -> int:
 
 
 def _join(parent: list[int], size: list[int], a: int, b: int) -> tuple[int, int]:
-    """Join two roots; gives them back, the one that remains first."""
+    """Merge two roots; returns both, the one that remains first."""
     if size[a] < size[b]:
         a, b = b, a
     parent[b] = a

@@ -1,4 +1,4 @@
-"""What follows from a triangle mesh alone."""
+"""Normals of a triangle mesh."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,8 +9,8 @@ def vertex_normals(
 ) -> NDArray[np.float64]:
     """Unit normals (V, 3) of `vertices` (V, 3): the mean over a vertex's `faces` (T, 3) by area.
 
-    0 where a vertex has no face with an area. The cross product of two edges has twice the area
-    of the triangle for its length, so plain sums of it are weighted by area.
+    0 where no face of a vertex has an area. The length of the cross product of two edges is twice
+    the area of the triangle, so plain sums of it are weighted by area.
     """
     a, b, c = (vertices[faces[:, k]].astype(np.float64) for k in range(3))
     area = np.cross(b - a, c - a)

@@ -1,4 +1,4 @@
-"""Votes by group: the points of a voxel, the voxels of a segment."""
+"""Majority votes by group: the points of a voxel, the voxels of a superpoint."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -7,10 +7,10 @@ from numpy.typing import NDArray
 def majority(
     ballot: NDArray[np.integer], group: NDArray[np.integer], groups: int
 ) -> NDArray[np.int64]:
-    """The most frequent ballot of each of `groups` groups (G,), the lowest of equals.
+    """The most frequent ballot of each of `groups` groups (G,), the lowest in a tie.
 
     `ballot` (N,) and `group` (N,), the latter in 0..G-1. Negative ballots do not count; a group
-    without another has -1.
+    without any other gets -1.
     """
     cast = ballot >= 0
     names, name = np.unique(ballot[cast], return_inverse=True)

@@ -1,1 +1,1 @@
-"""Grids of embeddings as the store keeps them: their forms, and how they are read at any pixel."""
+"""Grids of embeddings as the store keeps them: their codecs, and how they are read at any pixel."""

@@ -1,4 +1,4 @@
-"""Where the pixels of an image lie in the grid of its embeddings."""
+"""Where the pixels of an image are in the grid of its embeddings."""
 
 from collections.abc import Sequence
 

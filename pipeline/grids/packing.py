@@ -1,6 +1,6 @@
 """How small integers share bytes, in bands of 8, 4 and 2 bits.
 
-A byte of the 4- or 2-bit band holds components that lie a half or a quarter of the band apart, so
+A byte of the 4- or 2-bit band has components that are a half or a quarter of the band apart, so
 that packing and unpacking move whole blocks.
 """
 

@@ -1,5 +1,4 @@
 """What a user looks at before a run: a few frames of the own raw scans, and nothing in the store.
 
-Nothing in the pipeline imports this: it takes the stages as a run would, and writes below
-`results/<dataset>/look/`.
+It uses the stages as a run would, and writes below `results/<dataset>/look/`.
 """

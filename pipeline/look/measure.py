@@ -1,6 +1,6 @@
-"""What the forms of the cache cost and keep of some embeddings.
+"""What a codec costs and keeps of some embeddings.
 
-They are measured by what the tower gave before it was rounded, at pixels that are read as `targets`
+The reference is what the tower gave before it was rounded, at pixels that are read as `targets`
 reads them.
 """
 
@@ -8,28 +8,27 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
 import zarr
 from numpy.typing import NDArray
 
-from pipeline.grids import forms
+from pipeline.grids import writing
 from pipeline.grids.reading import Grids
-from pipeline.store import store
-
-_OF_A_FRAME = ("grid", "code", "scale")  # the arrays of an entry that have a part for each frame
+from pipeline.store import groups
 
 
 @dataclass(frozen=True)
 class Part:
-    """What was found of a form on some frames of one scan."""
+    """What was found of a codec on some frames of one scan."""
 
     bytes_per_frame: int
     bytes_once: int  # of what a scan has once
-    cosine: NDArray[np.float64]  # (P,) of each pixel, to what was not rounded
+    cosine: NDArray[np.float64]  # (P,) of each pixel, to the reference
     same: NDArray[np.bool_]  # (P,) whether the same class is the best
-    megabytes: float  # of the vectors in fp16, whatever the form
+    megabytes: float  # of the vectors in fp16, whatever the codec
     write_seconds: float
     read_seconds: float
 
@@ -37,9 +36,9 @@ class Part:
 class Exact(Grids):
     """Grids that were never rounded, read at any pixel as those of an entry are."""
 
-    def __init__(self, entry: zarr.Group, grids: NDArray[np.float32]) -> None:
-        """`grids` (F, h, w, d); `entry` holds the same frames in any form."""
-        super().__init__(entry)
+    def __init__(self, entry: zarr.Group, codec: ModuleType, grids: NDArray[np.float32]) -> None:
+        """`grids` (F, h, w, d); `entry` has the same frames in any codec."""
+        super().__init__(entry, codec)
         self.pixel_to_grid = entry.attrs["pixel_to_grid"]
         self._grids = grids.reshape(len(grids), -1, grids.shape[-1])
 
@@ -49,7 +48,7 @@ class Exact(Grids):
 
 
 def part(
-    form: str,
+    codec: ModuleType,
     path: Path,
     cells: Sequence[NDArray[Any]],
     exact: Exact,
@@ -59,30 +58,30 @@ def part(
     """Write grids `cells`, F times f16 (h, w, d), as an entry at `path`, and read it again.
 
     They are compared with the `exact` ones at pixels `uv` (P, 2) of each frame, by classes (K, d).
-    Raises `BadInput` where the form cannot hold them.
+    Raises `BadInput` where the codec cannot store them.
     """
 
     def write(out: zarr.Group) -> None:
-        forms.write(out, form, cells, exact.shape)
+        writing.write(out, codec, cells, exact.shape)
         out.attrs["pixel_to_grid"] = exact.pixel_to_grid
 
     write_seconds = write_entry(path, write)
-    entry = store.read(path)
+    entry = groups.read(path)
     begin = time.perf_counter()
-    grids = Grids(entry)
+    grids = Grids(entry, codec)
     for frame in range(len(cells)):
         grids.frame(frame)
     read_seconds = time.perf_counter() - begin
     pairs = [compare(grids.read(f, uv), exact.read(f, uv), text) for f in range(len(cells))]
     cosine, same = (np.concatenate(values) for values in zip(*pairs, strict=True))
     megabytes = 2 * np.prod(exact.shape) / 1e6
-    return Part(*nbytes(entry), cosine, same, megabytes, write_seconds, read_seconds)
+    return Part(*nbytes(entry, codec), cosine, same, megabytes, write_seconds, read_seconds)
 
 
 def write_entry(path: Path, fill: Callable[[zarr.Group], None]) -> float:
     """The seconds that it takes to write an entry that `fill` fills."""
     begin = time.perf_counter()
-    with store.group(path) as out:
+    with groups.create(path) as out:
         fill(out)
     return time.perf_counter() - begin
 
@@ -107,10 +106,10 @@ def pixels(size: Sequence[int], count: int, seed: int) -> NDArray[np.float32]:
     return np.random.default_rng(seed).integers(0, size, (count, 2)).astype(np.float32)
 
 
-def nbytes(entry: zarr.Group) -> tuple[int, int]:
+def nbytes(entry: zarr.Group, codec: ModuleType) -> tuple[int, int]:
     """The bytes of the arrays of an entry: those of a frame, and those that a scan has once."""
     arrays = dict(entry.arrays())
-    of_frames = [array for name, array in arrays.items() if name in _OF_A_FRAME]
+    of_frames = [arrays[name] for name in codec.PER_FRAME]
     frames = of_frames[0].shape[0]
     each = sum(array.nbytes for array in of_frames) // frames
     return each, sum(array.nbytes for array in arrays.values()) - each * frames

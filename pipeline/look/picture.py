@@ -1,11 +1,10 @@
-"""`python -m pipeline.look.picture DATASET`: what the image tower sees in a few frames, as a PNG.
+"""What the image tower sees in a few frames, as a PNG.
 
 For each frame: the image, the best class at each pixel, and how near each pixel is to a typed
 query, all read as a run would read them.
 """
 
-import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from io import BytesIO
 from pathlib import Path
 
@@ -14,14 +13,30 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from pipeline.errors import BadInput
 from pipeline.grids.reading import Grids
 from pipeline.look import sample
 from pipeline.look.drawing import Row, draw
-from pipeline.plan import config
-from pipeline.store import store
+from pipeline.plan.plan import Plan
+from pipeline.store import filesystem
 
 WIDTH = 480  # pixels that an image is shown with, at most
+
+
+def write_picture(
+    plan: Plan, scans: Iterable[str] | None, frames: int, queries: Sequence[str], out: Path | None
+) -> str:
+    """Write the picture to `out`, or `results/<dataset>/look/picture.png`; say where.
+
+    `frames` frames of each of the `scans`, or of a few if none are named. Raises `BadInput` where
+    raw files or weights are missing.
+    """
+    samples = sample.take(plan, scans, frames)
+    found = rows(sample.Reader(plan), samples, queries)
+    path = out or Path(plan.facts.results, plan.dataset, "look", "picture.png")
+    with filesystem.write_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        draw(found, plan.facts.classes, queries, sample.title(plan)).savefig(path)
+    return f"{len(found)} frames of {len(samples)} scans: {path}"
 
 
 def rows(
@@ -36,7 +51,7 @@ def rows(
     for one in samples:
         entry = sample.memory()
         reader.embed(one, entry)
-        grids = Grids(entry)
+        grids = Grids(entry, reader.codec)
         for index, (frame_id, blob) in enumerate(zip(one.ids, one.blobs, strict=True)):
             image = _shown(blob)
             cells = grids.frame(index).astype(np.float32)
@@ -60,29 +75,3 @@ def _at_pixels(cells: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.
     """
     values = torch.from_numpy(cells).permute(2, 0, 1)[None]
     return torch.nn.functional.interpolate(values, size, mode="bilinear")[0].numpy()
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Write the picture and say where; 1 where something is missing."""
-    parser = sample.parser("pipeline.look.picture", __doc__, frames=2)
-    parser.add_argument("--query", action="append", default=[], help="words; repeat for more")
-    parser.add_argument("--out", type=Path, help="the PNG (results/DATASET/look/picture.png)")
-    given = parser.parse_args(arguments)
-    try:
-        plan = config.plan(given.dataset, given.config, wanted=False)
-        samples = sample.take(plan, given.scan, given.frames)
-        classes = plan.facts["classes"]
-        made = rows(sample.Reader(plan), samples, given.query)
-        path = given.out or Path(plan.facts["results"], plan.dataset, "look", "picture.png")
-        with store.writing(path):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            draw(made, classes, given.query, sample.title(plan)).savefig(path)
-    except BadInput as error:
-        print(error, file=sys.stderr)
-        return 1
-    print(f"{len(made)} frames of {len(samples)} scans: {path}")
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,9 +1,7 @@
 """A few frames of a dataset's raw scans, and what the config makes of them without a run."""
 
-import argparse
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from importlib import import_module
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -11,14 +9,17 @@ import numpy as np
 import zarr
 from numpy.typing import NDArray
 
+from pipeline import readers
 from pipeline.errors import BadInput
-from pipeline.plan import config, rawdata
+from pipeline.geometry.cameras import is_rigid
+from pipeline.images import check_image
+from pipeline.jobs import entries
+from pipeline.plan import rawdata
+from pipeline.plan.choice import SCANS, require_scan, spread
 from pipeline.plan.plan import Plan
 from pipeline.readers.features import reader as features
-from pipeline.stages.frames import check_image, is_rigid
+from pipeline.stages.parts import load_parts
 from pipeline.store import arrays
-
-SCANS = 3  # that are looked at if none are named
 
 
 @dataclass(frozen=True)
@@ -47,16 +48,6 @@ class Sample:
         return [part.tobytes() for part in parts]
 
 
-def parser(module: str, about: str | None, frames: int) -> argparse.ArgumentParser:
-    """The arguments of a command that looks at frames, `frames` of each scan if nothing is said."""
-    made = argparse.ArgumentParser(prog=f"python -m {module}", description=about)
-    made.add_argument("dataset")
-    made.add_argument("--scan", action="append", help=f"repeat for more; default: {SCANS} of all")
-    made.add_argument("--frames", type=positive, default=frames, help="of each scan (%(default)s)")
-    made.add_argument("--config", type=Path, default=config.CONFIG)
-    return made
-
-
 def positive(text: str) -> int:
     """A whole number from 1 on; raises `ValueError`, of which argparse makes a sentence."""
     if int(text) < 1:
@@ -73,7 +64,7 @@ def take(plan: Plan, scans: Iterable[str] | None, frames: int) -> list[Sample]:
         return [_sample(plan, scan, frames) for scan in dict.fromkeys(scans)]
     found: list[Sample] = []
     faults: list[BadInput] = []
-    for scan in spread(plan.scans):
+    for scan in spread(plan.facts.scans):
         if len(found) == SCANS:
             break
         try:
@@ -81,17 +72,9 @@ def take(plan: Plan, scans: Iterable[str] | None, frames: int) -> list[Sample]:
         except BadInput as error:
             faults.append(error)
     if not found:
-        rawdata.require_scans(plan)  # which says so where there is none at all
+        rawdata.require_scans(plan.facts)  # which says so where there is none at all
         raise faults[0]
-    return sorted(found, key=lambda sample: plan.scans.index(sample.scan))
-
-
-def spread(scans: Sequence[str]) -> list[str]:
-    """All scans, each of the first few far from the others: a fraction in steps of the golden
-    ratio."""
-    count = len(scans)
-    order = np.argsort((np.arange(count) * 0.6180339887) % 1, kind="stable")
-    return [scans[np.flatnonzero(order == i)[0]] for i in range(count)]
+    return sorted(found, key=lambda sample: plan.facts.scans.index(sample.scan))
 
 
 def _sample(plan: Plan, scan: str, count: int) -> Sample:
@@ -113,38 +96,30 @@ def _sample(plan: Plan, scan: str, count: int) -> Sample:
     return Sample(scan, len(taken), group)
 
 
-def require(plan: Plan, scan: str) -> None:
-    """Raise `BadInput` where a scan is none of the dataset's, or is not simulated yet."""
-    if scan not in plan.scans:
-        remedy = f"name one like {plan.scans[0]}" if plan.scans else "let `scans:` name some"
-        raise BadInput(plan.section.get("scans", plan.raw), f"names no scan {scan!r}", remedy)
-    if plan.simulated and not (plan.raw / f"{scan}.done").is_file():
-        what = f"the room {scan} is not simulated yet"
-        remedy = f"type: snakemake --cores all train_{plan.dataset} --until {plan.dataset}_simulate"
-        raise BadInput(plan.raw, what, remedy)
-
-
 def _open(plan: Plan, scan: str) -> Any:
     """The raw frames of a scan, which need no labels. Raises `BadInput` where they are missing."""
-    require(plan, scan)
-    package = f"pipeline.readers.{plan.section['reader']}"
-    files = import_module(f"{package}.files").scan_files(plan.raw, scan)["frames"]
+    require_scan(plan, scan)
+    reader = plan.facts.reader
+    files = readers.load(reader, "files").scan_files(plan.raw, scan)["frames"]
     if not files:
         raise BadInput(plan.raw, f"{scan} has no frames here", "complete it or look at another")
-    return import_module(f"{package}.frames").open_frames(files)
+    return readers.load(reader, "frames").open_frames(files)
 
 
 class Reader:
     """What reads frames densely as the config says: an image tower, or features made elsewhere."""
 
-    def __init__(self, plan: Plan, form: str | None = None) -> None:
+    def __init__(self, plan: Plan, codec: str | None = None) -> None:
         """Load it; raises `BadInput` as the stage does, for missing weights among others.
 
-        Grids are written in `form` in the place of the config's if one is given.
+        Grids are written in `codec` instead of the config's if one is given.
         """
         self._plan = plan
-        self._texts = features.read_texts(plan.features) if plan.features else None
-        self.stage = self._load("embeddings", **({"form": form} if form else {}))
+        self._texts = features.read_texts(plan.facts.features) if plan.facts.features else None
+        how = plan.section["embeddings"] | ({"codec": codec} if codec else {})
+        self._facts = replace(plan.facts, section={**plan.section, "embeddings": how})
+        self.codec = load_parts("embeddings", self._facts.section)["codec"]
+        self.stage = entries.load_worker("embeddings", self._facts)
 
     def embed(self, sample: Sample, out: zarr.Group) -> None:
         """Write the entry of the stage for the frames of a sample."""
@@ -158,11 +133,11 @@ class Reader:
         """The embeddings (K, d) of the classes' texts, of unit length."""
         out = memory()
         raw = {"raw": self._texts} if self._texts else {}
-        self._load("text")(out, **raw)
+        entries.load_worker("text", self._facts)(out, **raw)
         return np.asarray(out["embedding"])
 
     def queries(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """The embeddings (Q, d) of what somebody typed. Raises `BadInput` without a text tower."""
+        """The embeddings (Q, d) of queries. Raises `BadInput` without a text tower."""
         if self._texts:
             what = "features made elsewhere bring the texts of classes, and no text tower"
             raise BadInput(self._texts.path, what, "look without --query")
@@ -171,26 +146,22 @@ class Reader:
         tower = self._plan.section["embeddings"]
         return load_text_tower(tower["model"], tower["pretrained"]).embed(list(texts))
 
-    def _load(self, stage: str, **changes: str) -> Any:
-        module = import_module(self._plan.modules(stage)[0])
-        return module.Stage(self._plan.params(stage) | changes)
-
     def _raw(self, sample: Sample) -> dict[str, Any]:
-        if self._texts is None or self._plan.features is None:
+        if self._texts is None or self._plan.facts.features is None:
             return {}
-        return {"raw": features.open_features(self._plan.features, sample.scan, self._texts)}
+        return {"raw": features.open_features(self._plan.facts.features, sample.scan, self._texts)}
 
 
 def title(plan: Plan) -> str:
     """What is looked at, and what reads it."""
-    return f"{plan.dataset}{' (simulated rooms)' * plan.simulated}: {made_by(plan)}"
+    return f"{plan.dataset}{' (simulated rooms)' * plan.facts.simulated}: {made_by(plan)}"
 
 
 def made_by(plan: Plan) -> str:
     """What reads the frames, in words."""
     how = plan.section["embeddings"]
-    if plan.features:
-        return f"features of {plan.features}"
+    if plan.facts.features:
+        return f"features of {plan.facts.features}"
     parts = [Path(how["model"]).name if ":" in how["model"] else how["model"]]
     parts += [how["pretrained"]] if how["pretrained"] else []
     parts += [f"recipe {how['recipe']}"]

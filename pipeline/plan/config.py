@@ -11,6 +11,7 @@ import socket
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,9 +20,11 @@ from snakemake.exceptions import WorkflowError
 from snakemake.utils import validate
 
 from pipeline.errors import BadInput
+from pipeline.facts import Facts
 from pipeline.plan import provenance, rawdata
+from pipeline.plan.making import make_plan
 from pipeline.plan.plan import Plan
-from pipeline.store import store
+from pipeline.store import filesystem
 
 CONFIG = Path("workflow/config.yaml")
 SCHEMA = provenance.ROOT / "workflow" / "config.schema.yaml"
@@ -101,7 +104,7 @@ def transfers(pairs: Mapping[str, str], arguments: Iterable[str]) -> list[str]:
 
 
 def plan(dataset: str, path: Path = CONFIG, wanted: bool = True) -> Plan:
-    """The plan of a run. Raises `BadInput` for an unknown dataset, and where `Plan.make` does.
+    """The plan of a run. Raises `BadInput` for an unknown dataset, and where `make_plan` does.
 
     Where a run would stop because there is no raw data at all, there is a plan nevertheless: what
     it names can be looked for, if not made.
@@ -112,25 +115,23 @@ def plan(dataset: str, path: Path = CONFIG, wanted: bool = True) -> Plan:
         raise BadInput(path, f"describes no dataset {dataset!r}", f"name one of {known}")
     section = config[dataset]
     if not wanted or "simulate" in section or Path(section.get("raw") or "data").is_dir():
-        return Plan.make(dataset, config, wanted)
-    facts = dict(Plan.make(dataset, config, wanted=False).facts)
-    del facts["keys"]
-    facts["weights"] = rawdata.weights_digest(section["embeddings"], Path(facts["store"]))
-    planned = Plan(facts)
-    facts["keys"] = planned.keys
-    return planned
+        return make_plan(dataset, config, wanted)
+    facts = make_plan(dataset, config, wanted=False).facts
+    weights = rawdata.weights_digest(section["embeddings"], Path(facts.store))
+    planned = Plan(replace(facts, weights=weights, keys=None))
+    return Plan(replace(planned.facts, keys=planned.keys))
 
 
 def register(plan: Plan) -> None:
     """Write down in the store that this work tree uses it, and for what; if it can be written."""
-    work = os.path.abspath(plan.facts["work"])
+    work = os.path.abspath(plan.facts.work)
     who = {"user": _user(), "host": socket.gethostname(), "work": work}
     name = provenance.digest(*who.values(), *plan.parts)
-    path = Path(plan.facts["store"], PLANS, f"{name}.json")
+    path = Path(plan.facts.store, PLANS, f"{name}.json")
     partial = path.with_suffix(f".{uuid.uuid4().hex}")
     with suppress(OSError):
         path.parent.mkdir(parents=True, exist_ok=True)
-        facts = {**plan.facts, "keys": plan.keys, "work": work}
+        facts = replace(plan.facts, keys=plan.keys, work=work).to_json()
         try:
             partial.write_text(json.dumps({**who, "plan": facts}, sort_keys=True), encoding="utf-8")
             os.replace(partial, path)
@@ -141,14 +142,16 @@ def register(plan: Plan) -> None:
 def registered(store_: Path) -> list[Registered]:
     """Everybody's plans on a store, by file name. Raises `BadInput` where one cannot be read."""
     found = []
-    for name in sorted(store.names(store_ / PLANS)):
+    for name in sorted(filesystem.list_names(store_ / PLANS)):
         if not name.endswith(".json"):
             continue
         path = store_ / PLANS / name
         try:
             said = json.loads(path.read_text(encoding="utf-8"))
-            planned = Plan(said["plan"] | {"store": str(store_)})
-            planned.keys = dict(planned.facts["keys"])
+            facts = Facts.from_json(said["plan"] | {"store": str(store_)})
+            if facts.keys is None:
+                raise LookupError("keys")
+            planned = Plan(facts)
             found.append(Registered(planned, said["user"], said["host"], said["work"], path))
         except FileNotFoundError:  # taken away just now
             continue

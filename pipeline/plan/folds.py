@@ -5,12 +5,14 @@ in every fold and is shared; networks and their scores differ by the scans that 
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from pipeline.errors import BadInput
+from pipeline.facts import PSEUDO_LABELS
 from pipeline.plan import provenance
 from pipeline.plan.plan import Plan
-from pipeline.store import store
+from pipeline.store import links
 
 PARTS = {"5a": "5", "5b": "5"}  # of one building, in the images of 2D-3D-S
 
@@ -21,13 +23,13 @@ def folds(plan: Plan) -> dict[str, Plan]:
     Raises `BadInput` where a scan has no area or no labels, or where there are not two areas.
     """
     listed = plan.section.get("scans", f"`{plan.dataset}:`")
-    areas = {scan: plan.facts["areas"].get(scan) or "" for scan in plan.scans}
+    areas = {scan: plan.facts.areas.get(scan) or "" for scan in plan.facts.scans}
     areas = {scan: PARTS.get(area, area) for scan, area in areas.items()}
     for scan, area in areas.items():
         if not (area.isascii() and area.isalnum()):
             what = f"has no area of {scan} to hold out ({area!r})"
             raise BadInput(listed, what, "give each scan one in a column `area`, as a number")
-        if "labels" not in plan.facts["raw_digests"].get(scan, ("labels",)):
+        if "labels" not in plan.facts.raw_digests.get(scan, ("labels",)):
             remedy = "name only scans with labels in it: each is to be scored once"
             raise BadInput(listed, f"names {scan}, which has no labels", remedy)
     found = sorted(set(areas.values()))
@@ -39,7 +41,7 @@ def folds(plan: Plan) -> dict[str, Plan]:
 
 def scores(fold: Plan) -> list[str]:
     """What is scored on the scans held out: pseudo-labels are of those trained on."""
-    return [name for name in fold.scores if name != "pseudo_labels"]
+    return [name for name in fold.facts.scores if name != PSEUDO_LABELS]
 
 
 def results(plan: Plan, found: Mapping[str, Plan]) -> Path:
@@ -49,8 +51,8 @@ def results(plan: Plan, found: Mapping[str, Plan]) -> Path:
         for area, fold in found.items()
         for name in scores(fold)
     ]
-    mark = provenance.digest(plan.keys["evaluate"], *parts)
-    return Path(plan.facts["results"], plan.dataset, "sixfold", mark)
+    mark = provenance.digest(plan.keys["report"], *parts)
+    return Path(plan.facts.results, plan.dataset, "sixfold", mark)
 
 
 def adopt(plan: Plan, found: Mapping[str, Plan]) -> None:
@@ -62,16 +64,14 @@ def adopt(plan: Plan, found: Mapping[str, Plan]) -> None:
         for entry in fold.entries
         if (link := fold.link(*entry)) not in linked
     }
-    store.adopt(pairs.items())
+    links.adopt(pairs.items())
 
 
 def _fold(plan: Plan, area: str, areas: dict[str, str]) -> Plan:
     splits = {
-        "train": [scan for scan in plan.scans if areas[scan] != area],
-        "val": [scan for scan in plan.scans if areas[scan] == area],
+        "train": [scan for scan in plan.facts.scans if areas[scan] != area],
+        "val": [scan for scan in plan.facts.scans if areas[scan] == area],
     }
     if splits == plan.splits:
         return plan
-    fold = Plan({**plan.facts, "splits": splits, "fold": f"fold_{area}"})
-    fold.keys = plan.keys
-    return fold
+    return Plan(replace(plan.facts, splits=splits, fold=f"fold_{area}", keys=plan.keys))

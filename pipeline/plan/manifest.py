@@ -21,6 +21,7 @@ from typing import Any
 from tqdm import tqdm
 
 from pipeline.errors import BadInput
+from pipeline.facts import ClassRow
 from pipeline.store.entry import SCRATCH
 
 BLESSED = Path("data_manifest/blessed.csv")
@@ -44,13 +45,13 @@ def read_scans(path: Path) -> list[dict[str, str]]:
     return rows
 
 
-def read_classes(path: Path) -> list[dict[str, Any]]:
+def read_classes(path: Path) -> list[ClassRow]:
     """The classes in their order: name, prompts that stand for it, and where given nyu40 and color.
 
     Classes that are only asked for need no id. Raises `BadInput` for columns that are not there, a
     name twice, an empty prompt and an id that is no number.
     """
-    classes: list[dict[str, Any]] = []
+    classes: list[ClassRow] = []
     for row in _read_csv(path, ("name", "prompts")):
         name, prompts = row["name"], [prompt.strip() for prompt in row["prompts"].split("|")]
         if any(name == other["name"] for other in classes):
@@ -60,9 +61,12 @@ def read_classes(path: Path) -> list[dict[str, Any]]:
         nyu40 = row.get("nyu40") or ""
         if nyu40 and not (nyu40.isdecimal() and int(nyu40) < 2**16):
             raise BadInput(path, f"{name} has the nyu40 id {nyu40!r}", "write a number or nothing")
-        known: dict[str, Any] = {"nyu40": int(nyu40)} if nyu40 else {}
-        known |= {"color": row["color"]} if row.get("color") else {}
-        classes.append({"name": name, "prompts": prompts} | known)
+        known: ClassRow = {"name": name, "prompts": prompts}
+        if nyu40:
+            known["nyu40"] = int(nyu40)
+        if row.get("color"):
+            known["color"] = row["color"]
+        classes.append(known)
     if not classes:
         raise BadInput(path, "names no class", "write a line for each")
     return classes

@@ -17,6 +17,16 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
 FIRST_PARTY = ("pipeline", "model")
+# In no key: what declarations say is in a recipe by value, and what modules are found by name are
+# in it by name.
+DECLARATIONS = ("pipeline.facts", "pipeline.stages.declaration", "pipeline.stages.parts")
+FINDERS = (
+    "pipeline.readers",
+    "pipeline.clip.recipes",
+    "pipeline.grids.codecs",
+    "model.scoring.protocols",
+)
+_IN_NO_KEY = {*DECLARATIONS, *FINDERS}
 FORMAT = 2  # of the entries in the store; raised when old entries can no longer be read
 
 
@@ -25,18 +35,21 @@ def recipe(
     modules: Sequence[str],
     params: Mapping[str, Any],
     upstream: Mapping[str, str] | None = None,
+    declared: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Everything that determines what `stage` makes from given raw files, as plain JSON.
 
     `modules` are the modules that do the work (what they import is found from the sources),
-    `upstream` maps the stages it reads to their keys.
+    `upstream` maps the stages it reads to their keys, and `declared` are distributions whose
+    versions matter, besides those that a module lists as `PACKAGES`.
     """
     covered = sorted(set().union(*(closure(m) for m in modules)))
+    distributions = [*declared, *(p for m in modules for p in packages(m))]
     return {
         "format": FORMAT,
         "stage": stage,
         "code": {name: meaning_digest(name) for name in covered},
-        "packages": {p: _version(p) for m in modules for p in packages(m)},
+        "packages": {name: _version(name) for name in distributions},
         "params": params,
         "upstream": dict(upstream or {}),
     }
@@ -64,7 +77,7 @@ def closure(module: str) -> frozenset[str]:
     todo = [module]
     while todo:
         name = todo.pop()
-        if name in seen or _source(name) is None:
+        if name in seen or name in _IN_NO_KEY or _source(name) is None:
             continue
         seen.add(name)
         todo += _imports(name)
@@ -91,13 +104,18 @@ def meaning_digest(module: str) -> str:
 
 
 def meaning(source: str) -> str:
-    """The source without comments, layout and docstrings."""
+    """The source without comments, layout, docstrings and the declaration of a stage."""
     tree = ast.parse(source)
+    tree.body = [node for node in tree.body if not _declares_a_stage(node)]
     documented = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
     for node in ast.walk(tree):
         if isinstance(node, documented) and ast.get_docstring(node, clean=False) is not None:
             node.body = node.body[1:] or [ast.Pass()]
     return ast.unparse(tree)
+
+
+def _declares_a_stage(node: ast.stmt) -> bool:
+    return isinstance(node, ast.ClassDef) and node.name.endswith("Stage")
 
 
 @cache

@@ -1,16 +1,16 @@
 """What lies outside the store and has to be there: raw scans, weights, features made elsewhere."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from pipeline import readers
 from pipeline.clip import weights
 from pipeline.errors import BadInput
-from pipeline.plan import manifest, provenance
-from pipeline.plan.graph import Stages, raw_root
+from pipeline.facts import SUPERVISED, Facts, raw_root
+from pipeline.plan import graph, manifest, provenance
+from pipeline.plan.plan import Plan
 from pipeline.readers.features import reader as features
-from pipeline.readers.folder import scans as folder_scans
 
 
 def scans(section: Mapping[str, Any]) -> tuple[list[dict[str, str]], list[str]]:
@@ -20,7 +20,12 @@ def scans(section: Mapping[str, Any]) -> tuple[list[dict[str, str]], list[str]]:
     """
     if "scans" in section:
         return manifest.read_scans(Path(section["scans"])), []
-    found, faults = folder_scans.find_scans(raw_root(section))
+    reader = readers.load(section["reader"], "files")
+    if not hasattr(reader, "find_scans"):
+        raise BadInput(
+            "the config", "names no `scans:`", "set it to a csv file with scan and split"
+        )
+    found, faults = reader.find_scans(raw_root(section))
     return [{"scan": scan, "split": "train"} for scan in found], faults
 
 
@@ -34,8 +39,9 @@ def scene_tags(
     """
     source, known = section["tags"]["source"], [c["name"] for c in classes]
     tags = {}
-    if section["reader"] == "folder":
-        tags = folder_scans.read_own_tags(raw_root(section), names, known)
+    reader = readers.load(section["reader"], "files")
+    if hasattr(reader, "read_own_tags"):
+        tags = reader.read_own_tags(raw_root(section), names, known)
     if source == "file":
         return tags | manifest.read_tags(Path(section["tags"]["file"]), classes)
     if tags and source == "none":
@@ -43,48 +49,50 @@ def scene_tags(
     return tags or None
 
 
-def require_scans(plan: Stages) -> None:
-    """Stop before any job where there is no scan to train on, or no label for the ceiling."""
-    section = plan.section
-    if not plan.splits["train"]:
+def require_scans(facts: Facts) -> None:
+    """Raise `BadInput` where there is no scan to train on, or no label for a supervised network."""
+    section, raw = facts.section, raw_root(facts.section)
+    if not facts.splits["train"]:
         if "scans" in section:
             raise BadInput(section["scans"], "names no scan to train on", "give some split train")
-        what = "is no folder" if not plan.raw.is_dir() else "holds no scan"
-        what += f" ({plan.facts['left_out'][0]})" if plan.facts["left_out"] else ""
+        what = "is no folder" if not raw.is_dir() else "holds no scan"
+        what += f" ({facts.left_out[0]})" if facts.left_out else ""
         remedy = "put each scan into a folder in it, as data_manifest/folder/README.md says"
-        raise BadInput(plan.raw, what, remedy)
-    if plan.runs["ceiling"] and section["reader"] == "folder":
-        what = "asks for the ceiling, but folders of frames have no dense labels to teach it"
-        raise BadInput(f"`train:` of {plan.dataset}", what, "take `supervised` out of `variants:`")
+        raise BadInput(raw, what, remedy)
+    if facts.runs(SUPERVISED) and not facts.has_labels:
+        what = f"asks for {SUPERVISED} networks, but these scans have no dense labels to teach one"
+        remedy = f"take `{SUPERVISED}` out of `variants:`"
+        raise BadInput(f"`train:` of {facts.dataset}", what, remedy)
 
 
-def scan_files(plan: Stages, scan: str) -> manifest.Files:
+def scan_files(plan: Plan, scan: str) -> manifest.Files:
     """The raw files of one scan by group. Raises `BadInput` where some are missing."""
-    reader = import_module(f"pipeline.readers.{plan.section['reader']}.files")
+    reader = readers.load(plan.facts.reader, "files")
     split = "train" if scan in plan.splits["train"] else "val"
-    labels = (split == "val" and plan.scored) or plan.dense_tags
+    labels = (split == "val" and plan.facts.scored) or plan.facts.dense_tags
     reader.check(plan.raw, scan, split, labels=labels)
     return {g: files for g, files in reader.scan_files(plan.raw, scan).items() if files}
 
 
-def complete_scans(plan: Stages) -> dict[str, manifest.Files]:
+def complete_scans(plan: Plan) -> dict[str, manifest.Files]:
     """The raw files of all scans. Raises `BadInput` that counts the scans which lack some."""
     files, faults = {}, []
-    for scan in plan.scans:
+    for scan in plan.facts.scans:
         try:
             files[scan] = scan_files(plan, scan)
         except BadInput as error:
             faults.append(str(error))
     if faults:
+        count = len(plan.facts.scans)
         raise BadInput(
             plan.raw,
-            f"{len(faults)} of {len(plan.scans)} scans are not complete, the first: {faults[0]}",
+            f"{len(faults)} of {count} scans are not complete, the first: {faults[0]}",
             "complete them, or set `scans:` to a csv file that names fewer",
         )
     return files
 
 
-def require(plan: Stages, homes: Iterable[Path]) -> None:
+def require(plan: Plan, homes: Iterable[Path]) -> None:
     """Stop before any job where there are no raw files and the store lacks what they give."""
     if plan.raw.is_dir():
         return
@@ -100,24 +108,40 @@ def require(plan: Stages, homes: Iterable[Path]) -> None:
             )
 
 
-def open_raw(plan: Stages, stage: str, group: str, scan: str) -> Any:
+def open_raw(plan: Plan, stage: str, group: str, scan: str) -> Any:
     """The raw files of a scan, opened by the dataset's reader for one of the raw stages.
 
     Raises `BadInput` where they have changed since the run was planned.
     """
     files = scan_files(plan, scan)
-    if not plan.simulated:
-        records = Path(plan.facts["store"], plan.dataset, "raw")
-        now = manifest.raw_digests({scan: files}, records, f"reading {scan} again")[scan][group]
-        if now != plan.facts["raw_digests"][scan][group]:
+    if not plan.facts.simulated:
+        now = manifest.raw_digests({scan: files}, plan.records, f"reading {scan} again")[scan][
+            group
+        ]
+        if now != plan.facts.raw_digests[scan][group]:
             what = f"the files of {scan} have changed since the run was planned"
             raise BadInput(plan.raw, what, "run snakemake again")
-    reader = import_module(f"pipeline.readers.{plan.section['reader']}.{group}")
+    reader = readers.load(plan.facts.reader, group)
     if stage == "frames":
         return reader.open_frames(files[group])
     if stage == "voxels":
         return reader.read_cloud(files[group])
-    return reader.read_labels(files[group], plan.facts["classes"])
+    return reader.read_labels(files[group], plan.facts.classes)
+
+
+def opened(plan: Plan, stage: str, name: str) -> dict[str, Any]:
+    """What the worker of a stage is given as `raw`, if it reads files outside the store.
+
+    Raises `BadInput` where they have changed since the run was planned.
+    """
+    declared = graph.stage(stage)
+    if declared.raw:
+        return {"raw": open_raw(plan, stage, declared.raw, name)}
+    if plan.facts.features and stage == "embeddings":
+        return {"raw": open_features(plan, name)}
+    if plan.facts.features and stage == "text":
+        return {"raw": open_texts(plan)}
+    return {}
 
 
 def weights_digest(tower: Mapping[str, Any], store: Path) -> str | None:
@@ -166,21 +190,20 @@ def require_features(folder: Path, homes: Iterable[Path]) -> None:
         raise BadInput(folder, what, "set `features:` to where they are")
 
 
-def open_features(plan: Stages, scan: str) -> features.Features:
+def open_features(plan: Plan, scan: str) -> features.Features:
     """The features of a scan. Raises `BadInput` where they have changed since that was planned."""
     folder = Path(plan.section["embeddings"]["features"])
-    records = Path(plan.facts["store"], plan.dataset, "raw")
-    now = features_digests(folder, [scan], records, wanted=True)[scan]
-    if now["features"] != plan.facts["raw_digests"][scan].get("features"):
+    now = features_digests(folder, [scan], plan.records, wanted=True)[scan]
+    if now["features"] != plan.facts.raw_digests[scan].get("features"):
         what = f"the features of {scan} have changed since the run was planned"
         raise BadInput(folder, what, "run snakemake again")
     return features.open_features(folder, scan, features.read_texts(folder))
 
 
-def open_texts(plan: Stages) -> features.Texts:
+def open_texts(plan: Plan) -> features.Texts:
     """The texts of the features. Raises `BadInput` where they have changed since then."""
     tower = plan.section["embeddings"]
-    if weights_digest(tower, Path(plan.facts["store"])) != plan.facts["weights"]:
+    if weights_digest(tower, Path(plan.facts.store)) != plan.facts.weights:
         what = "the texts have changed since the run was planned"
         raise BadInput(tower["features"], what, "run snakemake again")
     return features.read_texts(Path(tower["features"]))

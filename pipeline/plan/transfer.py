@@ -7,7 +7,7 @@ from typing import Any
 from pipeline.errors import BadInput
 from pipeline.plan import provenance
 from pipeline.plan.plan import Entry, Plan
-from pipeline.store import store
+from pipeline.store import links
 
 MODULES = ["model.scoring.transfer", "model.reports.transfer_report"]
 
@@ -22,12 +22,12 @@ class Transfer:
     def directions(self) -> list[tuple[Plan, Plan]]:
         """Whose networks are scored on whose scans; on both, unless one has no labels."""
         one, other = self.plans
-        return [(a, b) for a, b in ((one, other), (other, one)) if b.scored]
+        return [(a, b) for a, b in ((one, other), (other, one)) if b.facts.scored]
 
     @property
     def common(self) -> list[str]:
         """The names of the classes that both have."""
-        one, other = ([str(c["name"]) for c in plan.facts["classes"]] for plan in self.plans)
+        one, other = ([str(c["name"]) for c in plan.facts.classes] for plan in self.plans)
         return [name for name in one if name in other]
 
     @property
@@ -35,9 +35,9 @@ class Transfer:
         """All that the tables are made from: networks, scans, and scores of their own networks."""
         found: dict[tuple[Plan, Entry], None] = {}
         for taught, asked in self.directions:
-            runs = taught.runs["train"]
+            runs = taught.facts.runs("train")
             found |= {(taught, ("train", run)): None for run in runs}
-            own = [("evaluate", run) for run in runs if run in asked.runs["train"]]
+            own = [("evaluate", run) for run in runs if run in asked.facts.runs("train")]
             scans = asked.splits["val"]
             scenes = [(stage, scan) for scan in scans for stage in ("voxels", "labels")]
             found |= {(asked, entry): None for entry in (*own, *scenes)}
@@ -46,12 +46,12 @@ class Transfer:
     @property
     def results(self) -> Path:
         """The folder of the tables, named by all that they come from: never out of date."""
-        params = {plan.dataset: _told(plan) for plan in self.plans}
+        params = {plan.dataset: _shown(plan) for plan in self.plans}
         parts = [provenance.key(provenance.recipe("transfer", MODULES, params))]
         for plan, (stage, name) in self.entries:
             parts += [plan.keys[stage], plan.digest(stage, name)]
         one = self.plans[0]
-        return Path(one.facts["results"], "transfer", one.dataset, provenance.digest(*parts))
+        return Path(one.facts.results, "transfer", one.dataset, provenance.digest(*parts))
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -70,7 +70,7 @@ class Transfer:
 
     def adopt(self) -> None:
         """Say which tables are the latest, before anything is planned."""
-        store.show_latest(self.results)
+        links.show_latest(self.results)
 
     def require(self) -> None:
         """Raises `BadInput` before any job where there is nothing that could be scored."""
@@ -78,12 +78,12 @@ class Transfer:
             names = " and ".join(plan.dataset for plan in self.plans)
             raise BadInput("transfer", f"neither of {names} has scans to score on", "name others")
         for taught, _ in self.directions:
-            if taught.tower is None:
+            if taught.facts.tower is None:
                 what = f"features from elsewhere teach the networks of {taught.dataset}"
                 remedy = "name a dataset with a text tower, for the words of other classes"
                 raise BadInput("transfer", what, remedy)
 
 
-def _told(plan: Plan) -> Mapping[str, Any]:
-    """What the tables say or do that no entry knows of."""
-    return {"classes": plan.facts["classes"], "protocol": plan.protocol}
+def _shown(plan: Plan) -> Mapping[str, Any]:
+    """What the tables show that is in no entry."""
+    return {"classes": plan.facts.classes, "protocol": plan.facts.protocol}

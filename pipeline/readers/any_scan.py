@@ -1,67 +1,57 @@
-"""The cloud of one scan, whatever it lies in: a PLY file, or a folder of a dataset or of frames."""
+"""The cloud of one scan in any known form: a PLY file, or a folder that some reader recognises."""
 
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline import readers
 from pipeline.errors import BadInput
-from pipeline.readers.folder import cloud as folder_cloud
-from pipeline.readers.folder import files as folder
-from pipeline.readers.folder.ply import read_points
 from pipeline.readers.folder.upright import turn_up
-from pipeline.readers.s3dis import files as s3dis
-from pipeline.readers.s3dis import text as s3dis_text
+from pipeline.readers.ply import read_points
 from pipeline.scan import Cloud
 
-MOST_HEIGHT = 50.0  # metres: no room is as high, but one in centimetres is
+MAX_HEIGHT = 50.0  # metres: higher than any room, lower than most rooms in centimetres
 
 
 def read_any(path: Path, up: str = "z") -> tuple[Cloud, str]:
-    """The points of a scan with z up, in metres, and what it was read as.
+    """The points of a scan with z up, in metres, and what it was read as, in words.
 
-    `path` is a PLY file, or the folder of a ScanNet scan, of a room of S3DIS (either release, with
-    or without its angle) or of RGB-D frames, which are fused. `up` is the axis of the file that
-    points up; folders of frames are turned upright by their cameras before. Normals and segments
-    are unknown (0 and -1) but for those of frames. Raises `BadInput` where there is no such scan,
-    it is damaged, or its unit is not the metre.
+    `path` is a PLY file, or the folder of a scan that a reader recognises: ScanNet, a room of S3DIS
+    (either release, with or without its angle) or RGB-D frames, whose depth is fused without a PLY
+    file. `up` is the axis of the file that points up; folders of frames are turned upright by their
+    cameras before. Normals and segments are unknown (0 and -1) except for those of frames. Raises
+    `BadInput` where there is no such scan, it is damaged, or its unit is not the metre.
     """
     if not path.exists():
-        raise BadInput(path, "no such file or folder", "name a PLY file or the folder of a scan")
-    mesh = path / f"{path.resolve().name}_vh_clean_2.ply"
+        raise BadInput(path, "no such file or folder", "give a PLY file or the folder of a scan")
     if path.is_file():
         cloud, kind = _bare(*read_points(path)[:2]), "a PLY file"
-    elif mesh.is_file():
-        cloud, kind = _bare(*read_points(mesh)[:2]), "a scan of ScanNet"
-    elif texts := _room(path.resolve()):
-        parts = [s3dis_text.read_points(text) for text in texts]
-        xyz, rgb = (np.concatenate(each) for each in zip(*parts, strict=True))
-        cloud, kind = _bare(xyz, rgb), "a room of S3DIS"
     else:
-        place = path.resolve()
-        files = folder.scan_files(place.parent, place.name)["cloud"]
-        cloud = folder_cloud.read_cloud(files)
-        kind = "frames and a PLY file" if folder.CLOUD in files else "frames, fused"
+        cloud, kind = _read_folder(path)
     if up != "z":
         turn = turn_up(up).astype(np.float32)
         cloud = Cloud(cloud.xyz @ turn.T, cloud.rgb, cloud.normal @ turn.T, cloud.segment)
     low, high = np.percentile(cloud.xyz[:, 2], (1, 99))
-    if high - low > MOST_HEIGHT:
+    if high - low > MAX_HEIGHT:
         what = f"is {high - low:.0f} m high if its unit is the metre"
-        raise BadInput(path, what, "bring it into metres, or say which axis is `up`")
+        raise BadInput(path, what, "convert it to metres, or set `up` to the axis that points up")
     return cloud, kind
 
 
-def _room(path: Path) -> list[Path]:
-    """The text clouds of a room of S3DIS, none if the folder is no such room.
-
-    They are taken as they lie: for a network that rooms were turned for, one turn is like another.
-    """
-    scan = f"{path.parent.name}_{path.name}"
-    if not s3dis.SCAN_NAME.fullmatch(scan):
-        return []
-    files = s3dis.scan_files(path.parent.parent, scan)["cloud"]
-    return [file for name, file in files.items() if name != "angles"]
+def _read_folder(path: Path) -> tuple[Cloud, str]:
+    found = readers.recognise(path)
+    if found is None:
+        remedy = f"give the folder of a scan that one of {', '.join(readers.names())} reads"
+        raise BadInput(path, "is not recognised as a scan", remedy)
+    files = readers.load(found.reader, "files")
+    groups = files.scan_files(found.raw, found.scan)
+    if points := getattr(files, "POINTS_ONLY", None):
+        return _bare(*import_module(points).read_points_only(groups["cloud"])), files.KIND
+    cloud = readers.load(found.reader, "cloud").read_cloud(groups["cloud"])
+    fused = ", fused" if groups["cloud"].items() <= groups["frames"].items() else ""
+    return cloud, files.KIND + fused
 
 
 def _bare(xyz: NDArray[np.floating], rgb: NDArray[np.uint8]) -> Cloud:

@@ -1,37 +1,41 @@
-"""Stage frames: every n-th frame of a recording, those whose pose is known.
+"""Stage frames: every n-th frame of a recording, of those the ones with a valid pose.
 
 Colour is kept as the camera encoded it: decoded it would be ten times larger.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from io import BytesIO
 from typing import Any
 
 import numpy as np
 import zarr
-from numpy.typing import NDArray
-from PIL import Image
 
 from pipeline.errors import BadInput
+from pipeline.geometry.cameras import is_rigid
+from pipeline.images import check_image
 from pipeline.scan import RawFrames
+from pipeline.stages.declaration import Stage
 from pipeline.store import arrays
 
-PACKAGES = ("numpy", "pillow")
-
 _CHUNK = 1 << 20  # bytes of encoded colour
-_REMEDY = "download or export the scan again"
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What the config says under `frames`."""
+    """The section `frames` of the config."""
 
-    every: int  # take one frame in so many
+    every: int  # keep every n-th frame
 
 
-class Stage:
-    """Selects the frames of one scan after another."""
+class FramesStage(Stage):
+    """Every n-th frame with a valid pose: encoded colour, depth, intrinsics, poses."""
+
+    raw = "frames"
+    packages = ("numpy", "pillow")
+
+
+class Worker:
+    """Selects the frames of one scan per call."""
 
     def __init__(self, params: Mapping[str, Any]) -> None:
         self.settings = Settings(**params)
@@ -39,13 +43,13 @@ class Stage:
     def __call__(self, out: zarr.Group, raw: RawFrames) -> None:
         """Write the F selected frames, one at a time:
 
-        `color` u8, encoded images one behind the other, that of frame f from `color_offsets`[f] to
-        [f + 1], i64 (F + 1); `depth` u16 (F, H, W), metres times the attribute `depth_scale`, 0
+        `color` u8, the concatenated encoded images, with frame f at `color_offsets`[f] to [f + 1],
+        i64 (F + 1); `depth` u16 (F, H, W), metres times the attribute `depth_scale`, 0
         where nothing was measured; `color_intrinsics` and `depth_intrinsics` f64 (F, 3, 3);
         `camera_to_world` f64 (F, 4, 4); `frame_id` and `timestamp` i64 (F,). The sizes in the
         attributes are (width, height), and `invalid_pose` lists the frames that were left out.
 
-        Raises `BadInput` where no selected frame has a pose or an image is damaged.
+        Raises `BadInput` where no selected frame has a valid pose or an image is damaged.
         """
         place = {frame_id: row for row, frame_id in enumerate(raw.frame_ids)}
         selected = list(raw.frame_ids)[:: self.settings.every]
@@ -67,7 +71,7 @@ class Stage:
             check_image(frame.color, raw.color_size, where)
             if frame.depth.shape != (height, width):
                 what = f"has depth of {frame.depth.shape[::-1]} pixels instead of {raw.depth_size}"
-                raise BadInput(where, what, _REMEDY)
+                raise BadInput(where, what, "download or export the scan again")
             depth[index] = frame.depth
             color.append(np.frombuffer(frame.color, np.uint8))
             color_offsets.append(color.shape[0])
@@ -85,24 +89,3 @@ class Stage:
         out.attrs["depth_size"] = list(raw.depth_size)
         out.attrs["depth_scale"] = float(raw.depth_scale)
         out.attrs["invalid_pose"] = [int(i) for i in selected if not is_rigid(poses[i])]
-
-
-def is_rigid(pose: NDArray[np.float64]) -> bool:
-    """Whether a matrix (4, 4) can be a camera's pose: finite, and of volume 1 but for rounding.
-
-    Where tracking was lost, recordings hold -inf, NaN or zeros.
-    """
-    return bool(np.isfinite(pose).all() and abs(np.linalg.det(pose[:3, :3]) - 1) < 0.1)
-
-
-def check_image(blob: bytes, size: tuple[int, int], where: str) -> None:
-    """Decode an image, to raise `BadInput` unless it is whole and of `size` (width, height)."""
-    try:
-        with Image.open(BytesIO(blob), formats=("JPEG", "PNG")) as image:
-            found = image.size
-            if found == size:  # else a header may claim more than fits into memory
-                image.load()
-    except Exception as error:  # Pillow has a dozen exceptions for damaged files
-        raise BadInput(where, f"has a damaged colour image ({error})", _REMEDY) from None
-    if found != size:
-        raise BadInput(where, f"has colour of {found} pixels instead of {size}", _REMEDY)

@@ -1,4 +1,4 @@
-"""The entry `frames` as the frames of a recording, for what compares raw frames with a cloud."""
+"""The entry `frames` as a `RawFrames`, to be compared with a cloud."""
 
 from collections.abc import Sequence
 from typing import cast
@@ -11,9 +11,9 @@ from pipeline.scan import Frame
 
 
 class KeptFrames:
-    """The frames (a `RawFrames`) that the entry keeps, numbered from 0; all have valid poses.
+    """The frames in the entry (a `RawFrames`), numbered from 0; all have valid poses.
 
-    Images are left out. `depth_intrinsics` and `color_intrinsics` are (F, 3, 3).
+    Colour images are not read. `depth_intrinsics` and `color_intrinsics` are (F, 3, 3).
     """
 
     def __init__(self, frames: zarr.Group) -> None:

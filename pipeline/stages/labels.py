@@ -6,14 +6,30 @@ from typing import Any
 import numpy as np
 import zarr
 
+from pipeline.facts import Facts
 from pipeline.scan import Labels
+from pipeline.stages.declaration import Stage
 from pipeline.store import arrays
 
-PACKAGES = ("numpy",)
+
+class LabelsStage(Stage):
+    """Class and instance of each point; for scores, and for scene tags."""
+
+    raw = "labels"
+    packages = ("numpy",)
+    minutes = 10
+
+    def params(self, facts: Facts) -> dict[str, Any]:
+        """The classes, by what a reader knows them by."""
+        classes: list[dict[str, Any]] = [
+            {"name": c["name"]} | ({"nyu40": c["nyu40"]} if "nyu40" in c else {})
+            for c in facts.classes
+        ]
+        return {"classes": classes}
 
 
-class Stage:
-    """Keeps the labels of one scan after another; `classes` are those that its reader was given."""
+class Worker:
+    """Stores the labels of one scan per call; `classes` are those that its reader was given."""
 
     def __init__(self, params: Mapping[str, Any]) -> None:
         self.classes = [each["name"] for each in params["classes"]]

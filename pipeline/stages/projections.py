@@ -5,7 +5,7 @@ there is its own, within a tolerance that is strict: with the customary 25 % (1 
 embeddings of an object bleed onto the wall behind it.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -14,25 +14,22 @@ import zarr
 from numpy.typing import NDArray
 
 from pipeline.geometry.agreement import require
-from pipeline.geometry.cameras import frustum, project, transform, world_to_camera
+from pipeline.geometry.visibility import Camera, see
 from pipeline.scan import Cloud
+from pipeline.stages.declaration import Stage
 from pipeline.stages.kept_frames import KeptFrames
 from pipeline.store import arrays
 
-PACKAGES = ("numpy",)
-
 _CHUNK = 1 << 18  # pairs
-_WAITING = 1 << 20  # pairs held before they are written
-Pair = tuple[float, float]
-Waiting = list[tuple[NDArray[np.generic], ...]]
+_BUFFERED = 1 << 20  # pairs in memory before they are written
+View = tuple[NDArray[np.generic], NDArray[np.generic], NDArray[np.generic]]  # voxel, uv, weight
 
-_LEAST_WEIGHT = 2.0**-10  # a voxel that is seen has a weight, so that a mean of weights exists
-_ROUNDING = 1e-6  # of float32 sums of four products, relative to their largest term
+_LEAST_WEIGHT = 2.0**-10  # every seen voxel has a weight, so that a weighted mean exists
 
 
 @dataclass(frozen=True)
 class Weighting:
-    """How much a view of a voxel counts: a product of three factors, each in (0, 1].
+    """The weight of a view of a voxel: a product of three factors, each in (0, 1].
 
     |cos a| ^ incidence_power, with a the angle between the normal and the ray (0: off; 1 for a
     voxel without a normal): what is seen at a grazing angle is smeared over few pixels.
@@ -48,31 +45,28 @@ class Weighting:
 
 @dataclass(frozen=True)
 class Settings:
-    """What the config says under `projections`."""
+    """The section `projections` of the config."""
 
     absolute_tolerance: float  # metres
     relative_tolerance: float  # of the voxel's depth
     border: float  # colour pixels at each edge in which nothing counts as seen
     weight: Weighting
-    max_offset: float | None = None  # metres between images and points; None: not looked at
+    max_offset: float | None = None  # metres between images and points; None: not checked
 
 
-@dataclass(frozen=True)
-class Camera:
-    """One frame's cameras and what its depth sensor measured."""
+class ProjectionsStage(Stage):
+    """Which voxels each frame sees, where in its image, and how well."""
 
-    color_size: tuple[int, int]  # (width, height)
-    color_intrinsics: NDArray[np.float64]  # (3, 3)
-    depth: NDArray[np.uint16]  # (H, W), 0 = not measured
-    depth_scale: float  # metres = depth / depth_scale
-    depth_intrinsics: NDArray[np.float64]  # (3, 3)
-    camera_to_world: NDArray[np.float64]  # (4, 4)
+    reads = ("frames", "voxels")
+    packages = ("numpy",)
+    memory_mb = 4000
 
 
-class Stage:
-    """Projects the voxels of one scan after another."""
+class Worker:
+    """Projects the voxels of one scan per call."""
 
     def __init__(self, params: Mapping[str, Any]) -> None:
+        """`params`: the fields of `Settings`, as plain values."""
         self.settings = Settings(**{**params, "weight": Weighting(**params["weight"])})
 
     def __call__(self, out: zarr.Group, frames: zarr.Group, voxels: zarr.Group) -> None:
@@ -81,31 +75,44 @@ class Stage:
         `weight` f16 (P,).
 
         One frame and about a million pairs are in memory at a time. Raises `BadInput` where frames
-        and points disagree by more than they may.
+        and points disagree by more than `max_offset`.
         """
-        if self.settings.max_offset is not None:
+        some = self.settings
+        if some.max_offset is not None:
             points = Cloud(*(np.asarray(voxels[n]) for n in ("xyz", "rgb", "normal", "segment")))
-            require(KeptFrames(frames), points, "the scan", self.settings.max_offset)
+            require(KeptFrames(frames), points, "the scan", some.max_offset)
         xyz, normal = np.asarray(voxels["voxel_xyz"]), np.asarray(voxels["voxel_normal"])
-        shapes = {
-            "voxel": ((0,), np.uint32),
-            "uv": ((0, 2), np.float32),
-            "weight": ((0,), np.float16),
-        }
-        pairs = [
-            arrays.create(out, n, shape, dtype, _CHUNK) for n, (shape, dtype) in shapes.items()
-        ]
-        offsets = [0]
-        waiting: Waiting = []
+        write_pairs(out, self._views(frames, xyz, normal))
+
+    def _views(
+        self, frames: zarr.Group, xyz: NDArray[np.float32], normal: NDArray[np.float32]
+    ) -> Iterator[View]:
+        some = self.settings
         for camera in read_cameras(frames):
-            voxel, uv, z = see(camera, xyz, self.settings)
-            weight = weigh(camera, xyz[voxel], normal[voxel], uv, z, self.settings.weight)
-            waiting.append((voxel, uv, weight))
-            offsets.append(offsets[-1] + len(voxel))
-            if offsets[-1] - pairs[0].shape[0] >= _WAITING:
-                _append(pairs, waiting)
-        _append(pairs, waiting)
-        arrays.write(out, "offsets", np.array(offsets, np.int64))
+            voxel, uv, z = see(
+                camera, xyz, some.absolute_tolerance, some.relative_tolerance, some.border
+            )
+            yield voxel, uv, weigh(camera, xyz[voxel], normal[voxel], uv, z, some.weight)
+
+
+def write_pairs(
+    out: zarr.Group, views: Iterable[View], chunk: int = _CHUNK, buffered: int = _BUFFERED
+) -> None:
+    """Write `offsets`, `voxel`, `uv` and `weight` of one view (S,), (S, 2), (S,) per frame.
+
+    Arrays are chunked by `chunk` pairs, and appended to when `buffered` pairs are in memory.
+    """
+    shapes = {"voxel": ((0,), np.uint32), "uv": ((0, 2), np.float32), "weight": ((0,), np.float16)}
+    pairs = [arrays.create(out, n, shape, dtype, chunk) for n, (shape, dtype) in shapes.items()]
+    offsets = [0]
+    buffer: list[View] = []
+    for view in views:
+        buffer.append(view)
+        offsets.append(offsets[-1] + len(view[0]))
+        if offsets[-1] - pairs[0].shape[0] >= buffered:
+            _flush(pairs, buffer)
+    _flush(pairs, buffer)
+    arrays.write(out, "offsets", np.array(offsets, np.int64))
 
 
 def read_cameras(frames: zarr.Group) -> Iterator[Camera]:
@@ -127,36 +134,6 @@ def read_cameras(frames: zarr.Group) -> Iterator[Camera]:
         )
 
 
-def see(
-    camera: Camera, xyz: NDArray[np.float32], settings: Settings
-) -> tuple[NDArray[np.intp], NDArray[np.float64], NDArray[np.float64]]:
-    """The points of (N, 3) world positions that a frame sees: index, uv (S, 2) and z (S,).
-
-    Seen is what projects into the colour image less its border, in front of the camera, onto a
-    depth pixel that holds a measurement d with |d - z| <= absolute + relative z. The depth image
-    has intrinsics of its own, and is read at the nearest pixel: between two surfaces a mean would
-    be the depth of neither.
-    """
-    to_camera = world_to_camera(camera.camera_to_world)
-    width, height = camera.color_size
-    margin = settings.border - 0.5
-    low, high = (margin, margin), (width - 1 - margin, height - 1 - margin)
-    index = _cull(frustum(to_camera, camera.color_intrinsics, low, high), xyz)
-    in_camera = transform(to_camera, xyz[index])
-    z, pixel = in_camera[:, 2], np.floor(project(camera.depth_intrinsics, in_camera) + 0.5)
-    rows, columns = camera.depth.shape
-    inside = (z > 0) & _within(pixel, (0, 0), (columns, rows))
-    column, row = np.where(inside[:, None], pixel, 0).astype(np.intp).T
-    measured = camera.depth[row, column]
-    off = np.abs(measured / camera.depth_scale - z)
-    tolerance = settings.absolute_tolerance + settings.relative_tolerance * z
-    seen = np.flatnonzero(inside & (measured > 0) & (off <= tolerance))
-    uv = project(camera.color_intrinsics, in_camera[seen])
-    exact = _within(uv, low, high)
-    seen, uv = seen[exact], uv[exact]
-    return index[seen], uv, z[seen]
-
-
 def weigh(
     camera: Camera,
     xyz: NDArray[np.float32],
@@ -165,7 +142,11 @@ def weigh(
     z: NDArray[np.float64],
     weighting: Weighting,
 ) -> NDArray[np.float16]:
-    """The weight (S,) of seen points by `Weighting`; normals are unit length or 0."""
+    """The weight (S,) of seen points by `Weighting`.
+
+    Positions (S, 3) are in metres, normals (S, 3) of unit length or 0, uv (S, 2) in pixels of the
+    colour image, z (S,) in metres.
+    """
     ray = xyz - camera.camera_to_world[:3, 3]
     along, length = np.einsum("ij,ij->i", ray, normal), np.einsum("ij,ij->i", ray, ray)
     unknown = np.einsum("ij,ij->i", normal, normal) == 0
@@ -180,29 +161,9 @@ def weigh(
     return np.maximum(weight, _LEAST_WEIGHT).astype(np.float16)
 
 
-def _within(uv: NDArray[np.float64], low: Pair, high: Pair) -> NDArray[np.bool_]:
-    """Whether low <= uv (N, 2) < high. By column: `all` along so short an axis is slow."""
-    u, v = uv.T
-    return (u >= low[0]) & (v >= low[1]) & (u < high[0]) & (v < high[1])
-
-
-def _cull(planes: NDArray[np.float64], xyz: NDArray[np.float32]) -> NDArray[np.intp]:
-    """The points (N, 3) within all half-spaces (4, 4), and a few just outside, in float32.
-
-    Most voxels are out of most views, and this tells so several times faster than the exact test.
-    """
-    farthest = max(xyz.max(initial=0), -xyz.min(initial=0))
-    terms = np.abs(planes) @ [farthest, farthest, farthest, 1]
-    value = planes[:, :3].astype(np.float32) @ xyz.T + planes[:, 3:].astype(np.float32)
-    inside = value[0] >= -_ROUNDING * terms[0]
-    for k in range(1, 4):
-        inside &= value[k] >= -_ROUNDING * terms[k]
-    return np.flatnonzero(inside)
-
-
-def _append(pairs: list[zarr.Array], waiting: Waiting) -> None:
-    """Write the pairs that wait, and hold them no longer."""
-    if waiting:
-        for array, parts in zip(pairs, zip(*waiting, strict=True), strict=True):
+def _flush(pairs: list[zarr.Array], buffer: list[View]) -> None:
+    """Append the buffered pairs to the arrays, and empty the buffer."""
+    if buffer:
+        for array, parts in zip(pairs, zip(*buffer, strict=True), strict=True):
             array.append(np.concatenate(parts).astype(array.dtype))
-        waiting.clear()
+        buffer.clear()

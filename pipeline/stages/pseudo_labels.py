@@ -1,7 +1,7 @@
-"""Stage pseudo_labels: fused embeddings against the classes' texts, restricted to the scene's tags.
+"""Stage pseudo_labels: fused embeddings compared with text embeddings, within the scene's tags.
 
 Xu et al., "3D Weakly Supervised Semantic Segmentation with 2D Vision-Language Guidance", ECCV 2024,
-section 3: a class that the scene-level label does not name cannot be the label of a point.
+section 3: a class that is not among the scene tags cannot be the label of a point.
 """
 
 from collections.abc import Mapping
@@ -13,25 +13,32 @@ import zarr
 from numpy.typing import NDArray
 
 from pipeline.geometry.votes import majority
+from pipeline.stages.declaration import Stage
 from pipeline.store import arrays
 
-PACKAGES = ("numpy",)
-
-_ROWS = 8192  # of features at a time: 25 MB at d = 768, whatever the size of the scan
+_ROWS = 8192  # features at a time: 25 MB at d = 768, whatever the size of the scan
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What the config says under `pseudo_labels`."""
+    """The section `pseudo_labels` of the config."""
 
-    temperature: float  # of the softmax that gives the confidence
-    normalise: bool = True  # features to unit length, so that logits are cosines
-    keep_share: float = 1.0  # of each class's voxels, the most confident; the rest is ignored
-    superpoint_vote: bool = False  # one label for each over-segment of the scan
+    temperature: float  # of the softmax for the confidence
+    normalise: bool = True  # scale features to unit length, so that logits are cosines
+    keep_share: float = 1.0  # of each class's voxels, the most confident; the others are ignored
+    superpoint_vote: bool = False  # one label per superpoint of the scan
 
 
-class Stage:
-    """Labels the seen voxels of one scan after another."""
+class PseudoLabelsStage(Stage):
+    """The best class of each fused embedding among those that the scene tags name."""
+
+    reads = ("targets", "text", "tags", "voxels")
+    packages = ("numpy",)
+    minutes = 10
+
+
+class Worker:
+    """Labels the seen voxels of one scan per call."""
 
     def __init__(self, params: Mapping[str, Any]) -> None:
         self.settings = Settings(**params)
@@ -43,17 +50,19 @@ class Stage:
         text: zarr.Group,
         tags: zarr.Group,
         voxels: zarr.Group,
+        block_rows: int = _ROWS,
     ) -> None:
         """Write `open` and `label` i16 (V,) and `confidence` f16 (V,), all by `targets`' voxels.
 
         `open` is the best of all classes, `label` the best of the scene's (-1: ignored) and
         `confidence` the probability of `label` among the scene's classes, 0 where it is -1.
+        Features are read in blocks of `block_rows`.
         """
         settings, classes = self.settings, np.asarray(text["embedding"])
         present, feature = np.asarray(tags["present"]), targets["feature"]
         assert isinstance(feature, zarr.Array)
         count = feature.shape[0]
-        blocks = [slice(begin, begin + _ROWS) for begin in range(0, count, _ROWS)]
+        blocks = [slice(begin, begin + block_rows) for begin in range(0, count, block_rows)]
 
         def logits(rows: slice) -> NDArray[np.float32]:
             cosines = similarity(np.asarray(feature[rows]), classes, settings.normalise)
@@ -65,8 +74,8 @@ class Stage:
             best[rows] = scores.argmax(axis=1)
             label[rows] = best_present(scores, present)
         if settings.superpoint_vote:
-            segment = np.asarray(voxels["voxel_segment"])[np.asarray(targets["voxel"])]
-            label = of_segments(label, segment)
+            superpoint = np.asarray(voxels["voxel_segment"])[np.asarray(targets["voxel"])]
+            label = vote(label, superpoint)
         confidence = np.zeros(count, np.float16)
         for rows in blocks:
             confidence[rows] = probability(logits(rows), label[rows], present)
@@ -90,7 +99,7 @@ def similarity(
 
 
 def best_present(logits: NDArray[np.float32], present: NDArray[np.bool_]) -> NDArray[np.int16]:
-    """The best class (V,) among those that are present (K,); -1 if none is."""
+    """The best class (V,) among the present ones (K,); -1 if none is."""
     if not present.any():
         return np.full(len(logits), -1, np.int16)
     return np.where(present, logits, -np.inf).argmax(axis=1).astype(np.int16)
@@ -108,14 +117,15 @@ def probability(
     return np.where(label >= 0, own / weight.sum(axis=1), 0)
 
 
-def of_segments(label: NDArray[np.int16], segment: NDArray[np.int32]) -> NDArray[np.int16]:
-    """Each over-segment's most frequent label (V,), the lowest of equals; segment -1 keeps its own.
+def vote(label: NDArray[np.int16], superpoint: NDArray[np.int32]) -> NDArray[np.int16]:
+    """The most frequent label (V,) of each superpoint, the lowest in a tie.
 
-    Liu et al., "One Thing One Click", CVPR 2021, for labels inside of super-voxels.
+    Voxels without a superpoint (-1) or without a label (-1) keep their label. Liu et al., "One
+    Thing One Click", CVPR 2021, for labels within super-voxels.
     """
     voted = label.copy()
-    voters = np.flatnonzero((segment >= 0) & (label >= 0))
-    names, of_voter = np.unique(segment[voters], return_inverse=True)
+    voters = np.flatnonzero((superpoint >= 0) & (label >= 0))
+    names, of_voter = np.unique(superpoint[voters], return_inverse=True)
     voted[voters] = majority(label[voters], of_voter, len(names))[of_voter]
     return voted
 
@@ -123,9 +133,9 @@ def of_segments(label: NDArray[np.int16], segment: NDArray[np.int32]) -> NDArray
 def keep_confident(
     label: NDArray[np.int16], confidence: NDArray[np.floating], share: float
 ) -> NDArray[np.int16]:
-    """Labels (V,) of the most confident `share` of each class, rounded up; -1 for the rest.
+    """Labels (V,) of the most confident `share` of each class, rounded up; -1 for the others.
 
-    By class, because a threshold for all would keep the easy classes alone.
+    Per class, because one threshold for all would keep only the easy classes.
     """
     kept = np.full_like(label, -1)
     for name in np.unique(label[label >= 0]):

@@ -1,8 +1,8 @@
-"""Stage tags: the scene-level label of a scan, which classes are in it.
+"""Stage tags: the scene tags of a scan, that is, which classes are in it.
 
-This is all the supervision there is. It comes from a file that somebody wrote, or, for data with
-dense labels, from these: then a class counts from a least share of the points on, because a single
-stray vertex would make a class of it. With none at all, annotation-free, any class may be there.
+These are the only supervision. They come from a file that a person wrote, or, for data with dense
+labels, from these: then a class needs a minimum share of the points, because otherwise a single
+stray vertex would add it. Without any tags (annotation-free), every class may be present.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,14 +14,14 @@ import zarr
 from numpy.typing import NDArray
 
 from pipeline.errors import BadInput
+from pipeline.facts import Facts
+from pipeline.stages.declaration import Stage
 from pipeline.store import arrays
-
-PACKAGES = ("numpy",)
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What the config says under `tags`, with the dataset's classes and the content of the file."""
+    """The section `tags` of the config, with the dataset's classes and the content of the file."""
 
     source: Literal["dense", "file", "none"]
     classes: Sequence[str]
@@ -29,8 +29,31 @@ class Settings:
     file: Mapping[str, Sequence[str]] | None = None  # the classes in each scan; for "file"
 
 
-class Stage:
-    """Tags one scan after another."""
+class TagsStage(Stage):
+    """Which classes are in a scan: scene tags, the only supervision."""
+
+    reads = ("labels",)
+    packages = ("numpy",)
+    memory_mb = 1000
+    wants_name = True
+
+    def upstream(self, facts: Facts) -> tuple[str, ...]:
+        """Dense labels, where the tags do not come from a file or from nothing."""
+        return self.reads if facts.dense_tags else ()
+
+    def params(self, facts: Facts) -> dict[str, Any]:
+        """The section with the classes and the content of the tag files."""
+        params = super().params(facts)
+        params |= {"classes": [c["name"] for c in facts.classes], "file": facts.tags}
+        return params | ({} if facts.tags is None else {"source": "file"})
+
+    def batches(self, facts: Facts, names: Sequence[str]) -> list[list[str]]:
+        """One small job for all scans."""
+        return [list(names)]
+
+
+class Worker:
+    """Writes the tags of one scan per call."""
 
     def __init__(self, params: Mapping[str, Any]) -> None:
         self.settings = Settings(**params)
@@ -51,7 +74,7 @@ class Stage:
 
 
 def by_share(label: NDArray[np.int16], classes: int, min_share: float) -> NDArray[np.bool_]:
-    """The classes (K,) of at least `min_share` of those points (N,) that have a label >= 0."""
+    """The classes (K,) with at least `min_share` of the points (N,) that have a label >= 0."""
     count = np.bincount(label[label >= 0], minlength=classes)
     return (count > 0) & (count >= min_share * count.sum())
 
@@ -59,7 +82,7 @@ def by_share(label: NDArray[np.int16], classes: int, min_share: float) -> NDArra
 def by_name(
     tags: Mapping[str, Sequence[str]], scan: str, classes: Sequence[str]
 ) -> NDArray[np.bool_]:
-    """The classes (K,) that the file names for the scan. Raises `BadInput`."""
+    """The classes (K,) that the file lists for the scan. Raises `BadInput` without such a line."""
     if scan not in tags:
         raise BadInput("tag file", f"has no line for {scan}", "add one")
     return np.isin(np.array(classes, str), np.array(tags[scan], str))

@@ -2,13 +2,14 @@
 
 A voxel's feature is the mean, weighted by view, of the patch grids read bilinearly where the voxel
 projects (Xu et al., ECCV 2024, section 3.1, and Peng et al., "OpenScene", CVPR 2023, section 3.1,
-with equal weights). It is not normalised: its length tells how far the views agree.
+with equal weights). It is not normalised: its length says how far the views agree.
 """
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
+from types import ModuleType
 from typing import Any, cast
 
 import numpy as np
@@ -16,11 +17,12 @@ import zarr
 from numpy.typing import NDArray
 from scipy import sparse
 
+from pipeline.facts import Facts
 from pipeline.geometry.fusion import Samples, accumulate
 from pipeline.grids.reading import Grids
+from pipeline.stages.declaration import Stage
+from pipeline.stages.parts import part_names
 from pipeline.store import arrays
-
-PACKAGES = ("numpy", "scipy")
 
 _CHUNK = 4096  # features
 _TOTAL_BYTES = 64 << 20  # of float32 sums at a time
@@ -40,11 +42,32 @@ class Pairs:
     weight: NDArray[np.float32]  # (P,)
 
 
-class Stage:
+class TargetsStage(Stage):
+    """The fused 2D embedding of each voxel that a frame sees."""
+
+    reads = ("embeddings", "projections", "voxels")
+    packages = ("numpy", "scipy")
+    memory_mb = 4000
+
+    def upstream(self, facts: Facts) -> tuple[str, ...]:
+        """Voxels too, where features are moved towards the mean of their superpoint."""
+        own = facts.section.get("targets") or {}
+        return self.reads if own.get("segments") else self.reads[:2]
+
+    def parts(self, facts: Facts) -> dict[str, str]:
+        """The codec of the grids."""
+        return part_names(self.name, facts.section)
+
+
+class Worker:
     """Fuses one scan after another."""
 
-    def __init__(self, params: Mapping[str, Any]) -> None:
-        """`params`: segments, the share that a segment's mean has in its voxels' features."""
+    def __init__(self, params: Mapping[str, Any], parts: Mapping[str, ModuleType]) -> None:
+        """`params`: segments, the share that a superpoint's mean has in its voxels' features.
+
+        `parts`: the module of the codec that the embeddings are stored in.
+        """
+        self._codec = parts["codec"]
         self._segments: float = params.get("segments", 0)
 
     def __call__(
@@ -56,12 +79,12 @@ class Stage:
     ) -> None:
         """Write `voxel` u32 (V,), increasing, `feature` f16 (V, d) and `views` u16 (V,).
 
-        `voxels` is read for the scan's over-segments alone, where these are averaged. The memory it
+        `voxels` is read for the scan's superpoints only, where these are averaged. The memory it
         takes does not depend on the size of the scan, but for a few numbers a voxel and, for its
-        segments, a vector each: sums are made for some voxels at a time, from some frames at a
+        superpoints, a vector each: sums are made for some voxels at a time, from some frames at a
         time.
         """
-        grids = Grids(embeddings)
+        grids = Grids(embeddings, self._codec)
         _, height, width, depth = grids.shape
         spans = list(_spans(np.asarray(projections["offsets"])))
         views = count_views(projections, spans)
@@ -93,11 +116,11 @@ class Stage:
 
 
 def blend_segments(feature: zarr.Array, segment: NDArray[np.int32], share: float) -> None:
-    """Move features (V, d) by `share` of the way to the mean of all in their segment (V,).
+    """Move features (V, d) by `share` of the way to the mean of all in their superpoint (V,).
 
-    An over-segment lies within one object as a rule, and its mean over many voxels and views is
+    A superpoint usually belongs to one object, and its mean over many voxels and views is
     steadier than what was seen of any one. Longer features, those whose views agree, count for
-    more in it. A voxel of segment -1 keeps its own.
+    more in it. A voxel of superpoint -1 keeps its own.
     """
     names, of_member = np.unique(segment[segment >= 0], return_inverse=True)
     place = np.full(len(segment), -1)

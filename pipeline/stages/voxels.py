@@ -1,4 +1,4 @@
-"""Stage voxels: the points of a scan, and the voxels that they fall into. No label is in here."""
+"""Stage voxels: the points of a scan, and the voxels that contain them, without any label."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,33 +11,41 @@ from numpy.typing import NDArray
 from pipeline.errors import BadInput
 from pipeline.geometry.votes import majority
 from pipeline.scan import Cloud
+from pipeline.stages.declaration import Stage
 from pipeline.store import arrays
 
-PACKAGES = ("numpy",)
-
-_AXIS_BITS = 21  # of a voxel coordinate: three fill the 63 bits of a positive int64
+_AXIS_BITS = 21  # of a voxel coordinate: three of them fill the 63 bits of a positive int64
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What the config says under `voxels`."""
+    """The section `voxels` of the config."""
 
     voxel_size: float  # metres
 
 
-class Stage:
-    """Voxelises one scan after another."""
+class VoxelsStage(Stage):
+    """The points of a scan, and the voxels that they fall into."""
+
+    raw = "cloud"
+    packages = ("numpy",)
+    memory_mb, minutes = 4000, 10
+
+
+class Worker:
+    """Voxelises one scan per call."""
 
     def __init__(self, params: Mapping[str, Any]) -> None:
         self.settings = Settings(**params)
 
     def __call__(self, out: zarr.Group, raw: Cloud) -> None:
-        """Write the N points as they are, `xyz`, `rgb`, `normal` and `segment`, with
+        """Write the N points unchanged, `xyz`, `rgb`, `normal` and `segment` (the superpoint), with
         `voxel_of_point` i32 (N,), and of the M voxels `coords` i32 (M, 3) >= 0, in Z-order,
         `voxel_xyz` f32 and `voxel_rgb` u8 (M, 3), means over their points, `voxel_normal` f32
         (M, 3), unit length or 0 where unknown, and `voxel_segment` i32 (M,), by majority.
 
-        A voxel spans origin + (coords to coords + 1) voxel_size. Raises `BadInput`.
+        A voxel spans origin + (coords to coords + 1) voxel_size. Raises `BadInput` for a cloud that
+        is empty, has a position that is not finite or is too large for its voxels.
         """
         size = self.settings.voxel_size
         _check(raw.xyz, size)
@@ -63,10 +71,11 @@ class Stage:
 def voxelise(
     xyz: NDArray[np.float32], voxel_size: float
 ) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.float64]]:
-    """The voxels (M, 3) that points (N, 3) fall into, the voxel of each point (N,), and the origin.
+    """The voxels (M, 3) that contain points (N, 3), the voxel of each point (N,), and the origin.
 
-    The lattice is that of the world, so a point more or less moves no other to another voxel;
-    coordinates count from the lowest that occurs, and the origin (3,) is the corner of (0, 0, 0).
+    The lattice is fixed in the world, so adding or removing a point moves no other to another
+    voxel. Coordinates count from the lowest that occurs; the origin (3,), in metres, is the corner
+    of voxel (0, 0, 0).
     """
     cell = np.floor(xyz / np.float64(voxel_size)).astype(np.int64)
     lowest = cell.min(axis=0)
@@ -76,11 +85,11 @@ def voxelise(
 
 
 def z_order(cell: NDArray[np.int64]) -> NDArray[np.int64]:
-    """A number (N,) for each cell (N, 3) in [0, 2^21): the bits of x, y and z in turn.
+    """A number (N,) for each cell (N, 3) in [0, 2^21): the interleaved bits of x, y and z.
 
-    No two cells share a number, as they could a hash. Sorted by it, neighbours in the list are
-    neighbours in space (G. M. Morton, 1966), and so see much the same of an image: fusing takes two
-    thirds of the time that it takes in the order of rows and columns.
+    Unlike hashes, numbers of different cells never collide. Sorted by it, neighbours in the list
+    are neighbours in space (G. M. Morton, 1966), and so see similar parts of an image: fusion takes
+    two thirds of the time that it takes in the order of rows and columns.
     """
     key = np.zeros(len(cell), np.int64)
     for axis in range(3):
@@ -104,7 +113,7 @@ def means(values: NDArray, voxel_of_point: NDArray[np.int32], count: int) -> NDA
 
 
 def unit_or_zero(vectors: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Vectors (M, 3) of unit length; 0 where normals were unknown or cancelled each other."""
+    """Vectors (M, 3) at unit length; 0 where normals were unknown or cancelled each other."""
     length = np.linalg.norm(vectors, axis=1, keepdims=True)
     return np.where(length > 1e-3, vectors / np.maximum(length, 1e-3), 0)
 
@@ -112,9 +121,9 @@ def unit_or_zero(vectors: NDArray[np.float64]) -> NDArray[np.float64]:
 def _check(xyz: NDArray[np.float32], voxel_size: float) -> None:
     remedy = "download the scan again or leave it out"
     if len(xyz) == 0:
-        raise BadInput("cloud", "holds no point", remedy)
+        raise BadInput("cloud", "contains no point", remedy)
     if not np.isfinite(xyz).all():
-        raise BadInput("cloud", "has points whose position is no number", remedy)
+        raise BadInput("cloud", "has points whose position is not finite", remedy)
     extent = float(np.ptp(xyz, axis=0).max())
     if extent >= voxel_size * (2**_AXIS_BITS - 1):
         what = f"is {extent:.3g} m wide, too far for voxels of {voxel_size} m"

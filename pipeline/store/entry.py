@@ -1,9 +1,9 @@
-"""What an entry of the store must look like before anything in it is believed.
+"""What a file must look like before it is read as an entry of the store.
 
-An entry is one regular file that says, inside, which entry it is. So a file that was cut short,
-replaced by another's, or packed to do harm is found out by its listing alone, before it is used;
+An entry is one regular file that says, inside, which entry it is. So a file that was truncated,
+replaced by another entry, or packed to do harm is detected by its listing alone, before it is used;
 zip itself checks each part as it is read, and `pipeline.upkeep.verify` reads every byte. Only what
-`pipeline.store.arrays` writes is let through: zarr knows formats and codecs that run code.
+`pipeline.store.arrays` writes is accepted: zarr knows formats and codecs that run code.
 """
 
 import encodings.cp437  # noqa: F401 (zipfile asks for it when a name is read: too late for some)
@@ -26,12 +26,13 @@ SCRATCH = ".partial-"  # folders in which entries are written, beside their fina
 _PART = re.compile(r"(\w+/)?zarr\.json|\w+/c(/[0-9]+)+", re.ASCII)
 _TYPE = re.compile(r"bool|u?int(8|16|32|64)|float(16|32|64)")
 _CODECS = (["bytes"], ["bytes", "blosc"])
-_MOST_TIMES = 4096  # an array of constants takes thousands of times its size on disk
-_SMALL = 64 << 20  # bytes; arrays up to this size are let through however well they are packed
+_MAX_RATIO = 4096  # of size in memory to size on disk; an array of constants has thousands
+_SMALL = 64 << 20  # bytes; arrays up to this size are accepted however well they are compressed
 _MALFORMED = (
     *(ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RuntimeError, EOFError),
     *(struct.error, zipfile.BadZipFile),
-)  # all that the parsers of zip and json are known to say of bytes that nobody vouches for
+)  # all that the parsers of zip and json are known to raise for untrusted bytes
+MISMATCH = "has a checksum mismatch: its bytes are not the recorded ones"
 
 
 class Damaged(BadInput):
@@ -43,7 +44,7 @@ class Damaged(BadInput):
 
 
 def identity(path: Path) -> str:
-    """What the entry at `path`, or being written for that place, says of itself."""
+    """<stage>/<key>/<file name> of the entry at `path`, or being written for that place."""
     folder = path.parent.parent if path.parent.name.startswith(SCRATCH) else path.parent
     return f"{folder.parent.name}/{folder.name}/{path.name}"
 
@@ -57,22 +58,22 @@ def present(home: Path) -> bool:
 
 
 def seal(path: Path, pack: zipfile.ZipFile) -> bytes:
-    """What the zip of the entry at `path` says of itself: which it is, and its parts."""
+    """The comment of the zip of the entry at `path`: its identity, and a digest of its parts."""
     return json.dumps({"entry": identity(path), "parts": _listing(pack)}).encode()
 
 
 def check(home: Path) -> None:
     """Raise `Damaged` unless the entry's listing is sound and says that it is this entry.
 
-    Where the machine cannot read it just now, that is a plain `BadInput`: it may well be sound.
+    Raises a plain `BadInput` where the machine cannot read it just now: it may well be sound.
     """
     if not present(home):
-        raise Damaged(home, "is not a file" if os.path.lexists(home) else "is gone")
-    with _named(home):
+        raise Damaged(home, "is not a file" if os.path.lexists(home) else "is missing")
+    with _read_errors(home):
         if home.suffix == ".zip":
-            found = _of_zip(home)
+            found = _identity_in_zip(home)
         elif home.suffix == ".safetensors":
-            found = _of_safetensors(home)
+            found = _identity_in_safetensors(home)
         else:
             found = json.loads(home.read_text(encoding="utf-8"))["entry"]
     if found != identity(home):
@@ -80,83 +81,86 @@ def check(home: Path) -> None:
 
 
 def check_bytes(home: Path) -> None:
-    """Raise `Damaged` where a part of the entry does not have the checksum it was packed with."""
+    """Raise `Damaged` where a part of the entry does not have the checksum it was packed with.
+
+    Raises as `check` does, too.
+    """
     check(home)
     if home.suffix != ".zip":
         return
-    with _named(home), zipfile.ZipFile(home) as pack:
+    with _read_errors(home), zipfile.ZipFile(home) as pack:
         bad = pack.testzip()
     if bad:
-        raise Damaged(home, f"has a wrong checksum in its part {bad!r}")
+        raise Damaged(home, f"has a checksum mismatch in its part {bad!r}")
 
 
 @contextmanager
-def _named(home: Path) -> Iterator[None]:
+def _read_errors(home: Path) -> Iterator[None]:
     try:
         yield
     except _MALFORMED as error:
         raise Damaged(home, f"cannot be read ({error})") from error
     except OSError as error:
-        if error.errno == errno.EINVAL:  # a place before the file's begin was to be read
+        if error.errno == errno.EINVAL:  # it points to a position before the file's start
             raise Damaged(home, f"cannot be read ({error})") from error
-        remedy = "try again when that is mended"
-        raise BadInput(home, f"cannot be read ({error.strerror})", remedy) from error
+        what = f"cannot be read ({error.strerror})"
+        raise BadInput(home, what, "fix the cause and retry") from error
 
 
-def _of_zip(home: Path) -> str:
+def _identity_in_zip(home: Path) -> str:
     size = os.path.getsize(home)
     with zipfile.ZipFile(home) as pack:
         names = pack.namelist()
         if len(set(names)) != len(names):
-            raise Damaged(home, "has a part twice")
+            raise Damaged(home, "has a duplicate part")
         if sum(part.file_size for part in pack.infolist()) > size:
             raise Damaged(home, "claims more bytes than it has")
         for part in pack.infolist():
             if not _PART.fullmatch(part.filename):
-                raise Damaged(home, f"has a part {part.filename!r}, as no entry has")
+                raise Damaged(home, f"has a part {part.filename!r}, which is not allowed")
             if part.compress_type != zipfile.ZIP_STORED or part.flag_bits:
-                raise Damaged(home, f"has a packed part {part.filename!r}; entries are not packed")
-        said = json.loads(pack.comment)
-        if said["parts"] != _listing(pack):
-            raise Damaged(home, "has not the parts that it was made with")
+                raise Damaged(home, f"has a compressed or encrypted part {part.filename!r}")
+        seal = json.loads(pack.comment)
+        if seal["parts"] != _listing(pack):
+            raise Damaged(home, "has other parts than it was made with")
         for name in names:
             if name.endswith("zarr.json"):
                 _check_metadata(home, name, json.loads(pack.read(name)), size)
-    return said["entry"]
+    return seal["entry"]
 
 
 def _listing(pack: zipfile.ZipFile) -> str:
-    """Digest of the names, checksums and sizes of all parts, which have none of their own."""
+    """SHA-256 of the names, checksums and sizes of all parts, which zip itself does not check."""
     parts = [(part.filename, part.CRC, part.file_size) for part in pack.infolist()]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 
 def _check_metadata(home: Path, name: str, found: dict, size: int) -> None:
     """Refuse what `pipeline.store.arrays` never writes, and arrays far larger than their file."""
-    if name == "zarr.json":  # more than this could describe arrays in other words than their own
+    if name == "zarr.json":  # other keys could override the metadata of the arrays
         if found.keys() != {"attributes", "zarr_format", "node_type"}:
-            raise Damaged(home, f"is a group of {sorted(found)}, as no entry is")
+            raise Damaged(home, f"has group metadata {sorted(found)}, which is not allowed")
         return
     shape, chunk = found["shape"], found["chunk_grid"]["configuration"]["chunk_shape"]
     kind, codecs = found["data_type"], [codec["name"] for codec in found["codecs"]]
     if not _TYPE.fullmatch(kind) or codecs not in _CODECS or found["storage_transformers"]:
-        raise Damaged(home, f"has an array {name!r} of {kind!r} in {codecs}, as no entry has")
+        raise Damaged(home, f"has an array {name!r} of {kind!r} in {codecs}, which is not allowed")
     bits = re.search(r"[0-9]+$", kind)
     claimed = max(math.prod(shape), math.prod(chunk)) * (int(bits[0]) // 8 if bits else 1)
     if not all(type(n) is int and n >= 0 for n in (*shape, *chunk)):
-        raise Damaged(home, f"has an array {name!r} of {shape}")
-    if claimed > max(_SMALL, _MOST_TIMES * size):
+        raise Damaged(home, f"has an array {name!r} of shape {shape}")
+    if claimed > max(_SMALL, _MAX_RATIO * size):
         raise Damaged(home, f"claims {claimed} bytes for {name!r} in a file of {size}")
 
 
-def _of_safetensors(home: Path) -> str:
+def _identity_in_safetensors(home: Path) -> str:
     size = os.path.getsize(home)
     with home.open("rb") as file:
         (length,) = struct.unpack("<Q", file.read(8))
         if length > size:
-            raise Damaged(home, "is cut short")
+            raise Damaged(home, "is truncated")
         header = json.loads(file.read(length))
-    said = header.pop("__metadata__")
+    metadata = header.pop("__metadata__")
     if 8 + length + max((part["data_offsets"][1] for part in header.values()), default=0) != size:
-        raise Damaged(home, "is cut short")
-    return said["entry"]
+        raise Damaged(home, "is truncated")
+    return metadata["entry"]

@@ -1,1 +1,1 @@
-"""The upkeep of a store that many share: what it holds, why an entry is absent, and what may go."""
+"""Upkeep of a store that many share: what is in it, why an entry is absent, what may be removed."""

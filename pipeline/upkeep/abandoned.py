@@ -1,6 +1,7 @@
-"""What processes left behind in a store when they died: leases, and scratch.
+"""What dead processes left in a store: leases, and scratch folders.
 
-Neither file times nor clocks prove that anything is abandoned: it is looked at twice.
+Neither file times nor clocks prove that something is abandoned, so it is compared with itself after
+a while.
 """
 
 import sys
@@ -11,14 +12,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.store import entry, lease
-from pipeline.upkeep import census
+from pipeline.upkeep import inventory
 
-PAUSE = 2 * lease.BEAT  # seconds between two looks
+PAUSE = 2 * lease.BEAT  # seconds between the two looks at it
 
 
 @dataclass(frozen=True)
 class Abandoned:
-    """Leases of dead owners with what they said, scratch of nobody, and the leases in force."""
+    """Leases of dead holders with their contents, scratch of dead makers, and leases in force."""
 
     leases: dict[Path, str]
     scratch: set[Path]
@@ -26,43 +27,43 @@ class Abandoned:
 
 
 def find(
-    folders: Iterable[census.Folder], pause: float = PAUSE, patience: float = lease.PATIENCE
+    folders: Iterable[inventory.Folder], pause: float = PAUSE, patience: float = lease.PATIENCE
 ) -> Abandoned:
-    """Look for what is abandoned in some folders of entries.
+    """Find what is abandoned in some folders of entries; `pause` and `patience` are in seconds.
 
-    A lease of this machine says itself whether its owner is gone; one of another machine has to
-    stand still for `patience` seconds. Scratch is nobody's if no lease is in force in its folder,
-    and all its files are the same after `pause` seconds.
+    A lease of a process of this machine is dead if that process has ended, one of another machine
+    if it is unchanged for `patience`. Scratch is abandoned if no lease is in force in its folder
+    and its files are unchanged after `pause`.
     """
     folders = list(folders)
-    said = {path: read(path) for folder in folders for path in leases(folder.path)}
-    looked = {path: census.contents(path) for folder in folders for path in folder.scratch}
-    dead = {path for path in said if lease.is_gone(said[path].partition("\n")[2])}
-    unsure, still, begin, waited = said.keys() - dead, set(looked), time.monotonic(), 0.0
+    content = {path: read(path) for folder in folders for path in leases(folder.path)}
+    before = {path: inventory.snapshot(path) for folder in folders for path in folder.scratch}
+    dead = {path for path in content if lease.is_gone(lease.holder(content[path]))}
+    unsure, still, begin, waited = content.keys() - dead, set(before), time.monotonic(), 0.0
     if unsure or still:
-        print("looking twice at what may be abandoned", file=sys.stderr, flush=True)
+        print("waiting to see whether anything is abandoned", file=sys.stderr, flush=True)
     while (unsure and waited < patience) or (still and waited == 0):
         time.sleep(pause)
         waited = time.monotonic() - begin
-        unsure = {path for path in unsure if read(path) == said[path]}
-        still = {path for path in still if census.contents(path) == looked[path]}
+        unsure = {path for path in unsure if read(path) == content[path]}
+        still = {path for path in still if inventory.snapshot(path) == before[path]}
     dead |= unsure
-    in_force = said.keys() - dead
+    in_force = content.keys() - dead
     working = {path.parent.parent for path in in_force}
     return Abandoned(
-        {path: said[path] for path in sorted(dead)},
+        {path: content[path] for path in sorted(dead)},
         {path for path in still if path.parent not in working},
         in_force,
     )
 
 
 def leases(folder: Path) -> list[Path]:
-    """The leases that there are in a folder of entries."""
-    return [path for path in census.below(folder / lease.FOLDER) if entry.present(path)]
+    """The leases in a folder of entries."""
+    return [path for path in inventory.list_subfolder(folder / lease.FOLDER) if entry.present(path)]
 
 
 def read(path: Path) -> str:
-    """What a lease says; nothing where there is none any more."""
+    """The content of a lease; "" where it has been removed."""
     with suppress(OSError):
         return path.read_text(encoding="utf-8", errors="replace")
     return ""

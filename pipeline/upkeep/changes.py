@@ -1,14 +1,14 @@
-"""How two recipes, or any two values of JSON, differ, told so that one sees what was edited."""
+"""How two recipes, or any two values of JSON, differ, in lines that show what was edited."""
 
 import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-SHORT = 60  # characters up to which a value is shown whole
+SHORT = 60  # characters up to which a value is printed whole
 
 
 def of_recipes(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
-    """How two recipes of a stage differ, but for the keys of the stages that both read."""
+    """How two recipes of a stage differ, except in the keys of the stages that both read."""
 
     def compared(part: str) -> Iterator[tuple[str, str | None, str | None]]:
         for name in sorted(old[part].keys() | new[part].keys()):
@@ -50,12 +50,12 @@ def _of_lists(path: str, old: list[Any], new: list[Any]) -> Iterator[str]:
         for number, (before, after) in enumerate(zip(old, new, strict=True)):
             yield from of_values(f"{path}[{number}]", before, after)
         return
-    gone, come = ([_short(i) for i in a if i not in b] for a, b in ((old, new), (new, old)))
-    if gone:
-        yield f"{path}: without {', '.join(gone)}"
-    if come:
-        yield f"{path}: with {', '.join(come)}"
-    if not gone and not come:
+    removed, added = ([_short(i) for i in a if i not in b] for a, b in ((old, new), (new, old)))
+    if removed:
+        yield f"{path}: without {', '.join(removed)}"
+    if added:
+        yield f"{path}: with {', '.join(added)}"
+    if not removed and not added:
         yield f"{path}: in another order"
 
 

@@ -1,14 +1,12 @@
-"""`python -m pipeline.upkeep.prune`: list, and with --delete remove, what no config in use reaches.
+"""`python -m pipeline store prune`: list, and with --delete remove, what is not in use.
 
-In use are the configs given here, and every plan that somebody registered in the store by running
-it. What they reach stays, and so does whatever is being made.
+In use is what the given configs need, and every plan that was registered in the store when it was
+run. It stays, and so does what is being made.
 """
 
-import argparse
 import os
 import shutil
 import socket
-import sys
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -17,76 +15,98 @@ from pathlib import Path
 from pipeline.errors import BadInput
 from pipeline.plan import config
 from pipeline.plan.config import Registered
-from pipeline.store import lease, store
-from pipeline.upkeep import abandoned, census, reach
+from pipeline.store import damaged, filesystem, lease, publish, records
+from pipeline.tables import format_bytes
+from pipeline.upkeep import abandoned, in_use, inventory
 
 
 @dataclass
-class Rubbish:
-    """What nobody uses, with its bytes; leases with what they said. Nothing has been touched."""
+class Unreachable:
+    """What is not in use, with its bytes; leases with their contents. Nothing is removed yet."""
 
     entries: dict[Path, int] = field(default_factory=dict)
-    aside: dict[Path, int] = field(default_factory=dict)  # was found damaged
+    damaged: dict[Path, int] = field(default_factory=dict)  # was moved aside
     scratch: dict[Path, int] = field(default_factory=dict)
     leases: dict[Path, str] = field(default_factory=dict)
 
     @property
     def bytes(self) -> int:
-        """The bytes of all of it."""
-        return sum(sum(part.values()) for part in (self.entries, self.aside, self.scratch))
+        """The sum of all bytes."""
+        return sum(sum(part.values()) for part in (self.entries, self.damaged, self.scratch))
 
 
-def find(root: Path, reached: set[Path], **patience: float) -> Rubbish:
-    """What is in a store but not reached; a path that is reached stands for all below it.
+def common_store(configs: Sequence[Path]) -> Path:
+    """The store that some configs name. Raises `BadInput` where they name several."""
+    root = inventory.configured_store(configs[0])
+    for path in configs:
+        if inventory.configured_store(path).resolve() != root.resolve():
+            what = f"names another store than {configs[0]}"
+            raise BadInput(path, what, "prune one store at a time")
+    return root
 
-    Takes as long as `abandoned.find` does, which is given `patience`.
+
+def forget(root: Path, name: str) -> None:
+    """Remove a registered plan. Raises `BadInput` where there is none of that name."""
+    chosen = [user.path for user in config.registered(root) if user.path.stem == name]
+    if not chosen:
+        raise BadInput(root, f"has no registered plan {name!r}", "give a name from the list")
+    with filesystem.write_errors(chosen[0]):
+        chosen[0].unlink(missing_ok=True)
+
+
+def find(
+    root: Path,
+    used: set[Path],
+    pause: float = abandoned.PAUSE,
+    patience: float = lease.PATIENCE,
+) -> Unreachable:
+    """What is in a store but not in use; each path of `used` includes all below it.
+
+    `pause` and `patience` as for `abandoned.find`, which decides how long this takes.
     """
-    folders = [census.look(path) for path in census.folders(root)[0]]
-    left = abandoned.find(folders, **patience)
-    rubbish = Rubbish(leases=left.leases)
+    folders = [inventory.list_folder(path) for path in inventory.folders(root)[0]]
+    left = abandoned.find(folders, pause, patience)
+    unreachable = Unreachable(leases=left.leases)
     for folder in folders:
         for name, size in folder.entries.items():
             home = folder.path / name
-            used = reach.is_in(reached, home.relative_to(root))
-            if not used and _lease(home) not in left.in_force:
-                rubbish.entries[home] = size
-        aside = census.below(folder.path / store.ASIDE)
-        rubbish.aside |= {path: census.weigh(path) for path in aside}
-    rubbish.scratch = {path: census.weigh(path) for path in sorted(left.scratch)}
-    return rubbish
+            needed = in_use.contains(used, home.relative_to(root))
+            if not needed and lease.path_for(home) not in left.in_force:
+                unreachable.entries[home] = size
+        aside = inventory.list_subfolder(folder.path / damaged.FOLDER)
+        unreachable.damaged |= {path: inventory.total_size(path) for path in aside}
+    unreachable.scratch = {path: inventory.total_size(path) for path in sorted(left.scratch)}
+    return unreachable
 
 
-def remove(root: Path, rubbish: Rubbish) -> tuple[list[Path], dict[Path, str]]:
-    """Remove rubbish and the records of its entries: what is gone, and why the rest is not.
+def remove(root: Path, unreachable: Unreachable) -> tuple[list[Path], dict[Path, str]]:
+    """Remove what is not in use, and the records of its entries: what was removed, and why not all.
 
-    What somebody has begun to use since it was found stays. So do empty folders: others may be
-    about to write to them. Raises `BadInput` where a registered plan cannot be read.
+    What a process has begun to use since it was found stays. So do empty folders, to which others
+    may be about to write. Raises `BadInput` where a registered plan cannot be read.
     """
-    now = {path for user in config.registered(root) for path in reach.of_plan(user.plan)}
-    gone: list[Path] = []
+    now = {path for user in config.registered(root) for path in in_use.of_plan(user.plan)}
+    removed: list[Path] = []
     kept: dict[Path, str] = {}
-    for path in (*rubbish.leases, *rubbish.scratch, *rubbish.aside, *rubbish.entries):
-        place = path.relative_to(root)
-        if path in rubbish.entries and (os.path.lexists(_lease(path)) or reach.is_in(now, place)):
-            kept[path] = "somebody has begun to use it"
-        elif path in rubbish.scratch and abandoned.leases(path.parent):
-            kept[path] = "somebody has begun to work there"
-        elif path in rubbish.leases and abandoned.read(path) != rubbish.leases[path]:
-            kept[path] = "somebody has taken it"
+    entries, scratch, leases = unreachable.entries, unreachable.scratch, unreachable.leases
+    for path in (*leases, *scratch, *unreachable.damaged, *entries):
+        needed = in_use.contains(now, path.relative_to(root))
+        if path in entries and (needed or os.path.lexists(lease.path_for(path))):
+            kept[path] = "it is in use by now"
+        elif path in scratch and abandoned.leases(path.parent):
+            kept[path] = "its folder is in use by now"
+        elif path in leases and abandoned.read(path) != leases[path]:
+            kept[path] = "it has been renewed"
         else:
             try:
                 _remove(path)
-                gone.append(path)
+                removed.append(path)
             except OSError as error:
                 kept[path] = f"could not be removed ({error.strerror})"
-    for folder in {path.parent for path in gone if path in rubbish.entries}:
+    for folder in {path.parent for path in removed if path in entries}:
         with suppress(OSError, BadInput):
-            _remove_records(folder, {path.name for path in gone})
-    return gone, kept
-
-
-def _lease(home: Path) -> Path:
-    return home.parent / lease.FOLDER / home.name
+            _remove_records(folder, {path.name for path in removed})
+    return removed, kept
 
 
 def _remove(path: Path) -> None:
@@ -97,84 +117,35 @@ def _remove(path: Path) -> None:
 
 
 def _remove_records(folder: Path, removed: set[str]) -> None:
-    """Remove the records of removed entries, and the recipe of a folder that holds nothing more."""
-    now, making = census.look(folder), {path.name for path in abandoned.leases(folder)}
-    for name, digests in census.digests(folder).items():
+    """Remove the records of removed entries, and the recipe of a folder that is now empty."""
+    now, making = inventory.list_folder(folder), {path.name for path in abandoned.leases(folder)}
+    for name, digests in records.digests_by_entry(folder).items():
         if name in removed - making - now.entries.keys():
             for sha256 in digests:
-                store.record(folder / name, sha256).unlink(missing_ok=True)
+                records.path_for(folder / name, sha256).unlink(missing_ok=True)
     if not (now.entries or now.scratch or making):
-        (folder / store.RECIPE).unlink(missing_ok=True)
+        (folder / publish.RECIPE).unlink(missing_ok=True)
 
 
-def told(root: Path, rubbish: Rubbish, users: Iterable[Registered]) -> str:
-    """What was found and who uses the store, in words."""
+def format_report(root: Path, unreachable: Unreachable, users: Iterable[Registered]) -> str:
+    """What was found and who uses the store, a line each."""
     lines = []
-    for folder in sorted({path.parent for path in rubbish.entries}):
-        sizes = [size for path, size in rubbish.entries.items() if path.parent == folder]
-        found = f"{len(sizes)} entries, {census.size(sum(sizes))}"
+    for folder in sorted({path.parent for path in unreachable.entries}):
+        sizes = [size for path, size in unreachable.entries.items() if path.parent == folder]
+        found = f"{len(sizes)} entries, {format_bytes(sum(sizes))}"
         lines.append(f"{folder.relative_to(root)}: {found}")
     for kind, paths in (
-        ("was found damaged", rubbish.aside),
-        ("was left unfinished", rubbish.scratch),
-        ("is a lease whose owner is gone", rubbish.leases),
+        ("was damaged", unreachable.damaged),
+        ("was left unfinished", unreachable.scratch),
+        ("is a lease of a dead process", unreachable.leases),
     ):
         for path in paths:
-            size = f", {census.size(census.weigh(path))}"
-            lines.append(f"{census.shown(path.relative_to(root))} {kind}{size}")
-    lines.append(f"{len(rubbish.entries)} entries are reached by no plan.")
+            size = f", {format_bytes(inventory.total_size(path))}"
+            lines.append(f"{inventory.printable(path.relative_to(root))} {kind}{size}")
+    lines.append(f"{len(unreachable.entries)} entries are in no plan in use.")
     for user in users:
         who = f"{user.user} on {user.host}, {user.plan.dataset} in {user.work}"
         gone = user.host == socket.gethostname() and not os.path.isdir(user.work)
         hint = f" (gone: --forget {user.path.stem})" if gone else ""
-        lines.append(f"in use, {user.path.stem}: {census.shown(who)}{hint}")
+        lines.append(f"in use, {user.path.stem}: {inventory.printable(who)}{hint}")
     return "\n".join(lines)
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """List or remove what is not in use; 1 where some of it could not be."""
-    parser = argparse.ArgumentParser(prog="python -m pipeline.upkeep.prune", description=__doc__)
-    parser.add_argument("--config", type=Path, nargs="+", default=[config.CONFIG])
-    parser.add_argument("--delete", action="store_true", help="remove what is listed")
-    parser.add_argument("--forget", metavar="NAME", help="a registered plan whose owner has left")
-    given = parser.parse_args(arguments)
-    try:
-        return _run(given.config, given.delete, given.forget)
-    except BadInput as error:
-        print(error, file=sys.stderr)
-        return 1
-
-
-def _run(configs: list[Path], delete: bool, forgotten: str | None) -> int:
-    root = census.root(configs[0])
-    for path in configs:
-        if census.root(path).resolve() != root.resolve():
-            raise BadInput(path, f"names another store than {configs[0]}", "prune one at a time")
-    users = config.registered(root)
-    if forgotten:
-        chosen = [user for user in users if user.path.stem == forgotten]
-        if not chosen:
-            raise BadInput(root, f"has no registered plan {forgotten!r}", "give one as listed")
-        with store.writing(chosen[0].path):
-            chosen[0].path.unlink(missing_ok=True)
-        users.remove(chosen[0])
-    in_use = {path for user in users for path in reach.of_plan(user.plan)}
-    for path in configs:
-        found, faults = reach.of_config(path, users)
-        in_use |= found
-        for dataset, fault in faults.items():
-            print(f"All of {dataset} is taken to be in use, as it cannot be planned: {fault}")
-    rubbish = find(root, in_use)
-    print(told(root, rubbish, users))
-    if not delete:
-        print(f"Nothing was removed: --delete would free {census.size(rubbish.bytes)}.")
-        return 0
-    gone, kept = remove(root, rubbish)
-    for path, why in kept.items():
-        print(f"{census.shown(path)} was kept: {why}")
-    print(f"{len(gone)} of {len(gone) + len(kept)} were removed.")
-    return 1 if kept else 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

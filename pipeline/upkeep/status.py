@@ -1,31 +1,29 @@
-"""`python -m pipeline.upkeep.status DATASET`: what a run would find, and what it has to make.
+"""`python -m pipeline store status DATASET`: what a run would find, and what it has to make.
 
-Nothing is made, and no raw file is read: the digests that earlier runs recorded name the entries.
-Time and disk are estimated from what other entries of the same stage took when they were made.
+Nothing is made, and no raw file is read: entries are named by the digests that earlier runs
+recorded. Time and disk are estimated from what other entries of the same stage took.
 """
 
-import argparse
 import json
 import math
-import sys
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import fmean
 
 from pipeline.errors import BadInput
 from pipeline.plan import config, rawdata
 from pipeline.plan.plan import Plan
-from pipeline.store import store
-from pipeline.tables import aligned
-from pipeline.upkeep import census
+from pipeline.store import filesystem, records
+from pipeline.tables import aligned, format_bytes
+from pipeline.upkeep import inventory
 
-SAMPLE = 200  # records that are read for a mean
+SAMPLE = 200  # records that are read at most for a mean
 
 
 @dataclass(frozen=True)
 class Recorded:
-    """What an entry of a stage took on average, and whose entries say so."""
+    """What an entry of a stage took on average, and by which entries that is known."""
 
     seconds: float
     bytes: float
@@ -34,7 +32,7 @@ class Recorded:
 
 @dataclass(frozen=True)
 class Stage:
-    """How far a stage is."""
+    """How many entries of a stage there are, and what the others will take."""
 
     name: str
     planned: int
@@ -44,55 +42,53 @@ class Stage:
 
     @property
     def missing(self) -> int:
-        """How many entries have yet to be made."""
+        """The number of entries that have to be made."""
         return self.planned - self.present
 
     @property
     def seconds_needed(self) -> float | None:
-        """The time that those missing will take, one after another; None if that is unknown."""
+        """The seconds that those missing will take, one after another; None if unknown."""
         if self.recorded:
             return self.recorded.seconds * self.missing
         return None if self.missing else 0
 
     @property
     def bytes_needed(self) -> float | None:
-        """The disk that those missing will take; None if that is unknown."""
+        """The bytes that those missing will take; None if unknown."""
         if self.recorded:
             return self.recorded.bytes * self.missing
         return None if self.missing else 0
 
 
 def planned(dataset: str, path: Path) -> tuple[Plan, str | None]:
-    """The plan of a run, without a look at raw files, and what is wrong with the weights, if so.
+    """The plan of a run, made without raw files, and what is wrong with the weights, if anything.
 
     Raises `BadInput` for a bad config, an unknown dataset or one without a scan.
     """
-    facts = dict(config.plan(dataset, path, wanted=False).facts)
-    del facts["keys"]  # of weights that were not looked at
-    fault = None
+    facts = config.plan(dataset, path, wanted=False).facts
+    weights, fault = None, None
     try:
-        tower, root = facts["section"]["embeddings"], Path(facts["store"])
-        facts["weights"] = rawdata.weights_digest(tower, root)
+        weights = rawdata.weights_digest(facts.section["embeddings"], Path(facts.store))
     except (BadInput, OSError) as error:
         fault = str(error)
-    plan = Plan(facts)
-    if not plan.scans:
-        rawdata.require_scans(plan)
+    plan = Plan(replace(facts, weights=weights, keys=None))
+    if not plan.facts.scans:
+        rawdata.require_scans(plan.facts)
     return plan, fault
 
 
 def survey(plan: Plan) -> list[Stage]:
-    """How far each stage is that makes entries, upstream before downstream."""
-    root = Path(plan.facts["store"])
-    everywhere = census.folders(root)[0] if root.is_dir() else []
+    """The stages that make entries, upstream before downstream."""
+    root = Path(plan.facts.store)
+    everywhere = inventory.folders(root)[0] if root.is_dir() else []
     homes: dict[str, set[str]] = {}
     for stage, name in plan.entries:
         homes.setdefault(stage, set()).add(plan.home(stage, name).name)
     found = []
     for stage in sorted(homes, key=plan.stages.index):
         folder = root / plan.dataset / stage / plan.keys[stage]
-        there = census.look(folder).entries
-        sizes = [there[name] for name in homes[stage] & there.keys()]
+        present = inventory.list_folder(folder).entries
+        sizes = [present[name] for name in homes[stage] & present.keys()]
         others = [path for path in everywhere if path.parent.name == stage]
         recorded = nearest(folder, others)
         found.append(Stage(stage, len(homes[stage]), len(sizes), sum(sizes), recorded))
@@ -100,7 +96,7 @@ def survey(plan: Plan) -> list[Stage]:
 
 
 def nearest(folder: Path, others: Sequence[Path]) -> Recorded | None:
-    """The mean of what is recorded in a folder, else in others of its dataset, else in any."""
+    """The mean of the records of a folder, else of others of its dataset, else of any."""
     dataset = [path for path in others if path.parents[1] == folder.parents[1]]
     for source, where in (
         ("these settings", [folder]),
@@ -114,22 +110,22 @@ def nearest(folder: Path, others: Sequence[Path]) -> Recorded | None:
     return None
 
 
-def sample(folders: Iterable[Path]) -> list[tuple[float, float]]:
-    """Seconds and bytes of some entries that were made in folders, evenly spread over them."""
-    records = [
-        folder / store.RECORDS / name
+def sample(folders: Iterable[Path], most: int = SAMPLE) -> list[tuple[float, float]]:
+    """Seconds and bytes of up to `most` entries that were made in folders, evenly spread."""
+    found = [
+        folder / records.FOLDER / name
         for folder in folders
-        for name in sorted(store.names(folder / store.RECORDS))
+        for name in sorted(filesystem.list_names(folder / records.FOLDER))
     ]
-    some = records[:: math.ceil(len(records) / SAMPLE) or 1]
+    some = found[:: math.ceil(len(found) / most) or 1]
     return [known for known in map(_read, some) if known]
 
 
 def _read(record: Path) -> tuple[float, float] | None:
-    """Seconds and bytes as a record has them; None where it is damaged."""
+    """Seconds and bytes by a record; None where it is damaged."""
     try:
-        said = json.loads(record.read_text(encoding="utf-8"))
-        seconds, size = float(said["seconds"]), float(said["bytes"])
+        known = json.loads(record.read_text(encoding="utf-8"))
+        seconds, size = float(known["seconds"]), float(known["bytes"])
     except (OSError, ValueError, LookupError, TypeError, RecursionError):
         return None
     return (seconds, size) if 0 <= seconds < math.inf and 0 <= size < math.inf else None
@@ -137,70 +133,52 @@ def _read(record: Path) -> tuple[float, float] | None:
 
 def table(stages: Sequence[Stage]) -> str:
     """The stages and their sum, as a table in text."""
-    head = ("stage", "planned", "present", "missing", "on disk", "time to go", "disk to go")
-    rows: list[tuple[str, ...]] = [(*head, "time each", "size each", "as seen under")]
+    head = ("stage", "planned", "present", "missing", "on disk", "time needed", "disk needed")
+    rows: list[tuple[str, ...]] = [(*head, "time each", "size each", "estimated from")]
     for name, part in (*((stage.name, [stage]) for stage in stages), ("all", stages)):
         known = part[0].recorded if name != "all" else None
+        each = (format_duration(known.seconds), format_bytes(known.bytes)) if known else ("", "")
         counts = (sum(getattr(stage, what) for stage in part) for what in head[1:4])
         rows.append(
             (
                 name,
                 *map(str, counts),
-                census.size(sum(stage.bytes for stage in part)),
-                _sum([stage.seconds_needed for stage in part], duration),
-                _sum([stage.bytes_needed for stage in part], census.size),
-                *((duration(known.seconds), census.size(known.bytes)) if known else ("", "")),
+                format_bytes(sum(stage.bytes for stage in part)),
+                _sum([stage.seconds_needed for stage in part], format_duration),
+                _sum([stage.bytes_needed for stage in part], format_bytes),
+                *each,
                 known.source if known else "",
             )
         )
     return aligned(rows, left=(0, len(rows[0]) - 1))
 
 
-def _sum(parts: Sequence[float | None], shown: Callable[[float], str]) -> str:
+def _sum(parts: Sequence[float | None], formatted: Callable[[float], str]) -> str:
     """A sum, parts of which may be unknown."""
     known = [part for part in parts if part is not None]
     if not known:
         return "unknown"
-    return shown(sum(known)) + (" + unknown" if len(known) < len(parts) else "")
+    return formatted(sum(known)) + (" + unknown" if len(known) < len(parts) else "")
 
 
-def duration(seconds: float) -> str:
-    """A time in a unit that suits it."""
+def format_duration(seconds: float) -> str:
+    """A time in a unit that suits its size."""
     for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
         if seconds >= 2 * size:
             return f"{seconds / size:.1f} {unit}"
     return f"{seconds:.1f} s"
 
 
-def told(plan: Plan, stages: Sequence[Stage], fault: str | None) -> str:
-    """The table, and what could not be told."""
+def format_report(plan: Plan, stages: Sequence[Stage], fault: str | None) -> str:
+    """The table, and what it leaves out."""
     lines = [table(stages)]
-    unknown = sum(scan not in plan.facts["raw_digests"] for scan in plan.scans)
+    unknown = sum(scan not in plan.facts.raw_digests for scan in plan.facts.scans)
     if unknown:
         lines.append(
-            f"The raw files of {unknown} of {len(plan.scans)} scans were never read, here or by "
-            "others who use this store; what is made from them counts as missing."
+            f"The raw files of {unknown} of {len(plan.facts.scans)} scans were never read, here or "
+            "by others who use this store; what is made from them counts as missing."
         )
     if fault:
         lines.append(f"What depends on the weights counts as missing: {fault}")
-    lines.append("Times are of one job after another; a raw scan that has changed is not noticed.")
+    lines.append("Times are of one job after another; changes of raw files are not detected.")
     return "\n".join(lines)
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Print how far a dataset is."""
-    parser = argparse.ArgumentParser(prog="python -m pipeline.upkeep.status", description=__doc__)
-    parser.add_argument("dataset")
-    parser.add_argument("--config", type=Path, default=config.CONFIG)
-    given = parser.parse_args(arguments)
-    try:
-        plan, fault = planned(given.dataset, given.config)
-        print(told(plan, survey(plan), fault))
-    except BadInput as error:
-        print(error, file=sys.stderr)
-        return 1
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,26 +1,23 @@
-"""`python -m pipeline.upkeep.why DATASET STAGE NAME`: why an entry is absent, told as a difference.
+"""`python -m pipeline store why DATASET STAGE NAME`: why an entry is absent.
 
-What the plan wants is compared with the nearest recipe in the store, and so are the stages above
-where their keys differ, up to what was edited. Recipes hold digests of code, so a module is named
-and not a line; `git log -p` of its file shows that.
+The recipe of the plan is compared with the nearest one in the store, and so are those of the stages
+upstream if their keys differ, up to what was edited. Recipes have digests of code, so a module is
+named and not a line; `git log -p` of its file shows that.
 """
 
-import argparse
 import json
-import sys
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from pipeline.errors import BadInput
-from pipeline.plan import config, provenance
-from pipeline.plan.graph import RAW
+from pipeline.plan import graph, provenance
 from pipeline.plan.plan import Entry, Plan
-from pipeline.store import entry, lease, store
+from pipeline.store import damaged, entry, filesystem, lease, publish
 from pipeline.upkeep import changes
 
-MOST = 5  # scans that are named where many are concerned
+MOST = 5  # scans that are named at most
 
 
 class Recipe(NamedTuple):
@@ -46,7 +43,7 @@ class Recipe(NamedTuple):
 
 
 class Comparison:
-    """What a plan wants of each stage, beside what the store has."""
+    """The recipe of each stage by a plan, compared with those in the store."""
 
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
@@ -54,10 +51,12 @@ class Comparison:
     @cached_property
     def recipes(self) -> dict[str, list[Recipe]]:
         """The recipes of the store by stage, of any dataset."""
-        root, found = Path(self.plan.facts["store"]), {}
+        root, found = Path(self.plan.facts.store), {}
         for stage in self.plan.stages:
-            above = [root / dataset / stage for dataset in sorted(store.names(root))]
-            folders = [folder / key for folder in above for key in sorted(store.names(folder))]
+            above = [root / dataset / stage for dataset in sorted(filesystem.list_names(root))]
+            folders = [
+                folder / key for folder in above for key in sorted(filesystem.list_names(folder))
+            ]
             found[stage] = [recipe for recipe in map(self._read, folders) if recipe]
         return found
 
@@ -69,10 +68,10 @@ class Comparison:
         """What sorts the nearest recipe first."""
         return len(self.differences(recipe)), recipe.dataset != self.plan.dataset, recipe.key
 
-    def apart(self, recipe: Recipe) -> dict[str, str]:
-        """The keys that are others than the plan's: of the stage of `recipe` and of those above.
+    def other_keys(self, recipe: Recipe) -> dict[str, str]:
+        """The keys of `recipe` and of all upstream of it that are not the plan's; nearest first.
 
-        Nearest first. Nothing is known of what is above a recipe that the store lacks.
+        What is upstream of a recipe that the store lacks is unknown.
         """
         found: dict[str, str] = {}
         todo = [(recipe.stage, recipe.key)]
@@ -86,15 +85,15 @@ class Comparison:
         return found
 
     def differences(self, recipe: Recipe) -> list[str]:
-        """How the plan differs from a recipe of the same stage, and why, through all above it.
+        """How the plan differs from a recipe of the same stage, also in all stages upstream.
 
-        What has an effect on several stages is told once.
+        What affects several stages is listed once.
         """
         lines: dict[str, str] = {}  # what differs -> where
-        for stage, key in self.apart(recipe).items():
+        for stage, key in self.other_keys(recipe).items():
             old = self._content(stage, key)
-            told = [f"another recipe ({key}), which the store lacks"]
-            for line in changes.of_recipes(old, self.plan.recipe(stage)) if old else told:
+            unknown = [f"another recipe ({key}), which the store lacks"]
+            for line in changes.of_recipes(old, self.plan.recipe(stage)) if old else unknown:
                 lines.setdefault(line, "" if stage == recipe.stage else f"upstream {stage}: ")
         return [where + what for what, where in lines.items()]
 
@@ -102,12 +101,12 @@ class Comparison:
         return next((r.content for r in self.recipes.get(stage, []) if r.key == key), None)
 
     def _read(self, folder: Path) -> Recipe | None:
-        """The recipe that a folder is named after; None where there is none to be believed."""
-        path = folder / store.RECIPE
+        """The recipe of a folder; None where there is none, or it is not of the folder's key."""
+        path = folder / publish.RECIPE
         try:
             recipe = json.loads(path.read_text("utf-8")) if entry.present(path) else {}
             key = provenance.key(recipe)
-            blessed = self.plan.facts["blessed"].get(folder.parent.name, {})
+            blessed = self.plan.facts.blessed.get(folder.parent.name, {})
         except (OSError, ValueError, TypeError, RecursionError):
             return None
         parts = ("code", "packages", "params", "upstream")
@@ -128,96 +127,73 @@ def explain(plan: Plan, stage: str, name: str) -> list[str]:
         entry.check(home)
         return [f"{stage} of {name} is present: {home}"]
     lines = [f"{stage} of {name} is absent: there is no {home}"]
-    if entry.present(home.parent / lease.FOLDER / home.name):
-        lines.append("It may be being made just now: somebody has a lease on it.")
-    aside = [file for file in store.names(home.parent / store.ASIDE) if file.startswith(home.name)]
-    lines += [f"One was found damaged, and lies in {home.parent / store.ASIDE / a}" for a in aside]
+    if entry.present(lease.path_for(home)):
+        lines.append("A process may be making it now: there is a lease for it.")
+    aside = home.parent / damaged.FOLDER
+    moved = [aside / file for file in filesystem.list_names(aside) if file.startswith(home.name)]
+    lines += [f"One was damaged and was moved aside to {path}" for path in moved]
     return lines + _reason(Comparison(plan), stage, name)
 
 
 def _reason(comparison: Comparison, stage: str, name: str) -> list[str]:
     plan, recipes = comparison.plan, comparison.recipes[stage]
     if not recipes:
-        return [f"The store has no recipe of {stage} to compare with: none was made there."]
+        return [f"The store has no recipe of {stage} to compare with: none was made there yet."]
     folder = plan.home(stage, name).parent
     lines = []
     if any(recipe.folder == folder for recipe in recipes):
-        held = digests(folder)
-        if name in held:
+        stored = digests(folder)
+        if name in stored:
             what = "The store has it by the same recipe, but from other raw files:"
             return [what, *(f"  {line}" for line in raw_changes(plan, stage, name))]
-        lines = [f"Its recipe (key {folder.name}) has made {len(held)} others, but not yet this."]
-    holders = [recipe for recipe in recipes if name in digests(recipe.folder)]
-    nearest = comparison.nearest(holders or recipes)
+        lines = [
+            f"Its recipe (key {folder.name}) has made {len(stored)} others, but not this one yet."
+        ]
+    having = [recipe for recipe in recipes if name in digests(recipe.folder)]
+    nearest = comparison.nearest(having or recipes)
     if nearest.folder == folder:
         return [*lines, "No other recipe in the store has made it either."]
     differences = comparison.differences(nearest)
     if not differences:
-        return [*lines, f"The same recipe has others that are not used here ({nearest})."]
-    if holders:
+        return [*lines, f"The same recipe has made others, which are not used here ({nearest})."]
+    if having:
         lines.append(f"The nearest recipe that has {name} ({nearest}) differs in:")
     else:
-        lines.append(f"No recipe there has {name}. The nearest of all ({nearest}) differs in:")
+        lines.append(f"No recipe in the store has {name}. The nearest one ({nearest}) differs in:")
     return [*lines, *(f"  {line}" for line in differences)]
 
 
 def raw_changes(plan: Plan, stage: str, name: str) -> list[str]:
-    """Which raw files behind an entry are not those of the entries in the store."""
+    """Which raw files of an entry differ from those of the entries in the store."""
     lines: list[str] = []
     sources: set[Entry] = set()
     todo = [(stage, name)]
     while todo:
-        sources |= {each for each in todo if each[0] in RAW}
+        sources |= {each for each in todo if graph.stage(each[0]).raw}
         todo = list({above for each in todo for above in plan.inputs(*each)})
-    held = {of: digests(plan.home(of, "").parent) for of, _ in sources}
+    stored = {of: digests(plan.home(of, "").parent) for of, _ in sources}
     for of, scan in sorted(sources):
         now = plan.digest(of, scan)
-        before = [digest for digest in held[of].get(scan, []) if digest != now]
+        before = [digest for digest in stored[of].get(scan, []) if digest != now]
         if now == "unknown":
-            lines.append(f"{RAW[of]} of {scan}: neither here nor recorded in the store")
+            lines.append(f"{graph.stage(of).raw} of {scan}: neither here nor recorded in the store")
         elif before:
-            lines.append(f"{RAW[of]} of {scan}: {' or '.join(before)} -> {now}")
+            lines.append(f"{graph.stage(of).raw} of {scan}: {' or '.join(before)} -> {now}")
     if len(lines) > MOST:
         lines[MOST:] = [f"and {len(lines) - MOST} more"]
     if not lines:
-        return ["it was made from other scans, or what it was made from has been removed"]
-    if plan.simulated:
+        return ["it was made from other scans, or its inputs have been removed"]
+    if plan.facts.simulated:
         key = plan.keys["simulate"]
-        lines.append(f"(simulated scans are what their seeds and `simulate`, key {key}, say)")
+        lines.append(f"(simulated scans depend on their seeds and on `simulate`, key {key})")
     return lines
 
 
 def digests(folder: Path) -> dict[str, list[str]]:
-    """The digests of the entries in a folder by their names."""
+    """Name -> digests of the entries in a folder."""
     found: dict[str, list[str]] = {}
-    for file in sorted(store.names(folder)):
+    for file in sorted(filesystem.list_names(folder)):
         name, at, rest = file.partition("@")
         if at:
             found.setdefault(name, []).append(rest.partition(".")[0])
     return found
-
-
-def plain(text: str) -> str:
-    """Text that may come from a store, without what a terminal would obey."""
-    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
-
-
-def main() -> int:
-    """Print the reason; 1 where there is no such entry in the plan, or it is damaged."""
-    parser = argparse.ArgumentParser(prog="python -m pipeline.upkeep.why", description=__doc__)
-    parser.add_argument("dataset")
-    parser.add_argument("stage")
-    parser.add_argument("name", help="a scan; `classes` for text; a run, as esgs-0")
-    parser.add_argument("--config", type=Path, default=config.CONFIG)
-    given = parser.parse_args()
-    try:
-        for line in explain(config.plan(given.dataset, given.config), given.stage, given.name):
-            print(plain(line))
-    except BadInput as error:
-        print(plain(str(error)), file=sys.stderr)
-        return 1
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

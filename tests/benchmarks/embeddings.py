@@ -31,9 +31,11 @@ from safetensors.torch import save_file
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
+from pipeline.clip.embedder import Embedder, grid_of
 from pipeline.clip.reader import decode
+from pipeline.grids.codecs import fp16
 from pipeline.grids.reading import Grids
-from pipeline.stages.embeddings import Stage, grid_of
+from pipeline.stages.parts import load_parts
 from pipeline.store import arrays
 
 BATCH = 16  # of the stage, as the config has it
@@ -53,7 +55,7 @@ def write_tower(folder: Path, model: str) -> None:
     save_file(weights, folder / "open_clip_model.safetensors")
 
 
-def frames(count: int) -> tuple[zarr.Group, list[bytes]]:
+def frames(count: int) -> tuple[Any, list[bytes]]:
     """The entry of `count` images, a few different ones over and over, and their files."""
     rng, blobs = np.random.default_rng(0), []
     for _ in range(4):
@@ -69,18 +71,19 @@ def frames(count: int) -> tuple[zarr.Group, list[bytes]]:
     return group, blobs
 
 
-def by_stage(stage: Stage, group: zarr.Group, blobs: list[bytes]) -> np.ndarray:
+def by_stage(embedder: Embedder, group: Any, blobs: list[bytes]) -> np.ndarray:
     out = zarr.create_group(zarr.storage.MemoryStore())
-    stage(out, frames=group)
-    grids = Grids(out)
+    embedder.write(out, group)
+    grids = Grids(out, fp16)
     return np.stack([grids.frame(i) for i in range(len(blobs))])
 
 
-def plain(stage: Stage, group: zarr.Group, blobs: list[bytes]) -> np.ndarray:
+def plain(embedder: Embedder, group: Any, blobs: list[bytes]) -> np.ndarray:
+    size: Any = embedder.settings.image_size
     kept = []
     for blob in blobs:
-        image = decode(blob, stage.settings.image_size)
-        kept.append(stage.read(image[None])[0])
+        image = decode(blob, size)
+        kept.append(embedder.read(image[None])[0])
     return np.stack(kept)
 
 
@@ -104,15 +107,17 @@ def flops(model: str) -> float:
 
 
 def measure(way: str, model: Path, count: int, out: Path) -> None:
-    """Time one way in this process, and tell frames per second and the peak of memory."""
+    """Time one way in this process, and print frames per second and the peak of memory."""
     settings = {"model": f"local-dir:{model}", "pretrained": None, "recipe": "naclip"}
     config = json.loads((model / "open_clip_config.json").read_text())
     size = read_size(config["model_cfg"]["vision_cfg"])
     sizes = {"image_size": size, "window": None, "stride": None, "batch": BATCH}
-    stage, (group, blobs) = Stage(settings | sizes), frames(count)
-    WAYS[way](stage, *frames(2))  # what is done once is not counted
+    params = settings | sizes
+    embedder = Embedder(params, load_parts("embeddings", {"embeddings": params}))
+    group, blobs = frames(count)
+    WAYS[way](embedder, *frames(2))  # what is done once is not counted
     begin = time.perf_counter()
-    found = WAYS[way](stage, group, blobs)
+    found = WAYS[way](embedder, group, blobs)
     print(len(blobs) / (time.perf_counter() - begin))
     status = Path("/proc/self/status").read_text()
     print(int(status.split("VmHWM:")[1].split()[0]) / 1024)

@@ -25,6 +25,7 @@ import zarr
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
+from pipeline.grids.codecs import fp16
 from pipeline.stages import projections, targets
 from pipeline.stages.voxels import z_order
 from pipeline.store import arrays
@@ -62,6 +63,7 @@ def make_entries(folder: Path) -> None:
     grid /= np.linalg.norm(grid, axis=-1, keepdims=True)
     arrays.write(embeddings, "grid", grid.astype(np.float16), 1, compress=False)
     ax, ay = width / SIZE[0], height / SIZE[1]
+    embeddings.attrs["codec"] = "fp16"
     embeddings.attrs["pixel_to_grid"] = [[ax, ax / 2 - 0.5], [ay, ay / 2 - 0.5]]
 
 
@@ -75,9 +77,9 @@ def by_stages(folder: Path) -> None:
         "weight": EQUAL,
     }
     pairs = zarr.create_group(folder / "projections")
-    projections.Stage(params)(pairs, frames=entry["frames"], voxels=entry["voxels"])
+    projections.Worker(params)(pairs, frames=entry["frames"], voxels=entry["voxels"])
     out = zarr.create_group(folder / "targets")
-    targets.Stage({})(out, embeddings=entry["embeddings"], projections=pairs)
+    targets.Worker({}, {"codec": fp16})(out, embeddings=entry["embeddings"], projections=pairs)
 
 
 def straightforward(folder: Path, every_point: bool) -> None:

@@ -28,7 +28,7 @@ import yaml
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
-from pipeline.store import entry, store  # noqa: E402
+from pipeline.store import entry, records  # noqa: E402
 from tests.helpers.tiny_checkout import Checkout  # noqa: E402
 
 PLANNING = "planning"  # before the first job
@@ -165,7 +165,7 @@ def check_whole(tree: Checkout, tally: Tally) -> None:
         home = tree.folder / "store" / name
         try:
             entry.check_bytes(home)
-            store.check_recorded(home)
+            records.check(home)
         except entry.Damaged as error:
             tally.faults.append(str(error))
 

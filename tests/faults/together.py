@@ -21,7 +21,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
-from pipeline.store import store  # noqa: E402
+from pipeline.store import records  # noqa: E402
 from tests.helpers.tiny_checkout import Checkout  # noqa: E402
 
 USER, GROUP = 12000, 12000  # the first of the users, and their group; nobody need know them
@@ -54,7 +54,7 @@ def run(folder: Path, count: int, as_users: bool) -> int:
     said = [(tree.folder / "said.txt").read_text(errors="replace") for tree in trees]
     did = Counter(found for text in said for found in _DID.findall(text))
     made = Counter({what: n for (what, how), n in did.items() if how == "made"})
-    read = [{name: store.digest(path) for name, path in links(tree.folder)} for tree in trees]
+    read = [{name: records.digest(path) for name, path in links(tree.folder)} for tree in trees]
     ended = zip(codes, said, strict=True)
     faults = [f"a run ended with {code}: {text[-2000:]}" for code, text in ended if code]
     faults += [f"{what} was made {n} times" for what, n in made.items() if n > 1]

@@ -1,4 +1,4 @@
-"""A disk that is full, or refuses to be written to, from a chosen moment on."""
+"""A disk that is full, or refuses writes, from a chosen moment on."""
 
 import builtins
 import errno
@@ -15,7 +15,7 @@ CALLS = ("mkdir", "fsync", "link", "rename", "replace", "symlink", "pwrite", "op
 
 
 class Disk:
-    """Counts what takes room below a folder, and refuses it from the `full_at`-th time on.
+    """Counts the calls that take space below a folder, and fails from the `full_at`-th on.
 
     Files are counted when they are made and whenever their buffers are written.
     """
@@ -30,7 +30,7 @@ class Disk:
             where = (str(paths[0]), None, str(paths[-1])) if paths else ()
             raise OSError(self.error, os.strerror(self.error), *where)
 
-    def holds(self, path: Any) -> bool:
+    def contains(self, path: Any) -> bool:
         known = isinstance(path, str | os.PathLike)
         return known and Path(path).absolute().is_relative_to(self.folder)
 
@@ -39,9 +39,9 @@ class Disk:
 
         def counted(*given: Any, **named: Any) -> Any:
             paths = [path for path in given if not isinstance(path, int | bytes)]
-            takes_none = name == "open" and not given[1] & os.O_CREAT
-            takes_none |= name == "mkdir" and os.path.isdir(given[0])
-            if not takes_none and (not paths or self.holds(paths[-1])):
+            is_free = name == "open" and not given[1] & os.O_CREAT
+            is_free |= name == "mkdir" and os.path.isdir(given[0])
+            if not is_free and (not paths or self.contains(paths[-1])):
                 self.take(*paths)
             return real(*given, **named)
 
@@ -56,7 +56,7 @@ class Disk:
                 return super().write(content)
 
         def opened(path: Any, mode: str = "r", *given: Any, **named: Any) -> Any:
-            if not disk.holds(path) or not set(mode) & set("wxa+"):
+            if not disk.contains(path) or not set(mode) & set("wxa+"):
                 return real(path, mode, *given, **named)
             disk.take(path)
             buffered = io.BufferedRandom if "+" in mode else io.BufferedWriter
@@ -70,7 +70,7 @@ class Disk:
 def full_disk(
     folder: Path, full_at: int = 1, error: int = errno.ENOSPC, lasting: bool = True
 ) -> Iterator[Disk]:
-    """Let the disk below `folder` be full, or say another error, at a moment or from it on."""
+    """Let the disk below `folder` be full, or raise another error, once or from then on."""
     disk = Disk(folder.absolute(), full_at, error, lasting)
     with pytest.MonkeyPatch.context() as patch:
         for name in CALLS:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from pipeline.scan import Cloud, Frame
+from pipeline.stages import parts
 from tests.helpers import planes
 
 PROJECTIONS: dict[str, Any] = {
@@ -22,10 +23,13 @@ PROJECTIONS: dict[str, Any] = {
 EQUAL_WEIGHTS = {"incidence_power": 0.0, "half_distance": None, "border_ramp": 0.0}
 
 
-def run(stage: Any, params: dict[str, Any], **inputs: Any) -> zarr.Group:
+def run(stage: Any, params: dict[str, Any], **inputs: Any) -> Any:
     """The entry that a stage (module) makes."""
     out = zarr.create_group(zarr.storage.MemoryStore())
-    stage.Stage(params)(out, **inputs)
+    name = stage.__name__.rpartition(".")[2]
+    chosen = parts.load_parts(name, {"embeddings": params})
+    worker = stage.Worker(params, chosen) if chosen else stage.Worker(params)
+    worker(out, **inputs)
     return out
 
 

@@ -83,13 +83,12 @@ class Checkout:
         assert done.returncode == 0, done.stdout + done.stderr
 
     def stale(self, *arguments: str) -> set[str]:
-        """The stages of which `snakemake -n` says that something has to run."""
+        """The stages, and the target that writes tables, that `snakemake -n` would run."""
         done = self.snakemake("-n", *arguments)
         said = done.stdout + done.stderr
         assert done.returncode == 0, said
         table = said.partition("Job stats:")[2].partition("Reasons:")[0].partition("\n\n")[0]
-        name = self.dataset
-        jobs = re.findall(rf"^(?:{name}_)?([a-z_]+?)(?:_{name}|_\d+)?\s+\d+$", table, re.M)
+        jobs = re.findall(rf"^(?:{self.dataset}_)?([a-z_]+?)(?:_\d+)?\s+\d+$", table, re.M)
         return set(jobs) - {"total"}
 
     def entries(self) -> dict[str, bytes]:

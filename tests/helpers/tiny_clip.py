@@ -2,16 +2,26 @@
 
 import gzip
 import json
+from collections.abc import Mapping
+from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import open_clip
 import torch
 from safetensors.torch import save_file
 
+from pipeline.clip import families, recipes
+from pipeline.clip.embedder import Embedder
+from pipeline.clip.image_tower import ImageTower, load_image_tower
+from pipeline.clip.towers import open_clip_vit
+from pipeline.stages.parts import load_parts
+
 MERGES = ["c h", "ch a", "cha i", "chai r</w>", "t a", "b l", "ta bl", "tabl e</w>"]
 VOCABULARY = 2 * 256 + len(MERGES) + 2
 MEAN, STD = [0.4, 0.5, 0.6], [0.2, 0.25, 0.3]
+RECIPES = {name: import_module(recipes.module_name(name)) for name in recipes.names()}
 
 
 def model_cfg(embed_dim: int = 24, **vision: Any) -> dict[str, Any]:
@@ -43,3 +53,25 @@ def write(folder: Path, seed: int = 0, **vision: Any) -> str:
     weights = {k: v.contiguous() for k, v in build(seed, **vision).state_dict().items()}
     save_file(weights, folder / "open_clip_model.safetensors")
     return f"local-dir:{folder}"
+
+
+def view(seed: int = 0, **vision: Any) -> open_clip_vit.OpenClipVit:
+    """The view of such a model's image tower."""
+    made = open_clip_vit.view(build(seed, **vision).visual)
+    assert not isinstance(made, str)
+    return made
+
+
+def family(model: str) -> ModuleType:
+    """The module for the image tower of a model, named as in a config."""
+    return import_module(families.module_name(model))
+
+
+def load(model: str, pretrained: str | None) -> ImageTower:
+    """The image tower of a model, named as in a config."""
+    return load_image_tower(model, pretrained, family(model))
+
+
+def embedder(params: Mapping[str, Any]) -> Embedder:
+    """What embeds by these parameters of the stage `embeddings`."""
+    return Embedder(params, load_parts("embeddings", {"embeddings": params}))

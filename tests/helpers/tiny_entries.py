@@ -19,7 +19,7 @@ from model.data.labels import LabelledScan
 from model.training import losses
 from model.training.fully_supervised import train_fully_supervised
 from model.training.weakly_supervised import train_weakly_supervised
-from pipeline.store import arrays, store
+from pipeline.store import arrays, groups
 
 CLASSES = ["floor", "wall", "chair", "table", "bed", "lamp"]
 COLORS = np.array([[120, 90, 60], [220, 220, 210], [200, 30, 30], [40, 60, 200], [30, 180, 60]])
@@ -67,7 +67,7 @@ def text_embeddings() -> NDArray[np.float32]:
 
 def write_text(folder: Path) -> Path:
     path = folder / "classes.text.zarr.zip"
-    with store.group(path, {"classes": CLASSES}) as out:
+    with groups.create(path, {"classes": CLASSES}) as out:
         arrays.write(out, "embedding", text_embeddings())
     return path
 
@@ -86,7 +86,7 @@ def write_room(folder: Path, scan: str, seed: int, leaning: float = LEANING) -> 
         return np.column_stack([np.bincount(voxel_of_point, v) / count for v in values.T])
 
     room = Room(scan, folder)
-    with store.group(
+    with groups.create(
         room.path("voxels"), {"voxel_size": VOXEL_SIZE, "origin": [0.0, 0.0, 0.0]}
     ) as out:
         arrays.write(out, "xyz", xyz)
@@ -103,13 +103,13 @@ def write_room(folder: Path, scan: str, seed: int, leaning: float = LEANING) -> 
     seen = np.flatnonzero(rng.random(len(coords)) < 0.8)
     feature = 3 * text[of_voxel[seen]] + rng.normal(0, 0.8, (len(seen), WIDTH))
     feature += leaning * text[5]
-    with store.group(room.path("targets")) as out:
+    with groups.create(room.path("targets")) as out:
         arrays.write(out, "voxel", seen.astype(np.uint32))
         arrays.write(out, "feature", feature.astype(np.float16), chunk=4096, compress=False)
         arrays.write(out, "views", np.ones(len(seen), np.uint16))
     logits = feature @ text.T
     allowed = np.isin(np.arange(len(CLASSES)), [0, 1, *present])
-    with store.group(room.path("pseudo_labels"), {"classes": CLASSES}) as out:
+    with groups.create(room.path("pseudo_labels"), {"classes": CLASSES}) as out:
         arrays.write(out, "open", logits.argmax(1).astype(np.int16))
         filtered = np.where(allowed, logits, -np.inf).argmax(1)
         arrays.write(out, "label", filtered.astype(np.int16))
@@ -120,7 +120,7 @@ def write_room(folder: Path, scan: str, seed: int, leaning: float = LEANING) -> 
 def write_labels(room: Room, label: NDArray, classes: list[str] = CLASSES) -> None:
     path = room.path("labels")
     path.unlink(missing_ok=True)
-    with store.group(path, {"classes": classes}) as out:
+    with groups.create(path, {"classes": classes}) as out:
         arrays.write(out, "label", label.astype(np.int16))
         arrays.write(out, "instance", np.zeros(len(label), np.int32))
 

@@ -5,6 +5,7 @@ import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import lzfse
 import numpy as np
@@ -163,7 +164,7 @@ class Written:
     unit: int = 1  # of depth, by millimetre
     per_frame: bool = False  # whether every frame has intrinsics of its own
 
-    def frames(self, **options: object) -> list[Frame]:
+    def frames(self, **options: Any) -> list[Frame]:
         """`frames` in the depth unit of the layout."""
         made = frames(**options)
         return [replace(f, depth=(f.depth * self.unit).astype(np.uint16)) for f in made]

@@ -6,8 +6,9 @@ import numpy as np
 import torch
 
 from model.network.trained import LAST_STEP, ClassifierHead, Trained, build_network
+from pipeline.clip.models import load_text_tower
+from pipeline.clip.prompts import ensemble
 from pipeline.plan.rawdata import weights_digest
-from pipeline.stages.text import ensemble, load_text_tower
 from tests.helpers.tiny_entries import CLASSES, SMALL_NETWORK, VOXEL_SIZE, WIDTH
 
 TEMPLATES = ["a {}", "the {}"]

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -90,7 +91,7 @@ def as_frames(views: list[View]) -> list[Frame]:
     return frames
 
 
-def only_text(written: SimulatedRoom, **changes: object) -> SimulatedRoom:
+def only_text(written: SimulatedRoom, **changes: Any) -> SimulatedRoom:
     """The room without its images, or otherwise changed."""
     return replace(written, **{"views": (), **changes})
 

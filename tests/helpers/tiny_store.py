@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from pipeline.facts import Facts
 from pipeline.plan.plan import Entry, Plan
-from pipeline.store import arrays, entry, store
+from pipeline.store import arrays, entry, groups, publish
 
 CLASSES = [{"name": "wall", "nyu40": 1, "color": "#000000", "prompts": ["wall"]}]
 
@@ -24,7 +25,7 @@ def facts(
     raw: str = "0",
     work: str = "work",
 ) -> dict[str, Any]:
-    """What `Plan.make` would gather; `raw` stands for the content of all raw files."""
+    """The facts that `Plan.make` would collect; `raw` is the first digit of all raw digests."""
     scans = [*train, *val]
     section = {
         "reader": "scannet",
@@ -44,6 +45,8 @@ def facts(
         "splits": {"train": [*train], "val": [*val]},
         "seeds": dict.fromkeys(scans, 0),
         "classes": CLASSES,
+        "protocol": "scannet_official",
+        "has_labels": True,
         "blessed": {},
         "tags": None,
         "weights": None,
@@ -56,13 +59,13 @@ def facts(
 
 def plan(root: Path, *args: Any, **kwargs: Any) -> Plan:
     """A plan of the dataset on a store; arguments as for `facts`."""
-    return Plan(facts(root, *args, **kwargs))
+    return Plan(Facts.from_json(facts(root, *args, **kwargs)))
 
 
 def make(plan: Plan, what: Entry, number: int = 0) -> Path:
     """Make one entry as the pipeline does, recorded and with its recipe; `number` is its data."""
     home = plan.home(*what)
-    with store.place(home, plan.recipe(what[0])) as path:
+    with publish.place(home, plan.recipe(what[0])) as path:
         write(path, np.arange(number, number + 40))
     return home
 
@@ -70,13 +73,13 @@ def make(plan: Plan, what: Entry, number: int = 0) -> Path:
 def write(path: Path, data: np.ndarray) -> None:
     """Write a sound entry for its place, of any of the three kinds."""
     if path.suffix == ".zip":
-        with store.group(path, {"classes": ["wall"]}) as out:
+        with groups.create(path, {"classes": ["wall"]}) as out:
             arrays.write(out, "x", data)
     elif path.suffix == ".safetensors":
         part = {"dtype": "I64", "shape": [len(data)], "data_offsets": [0, data.nbytes]}
         header = {"__metadata__": {"entry": entry.identity(path)}, "x": part}
-        said = json.dumps(header).encode()
-        path.write_bytes(struct.pack("<Q", len(said)) + said + data.tobytes())
+        encoded = json.dumps(header).encode()
+        path.write_bytes(struct.pack("<Q", len(encoded)) + encoded + data.tobytes())
     else:
         content = {"entry": entry.identity(path), "results": data.tolist()}
         path.write_text(json.dumps(content), encoding="utf-8")

@@ -1,6 +1,7 @@
 """Small image towers of every family that open_clip knows, with random weights."""
 
 from functools import partial
+from types import ModuleType
 from typing import Any
 
 import open_clip
@@ -12,11 +13,18 @@ from timm.models.vision_transformer import _create_vision_transformer
 from timm.models.vitamin import VitCfg, VitConvCfg, _create_vitamin
 from torch import nn
 
+from pipeline.clip.tower import Tower
+from pipeline.clip.towers import open_clip_resnet, open_clip_vit, timm_convnet, timm_vit
 from tests.helpers import tiny_clip
 
-VIT = {"img_size": 32, "patch_size": 8, "embed_dim": 32, "depth": 3, "num_heads": 4}
-ROPE = {"use_rot_pos_emb": True, "ref_feat_shape": (4, 4)}
-GLU = {"swiglu_mlp": True, "scale_mlp": True, "scale_attn_inner": True, "mlp_ratio": 2}
+VIT: dict[str, Any] = {"img_size": 32, "patch_size": 8, "embed_dim": 32, "depth": 3, "num_heads": 4}
+ROPE: dict[str, Any] = {"use_rot_pos_emb": True, "ref_feat_shape": (4, 4)}
+GLU: dict[str, Any] = {
+    "swiglu_mlp": True,
+    "scale_mlp": True,
+    "scale_attn_inner": True,
+    "mlp_ratio": 2,
+}
 STEM = VitCfg(
     embed_dim=(8, 16, 32),
     depths=(1, 1, 1),
@@ -24,10 +32,20 @@ STEM = VitCfg(
     conv_cfg=VitConvCfg(norm_layer="layernorm2d", norm_eps=1e-6),
     head_type="1d",
 )
-PE = {"attn_type": "rope", "use_pre_transformer_norm": True, "rope_grid_indexing": "xy"}
-MAP = {"global_pool": "map"}
-HYBRID = {"img_size": 64, "embed_dim": 32, "depth": 3, "num_heads": 4, "embed_cfg": STEM}
-MAKERS = {
+PE: dict[str, Any] = {
+    "attn_type": "rope",
+    "use_pre_transformer_norm": True,
+    "rope_grid_indexing": "xy",
+}
+MAP: dict[str, Any] = {"global_pool": "map"}
+HYBRID: dict[str, Any] = {
+    "img_size": 64,
+    "embed_dim": 32,
+    "depth": 3,
+    "num_heads": 4,
+    "embed_cfg": STEM,
+}
+MAKERS: dict[str, Any] = {
     "tiny_siglip": partial(_create_vision_transformer, **VIT, **MAP, class_token=False),
     "tiny_vit": partial(_create_vision_transformer, **VIT, init_values=0.3, qk_norm=True),
     "tiny_pe": partial(_create_eva, **VIT, **MAP, **ROPE, **PE, attn_pool_num_heads=4),
@@ -57,8 +75,8 @@ def timm_cfg(name: str, pool: str, proj: str | None = None, size: int = 32) -> d
     return {"timm_model_name": name, "timm_pool": pool, "timm_proj": proj, "image_size": size}
 
 
-# Whose tower is like which of these.
-VITS = {
+# Small towers by the models that have such a tower.
+VITS: dict[str, dict[str, Any]] = {
     "OpenAI": {},
     "the demo": {"pool_type": "avg", "ls_init_value": 0.1},
     "CLIPA": {"pool_type": "avg", "final_ln_after_pool": True, "no_ln_pre": True},
@@ -71,7 +89,7 @@ VITS = {
     "EVA02-E": timm_cfg("tiny_eva02_e", "token"),
     "ViTamin": timm_cfg("tiny_vitamin", "", "linear", 64),
 }
-MAPS = {
+MAPS: dict[str, dict[str, Any]] = {
     "ConvNeXt": timm_cfg("tiny_convnext", "", "linear"),
     "ConvNeXt-L-d": timm_cfg("tiny_convnext", "", "mlp"),
     "MobileCLIP-S": timm_cfg("tiny_fastvit", "avg"),
@@ -83,6 +101,22 @@ FAMILIES = VITS | MAPS
 def build(family: str, seed: int = 0) -> open_clip.CLIP:
     """A model of the family, every parameter off its initial value."""
     return tiny_clip.build(seed, embed_dim=width(family), **FAMILIES[family])
+
+
+def module(family: str) -> ModuleType:
+    """The module of `pipeline.clip.towers` for the family."""
+    if family in ("ConvNeXt", "ConvNeXt-L-d", "MobileCLIP-S"):
+        return timm_convnet
+    if family == "RN50":
+        return open_clip_resnet
+    return timm_vit if "timm_model_name" in FAMILIES[family] else open_clip_vit
+
+
+def view(family: str, seed: int = 0, device: str = "cpu") -> Any:
+    """The view of the image tower of such a model: a `pipeline.clip.tower.Tower`."""
+    made: Tower | str = module(family).view(build(family, seed).visual.to(device))
+    assert not isinstance(made, str)
+    return made
 
 
 def width(family: str) -> int:

@@ -1,4 +1,4 @@
-"""A plan of toy stages, so that finding, making and reading entries is tried without real ones.
+"""A plan of toy stages, to test finding, making and reading entries without real ones.
 
 `numbers` is an entry of one array, `score` one of json that is made from `numbers`.
 """
@@ -6,20 +6,22 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 import pytest
 import zarr
+from numpy.typing import NDArray
 
-from pipeline import __main__ as stage
-from pipeline.jobs import jobs
-from pipeline.store import arrays, entry, store
+from pipeline.cli.stages import make_all
+from pipeline.jobs import entries
+from pipeline.store import arrays, entry, groups, publish
 
 SUFFIX = {"numbers": "zarr.zip", "score": "json"}
 
 
 class ToyPlan:
-    """What the pipeline asks of a plan, with its store and its links in one folder."""
+    """The parts of a plan that making an entry uses, with store and links in one folder."""
 
     dataset = "toy"
 
@@ -40,38 +42,45 @@ class ToyPlan:
 
 
 def write(path: Path, content: bytes) -> None:
-    """Write the entry at `path` so that it holds some bytes."""
+    """Write an entry that contains some bytes."""
     if path.suffix == ".json":
-        said = {"entry": entry.identity(path), "content": content.hex()}
-        path.write_text(json.dumps(said), encoding="utf-8")
+        written = {"entry": entry.identity(path), "content": content.hex()}
+        path.write_text(json.dumps(written), encoding="utf-8")
         return
-    with store.group(path) as out:
+    with groups.create(path) as out:
         arrays.write(out, "x", np.frombuffer(content, np.uint8), chunk=4)
 
 
 def place(home: Path, content: bytes) -> None:
     """Put an entry into the store."""
-    with store.place(home, {"toy": True}) as path:
+    with publish.place(home, {"toy": True}) as path:
         write(path, content)
 
 
 def read(home: Path) -> bytes:
-    """The bytes that an entry holds."""
+    """The bytes that an entry contains."""
     if home.suffix == ".json":
         return bytes.fromhex(json.loads(home.read_text(encoding="utf-8"))["content"])
-    return np.asarray(store.read(home)["x"][...]).tobytes()
+    return read_array(home).tobytes()
+
+
+def read_array(home: Path, name: str = "x") -> NDArray[Any]:
+    """An array of a zarr entry."""
+    array = groups.read(home)[name]
+    assert isinstance(array, zarr.Array)
+    return np.asarray(array[...])
 
 
 def run(plan: ToyPlan, name: str, job: Callable[[str, Path], None]) -> int:
     """`python -m pipeline score PLAN LINK` where `job` is what the stage does."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(jobs, "load", lambda stage, plan: job)
-        patch.setattr(stage, "WAIT", 0.02)
-        return stage.make_all(stage.maker("score", plan), "toy", [plan.link("score", name)])
+        patch.setattr(entries, "load", lambda stage, plan: job)
+        run = entries.maker("score", cast(Any, plan))
+        return make_all(run, "toy", [plan.link("score", name)], wait=0.02)
 
 
 def is_damaged(home: Path, why: str = "this entry") -> None:
-    """Assert that the entry is refused by its name and that no library is asked to read it."""
+    """Assert that the entry is refused by name, and not opened by any library."""
     with pytest.raises(entry.Damaged, match=why) as refused:
         entry.check(home)
     assert str(refused.value).startswith(f"{home}: this entry ")
@@ -79,4 +88,4 @@ def is_damaged(home: Path, why: str = "this entry") -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(zarr, "open_group", lambda *_, **__: pytest.fail("it was opened"))
         with pytest.raises(entry.Damaged):
-            store.read(home)
+            groups.read(home)

@@ -1,7 +1,7 @@
-# The table of all folds of a dataset, of which each holds out one area.
+# The tables of all folds of a dataset, of which each holds out one area.
 rule sixfold:
     input:
-        config["scores_of_folds"],
+        config["counts"],
     output:
         text="<sixfold>/table.txt",
         json="<sixfold>/table.json",

@@ -17,4 +17,4 @@ rule transfer:
     params:
         plans=config["plans"],
     shell:
-        "python -m pipeline.jobs.transfer {params.plans} {output.text} 2>&1 | tee {log}"
+        "python -m pipeline transfer {params.plans} {output.text} 2>&1 | tee {log}"

@@ -1,6 +1,7 @@
 """Stage embeddings where `features` are given: grids made elsewhere -> the same entries."""
 
 from collections.abc import Iterator, Mapping
+from types import ModuleType
 from typing import Any, cast
 
 import numpy as np
@@ -8,35 +9,34 @@ import zarr
 from numpy.typing import NDArray
 
 from pipeline.errors import BadInput
-from pipeline.grids import forms
 from pipeline.grids.affine import pixel_to_grid
+from pipeline.grids.writing import write
 from pipeline.readers.features.reader import Features
 
-PACKAGES = ("numpy", "torch")
+PACKAGES = ("numpy",)
 
 
-class Stage:
-    """Takes over one scan after another."""
+class Worker:
+    """Copies one scan after another."""
 
-    def __init__(self, params: Mapping[str, Any]) -> None:
-        """`params`: form, as for grids of an image tower."""
-        self._form: str = params.get("form", "fp16")
+    def __init__(self, params: Mapping[str, Any], parts: Mapping[str, ModuleType]) -> None:
+        """`parts`: the module of the codec, as for grids of an image tower."""
+        self._codec = parts["codec"]
 
     def __call__(self, out: zarr.Group, frames: zarr.Group, raw: Features) -> None:
-        """Write the grids of all frames in the form that is asked for, and `pixel_to_grid`.
+        """Write the grids of all frames in the codec that is asked for, and `pixel_to_grid`.
 
         Raises `BadInput` for frames whose features are missing, damaged, or of another size.
         """
         ids: list[int] = np.asarray(frames["frame_id"]).tolist()
         high, wide = raw.shape(ids[0]) if ids else (1, 1)
-        forms.write(
-            out, self._form, _grids(raw, ids, (high, wide)), (len(ids), high, wide, raw.width)
-        )
+        shape = (len(ids), high, wide, raw.width)
+        write(out, self._codec, _grids(raw, ids, (high, wide)), shape)
         size = cast(list[int], frames.attrs["color_size"])
         out.attrs["pixel_to_grid"] = pixel_to_grid(size, (wide, high))
 
     def exact(self, frames: zarr.Group, raw: Features) -> NDArray[np.float32]:
-        """The grids (F, h, w, d) of all frames before they are rounded, to compare forms with."""
+        """The grids (F, h, w, d) of all frames before they are rounded, to compare codecs with."""
         ids: list[int] = np.asarray(frames["frame_id"]).tolist()
         return np.stack([raw.exact(frame_id) for frame_id in ids])
 

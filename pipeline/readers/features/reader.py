@@ -1,4 +1,4 @@
-"""Files of features and of their texts, checked before anything in them is believed."""
+"""Files of features and of their text embeddings, checked before they are used."""
 
 import json
 import zipfile
@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 
 from pipeline.errors import BadInput
 
-CONTRACT = "see pipeline/readers/features/__init__.py for what must lie there"
+CONTRACT = "see pipeline/readers/features/__init__.py for what must be there"
 TEXT = "text.npz"
 _CODECS = {"blosc", "bytes", "crc32c", "gzip", "zstd"}  # others may run code
-_ROWS = 16  # of a grid that are widened at a time
+_ROWS = 16  # of a grid that are converted to float32 at a time
 _MALFORMED = (OSError, ValueError, LookupError, TypeError, EOFError, zlib.error, zipfile.BadZipFile)
 
 
@@ -32,7 +32,7 @@ class Texts:
 
 @dataclass(frozen=True)
 class Features:
-    """The features of one scan; a frame is read when it is asked for."""
+    """The features of one scan; a frame is read when it is needed."""
 
     folder: Path
     frames: Mapping[int, Path]  # by frame id
@@ -84,13 +84,13 @@ class Features:
 
 
 def open_features(folder: Path, scan: str, texts: Texts) -> Features:
-    """The features of a scan. Raises `BadInput` for names that tell no frame, or one twice."""
+    """The features of a scan. Raises `BadInput` for names that are no frame ids, and duplicates."""
     frames: dict[int, Path] = {}
     for path in _frames(folder, scan):
         if not (path.stem.isascii() and path.stem.isdecimal()):
             raise BadInput(path, "is not named by the id of a frame", CONTRACT)
         if int(path.stem) in frames:
-            raise BadInput(path, f"is frame {int(path.stem)} for the second time", "remove one")
+            raise BadInput(path, f"is a duplicate of frame {int(path.stem)}", "remove one")
         frames[int(path.stem)] = path
     return Features(folder / scan, frames, texts.embedding.shape[1])
 
@@ -125,7 +125,7 @@ def read_texts(folder: Path) -> Texts:
     names = tuple(str(name) for name in classes)
     if len(set(names)) < len(names):
         twice = next(name for name in names if names.count(name) > 1)
-        raise BadInput(path, f"has {twice} twice", "leave one row for each class")
+        raise BadInput(path, f"has two rows for {twice}", "leave one row for each class")
     unit = _unit(embedding.astype(np.float32), path)
     if not unit.any(axis=1).all():
         raise BadInput(path, "has a row of zeros", "give each class its embedding")
@@ -140,15 +140,15 @@ def _frames(folder: Path, scan: str) -> list[Path]:
 def _npy(path: Path) -> NDArray[Any]:
     with path.open("rb") as file:  # else numpy would read archives and pickles by this name
         if file.read(len(np.lib.format.MAGIC_PREFIX)) != np.lib.format.MAGIC_PREFIX:
-            raise ValueError("it is no array of numpy")
+            raise ValueError("it is not an array of numpy")
     return np.load(path, mmap_mode="r", allow_pickle=False)
 
 
 def _zarr(path: Path) -> zarr.Array:
-    said = json.loads((path / "zarr.json").read_text(encoding="utf-8"))
-    names = {codec["name"] for codec in said["codecs"]}
-    if said["zarr_format"] != 3 or said["node_type"] != "array" or not names <= _CODECS:
-        raise ValueError(f"it is coded by {', '.join(sorted(names))}")
+    meta = json.loads((path / "zarr.json").read_text(encoding="utf-8"))
+    names = {codec["name"] for codec in meta["codecs"]}
+    if meta["zarr_format"] != 3 or meta["node_type"] != "array" or not names <= _CODECS:
+        raise ValueError(f"its codecs are {', '.join(sorted(names))}")
     return zarr.open_array(path, mode="r")
 
 

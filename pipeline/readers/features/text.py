@@ -1,6 +1,7 @@
-"""Stage text where `features` are given: the texts that belong to them -> the same entry."""
+"""Stage text where `features` are given: their text embeddings -> the same entry."""
 
 from collections.abc import Mapping
+from types import ModuleType
 from typing import Any
 
 import zarr
@@ -12,11 +13,13 @@ from pipeline.store import arrays
 PACKAGES = ("numpy",)
 
 
-class Stage:
+class Worker:
     """Picks the rows of a set of classes."""
 
-    def __init__(self, params: Mapping[str, Any]) -> None:
-        """`params`: classes, their names in the order that is wanted."""
+    def __init__(
+        self, params: Mapping[str, Any], parts: Mapping[str, ModuleType] | None = None
+    ) -> None:
+        """`params`: classes, their names in the order of the rows to write."""
         self._classes: list[str] = list(params["classes"])
 
     def __call__(self, out: zarr.Group, raw: Texts) -> None:

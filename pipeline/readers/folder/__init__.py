@@ -1,1 +1,1 @@
-"""Any folder of RGB-D frames: raw readers, one small module per layout."""
+"""Any folder of RGB-D frames: raw reader, one small module per layout."""

@@ -1,22 +1,32 @@
-"""Which files make up a scan that is a folder of RGB-D frames: `raw/<scan>`.
+"""The files of a scan that is a folder of RGB-D frames: `raw/<scan>`.
 
-The layout is recognised from the names of the files. They may lie one folder further down, as
+The layout is recognised by the names of the files. They may be one folder further down, as
 archives unpack them (`EXR_RGBD`, `seq-01`).
 """
 
 import os
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from pipeline.errors import BadInput
-from pipeline.readers.folder.layouts import LAYOUTS, recognise
+from pipeline.readers.folder.layouts import LAYOUTS, find_layout
 from pipeline.readers.folder.seven_scenes import INTRINSICS
+from pipeline.readers.folder.values import read_text
 
 SCAN_NAME = re.compile(r"[A-Za-z0-9_-]+")
-CLOUD = "cloud"  # of the files of a group: the PLY file
-_DEPTH = 3  # folders below that of the scan in which files are looked for
+CLOUD = "cloud"  # the name of the PLY file in its group
+TAGS = "tags.txt"  # in the folder of a scan: its scene tags
+
+KIND = "frames"
+HAS_LABELS = False
+PROTOCOL = None
+SIMULATOR = None
+IS_FALLBACK = True  # any folder may be one of frames
+
+_DEPTH = 3  # levels of folders that are searched for files
+
 
 Group = dict[str, Path]
 
@@ -24,9 +34,10 @@ Group = dict[str, Path]
 def scan_files(raw: Path, scan: str) -> dict[str, Group]:
     """The files of one scan, in the groups "frames", "cloud" and "labels".
 
-    frames: the layout's files by their path in its folder. cloud: the same, which tell where up is
-    or from which the cloud is fused, and "cloud", the PLY file where there is one. labels: empty.
-    Raises `BadInput` where there is no such folder, or none or several of a known layout in it.
+    frames: the layout's files by their path in its folder. cloud: the same, which show which way
+    is up or from which the cloud is fused, and "cloud", the PLY file if there is one. labels:
+    empty. Raises `BadInput` where there is no such folder, or it contains no recording of a known
+    layout, or several.
     """
     folder = scan_folder(raw, scan)
     names = _listing(folder)
@@ -36,44 +47,83 @@ def scan_files(raw: Path, scan: str) -> dict[str, Group]:
         for outer in (folder, raw):  # 3DMatch has its intrinsics beside its sequences
             if (outer / INTRINSICS).is_file():
                 inside.setdefault(INTRINSICS, outer / INTRINSICS)
-        if recognised := recognise(inside):
-            found[base] = recognised[1]
+        if layout := find_layout(inside):
+            found[base] = layout[1]
             if base == "":
                 break
     if not found:
         layouts = "; ".join(layout.NAME for layout in LAYOUTS)
-        what = f"holds {_summary(names)}, which is no layout that is known"
+        what = f"contains {_summary(names)}, which is not a known layout"
         raise BadInput(folder, what, f"bring it into one of these: {layouts}")
     if len(found) > 1:
-        what = f"holds several recordings, in {', '.join(sorted(found))}"
-        raise BadInput(folder, what, "make each a scan, a folder of its own")
+        what = f"contains several recordings, in {', '.join(sorted(found))}"
+        raise BadInput(folder, what, "make each a scan with its own folder")
     base, frames = found.popitem()
     cloud = _cloud(names, base, folder)
     return {"frames": frames, "cloud": {**frames, **cloud}, "labels": {}}
 
 
 def check(raw: Path, scan: str, split: str, labels: bool = True) -> None:
-    """Raise `BadInput`, a sentence that says what is wrong where, unless a folder can be read.
+    """Raise `BadInput` unless the folder can be read.
 
-    Folders have no labels: `labels=True` is refused but for the split "test".
+    Folders have no labels: `labels=True` is refused except for the split "test".
     """
     scan_files(raw, scan)
     if labels and split != "test":
-        remedy = "set `tags: {source: none}`, or name its classes in a file"
+        remedy = "set `tags: {source: none}`, or list its classes in a file"
         raise BadInput(raw / scan, "has no dense labels", remedy)
+
+
+def recognise(path: Path) -> tuple[Path, str] | None:
+    """The root and the name of the scan in the folder `path`; None where `path` is not a folder."""
+    return (path.parent, path.name) if path.is_dir() else None
+
+
+def find_scans(raw: Path) -> tuple[list[str], list[str]]:
+    """The scans in the folder `raw` by name, and a sentence about each folder that is not one."""
+    found, faults = [], []
+    folders = raw.iterdir() if raw.is_dir() else ()
+    for scan in sorted(f.name for f in folders if f.is_dir() and not f.name.startswith(".")):
+        try:
+            check(raw, scan, "train", labels=False)
+            found.append(scan)
+        except BadInput as error:
+            faults.append(str(error))
+    return found, faults
+
+
+def read_own_tags(raw: Path, scans: Iterable[str], classes: Sequence[str]) -> dict[str, list[str]]:
+    """Scan -> the classes in its `tags.txt`, for the scans that have one.
+
+    Each class is on its own line, or between two `|`. Raises `BadInput` for a name that is not in
+    `classes`.
+    """
+    tags = {}
+    for scan in scans:
+        path = raw / scan / TAGS
+        if not path.is_file():
+            continue
+        lines = read_text(path).replace("|", "\n").splitlines()
+        names = [line.strip() for line in lines if line.strip()]
+        unknown = [name for name in names if name not in classes]
+        if unknown or not names:
+            what = f"has the unknown class {unknown[0]!r}" if unknown else "names no class"
+            raise BadInput(path, what, f"use names like {', '.join(classes[:3])}, or remove it")
+        tags[scan] = names
+    return tags
 
 
 def scan_folder(raw: Path, scan: str) -> Path:
     """The folder of one scan. Raises `BadInput` where there is none."""
     if not SCAN_NAME.fullmatch(scan):
-        raise BadInput(repr(scan), "is no scan name", "use letters, digits, _ and -")
+        raise BadInput(repr(scan), "is not a scan name", "use letters, digits, _ and -")
     if not (raw / scan).is_dir():
-        raise BadInput(raw, f"has no folder {scan}", "set `raw` to the folder that holds the scans")
+        raise BadInput(raw, f"has no folder {scan}", "set `raw` to the folder of the scans")
     return raw / scan
 
 
 def _listing(folder: Path) -> Group:
-    """All files of a folder by their path in it, in a fixed order; hidden ones left out."""
+    """All files of a folder by their path in it, in a fixed order, without hidden ones."""
     found: Group = {}
     for place, folders, files in os.walk(folder, followlinks=True):
         inside = Path(place).relative_to(folder)
@@ -87,7 +137,7 @@ def _listing(folder: Path) -> Group:
 
 
 def _bases(names: Mapping[str, Path]) -> list[str]:
-    """Where a layout may begin: the folder itself, and the folders in it."""
+    """Where a layout may begin: in the folder itself, or in one of its folders."""
     return ["", *sorted({f"{n.partition('/')[0]}/" for n in names if "/" in n})]
 
 
@@ -98,14 +148,14 @@ def _cloud(names: Mapping[str, Path], base: str, folder: Path) -> Group:
     ]
     own = [name for name in clouds if Path(name).stem == folder.name]
     if len(clouds) > 1 and len(own) != 1:
-        what = f"holds the PLY files {', '.join(clouds)}"
-        raise BadInput(folder, what, f"leave one of them, or call it {folder.name}.ply")
+        what = f"contains the PLY files {', '.join(clouds)}"
+        raise BadInput(folder, what, f"keep one of them, or name it {folder.name}.ply")
     chosen = own or clouds
     return {CLOUD: names[chosen[0]]} if chosen else {}
 
 
 def _summary(names: Mapping[str, Path]) -> str:
-    """What a folder holds, in a few words: "color/ (40 .jpg), a.txt"."""
+    """The content of a folder in a few words: "color/ (40 .jpg), a.txt"."""
     inside = Counter((n.partition("/")[0], Path(n).suffix or "nameless") for n in names if "/" in n)
     parts = [f"{place}/ ({count} {kind})" for (place, kind), count in sorted(inside.items())]
     parts += [name for name in names if "/" not in name]

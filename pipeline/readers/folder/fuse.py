@@ -1,6 +1,6 @@
-"""A cloud out of depth images: a truncated signed distance field (Curless and Levoy, 1996).
+"""A cloud from depth images: a truncated signed distance field (Curless and Levoy, 1996).
 
-Open3D's sparse grid of voxels holds it; only blocks near a surface take memory.
+It is stored in Open3D's sparse voxel grid; only blocks near a surface use memory.
 """
 
 import io
@@ -11,23 +11,22 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from pipeline.errors import BadInput
-from pipeline.geometry.cameras import transform, unproject, world_to_camera
-from pipeline.readers.folder.upright import is_pose
+from pipeline.geometry.cameras import is_rigid, transform, unproject, world_to_camera
 from pipeline.scan import Frame, RawFrames
 
 VOXEL = 0.02  # metres
-FARTHEST = 5.0  # metres: what sensors measure beyond is noise
-MOST_FRAMES = 1000  # spread over the recording: more refine little, and bound the time
-MOST_BLOCKS = 200_000  # of 8 x 8 x 8 voxels, 6 KB each: a surface of about 2,000 square metres
+MAX_DEPTH = 5.0  # metres: beyond, sensors measure noise
+MAX_FRAMES = 1000  # spread over the recording, to bound the time: more improve little
+MAX_BLOCKS = 200_000  # of 8 x 8 x 8 voxels, 6 KB each: a surface of about 2,000 square metres
 
 _BLOCK = 8  # voxels along a block
 _TRUNCATION = 4.0  # voxels
-_STEP = 2  # pixels between those whose blocks are looked for
-_HALF = 1 << 20  # blocks to either side of the origin that have a number
-_FIRST_BLOCKS = 10_000  # for which memory is taken at the start
-# Open3D drops the fraction of a pixel: it takes (0, 0) for the corner of the first, not its centre.
+_STEP = 2  # every n-th pixel is used to find blocks
+_HALF = 1 << 20  # blocks to either side of the origin that can be numbered
+_FIRST_BLOCKS = 10_000  # allocated at the start
+# Open3D truncates pixel coordinates: its (0, 0) is the corner of the first pixel, not the centre.
 _CORNER = np.array([[0, 0, 0.5], [0, 0, 0.5], [0, 0, 0]])
-_SEEN = 1.0  # times that a voxel must have been seen
+_MIN_WEIGHT = 1.0  # views that a voxel needs
 
 Array = NDArray[np.float64]
 
@@ -35,8 +34,8 @@ Array = NDArray[np.float64]
 def fuse(frames: RawFrames) -> tuple[Array, NDArray[np.uint8], Array]:
     """Positions (N, 3), colours (N, 3) and unit normals (N, 3), sorted by position.
 
-    Normals look to the side that was seen. Raises `BadInput` where no frame has depth, where the
-    scan is too large, or where an image is damaged.
+    Normals point to the side that was seen. Raises `BadInput` where no frame has depth, the scan is
+    too large, or an image is damaged.
     """
     grid = o3d.t.geometry.VoxelBlockGrid(
         attr_names=("tsdf", "weight", "color"),
@@ -50,8 +49,8 @@ def fuse(frames: RawFrames) -> tuple[Array, NDArray[np.uint8], Array]:
     every = len(frames.frame_ids)
     depth_k = np.broadcast_to(frames.depth_intrinsics, (every, 3, 3))
     color_k = np.broadcast_to(frames.color_intrinsics, (every, 3, 3))
-    posed = [i for i, each in enumerate(frames.frame_ids) if is_pose(frames.pose(each))]
-    for i in posed[:: -(-len(posed) // MOST_FRAMES) or 1]:
+    posed = [i for i, each in enumerate(frames.frame_ids) if is_rigid(frames.pose(each))]
+    for i in posed[:: -(-len(posed) // MAX_FRAMES) or 1]:
         frame = frames.read(frames.frame_ids[i])
         blocks = touched(frame, depth_k[i], frames.depth_scale)
         if len(blocks) == 0:
@@ -61,14 +60,14 @@ def fuse(frames: RawFrames) -> tuple[Array, NDArray[np.uint8], Array]:
         of_depth, of_color = _tensor(depth_k[i] + _CORNER), _tensor(color_k[i] + _CORNER)
         to_camera = _tensor(world_to_camera(frame.camera_to_world))
         scale = float(frames.depth_scale)
-        where, far, cut = _tensor(blocks), FARTHEST, _TRUNCATION
+        where, far, cut = _tensor(blocks), MAX_DEPTH, _TRUNCATION
         grid.integrate(where, depth, color, of_depth, of_color, to_camera, scale, far, cut)
-        if grid.hashmap().size() > MOST_BLOCKS:
-            what = f"show more surface than {MOST_BLOCKS} blocks of {100 * _BLOCK * VOXEL:.0f} cm"
-            raise BadInput("frames", what, "part the scan, or put a PLY file beside the frames")
+        if grid.hashmap().size() > MAX_BLOCKS:
+            what = f"show more surface than {MAX_BLOCKS} blocks of {100 * _BLOCK * VOXEL:.0f} cm"
+            raise BadInput("frames", what, "split the scan, or put a PLY file beside the frames")
     if grid.hashmap().size() == 0:
         raise BadInput("frames", "no frame with a pose has depth", "leave the scan out")
-    cloud = grid.extract_point_cloud(weight_threshold=_SEEN)
+    cloud = grid.extract_point_cloud(weight_threshold=_MIN_WEIGHT)
     if cloud.is_empty():
         raise BadInput("frames", "no frame with a pose has depth", "leave the scan out")
     xyz = cloud.point.positions.numpy().astype(np.float64)
@@ -76,20 +75,20 @@ def fuse(frames: RawFrames) -> tuple[Array, NDArray[np.uint8], Array]:
     normal = cloud.point.normals.numpy().astype(np.float64)
     length = np.linalg.norm(normal, axis=1, keepdims=True)
     normal = np.divide(normal, length, out=np.zeros_like(normal), where=length > 0)
-    order = np.lexsort(np.column_stack([normal, rgb, xyz]).T)  # the grid has none of its own
+    order = np.lexsort(np.column_stack([normal, rgb, xyz]).T)  # the grid has no fixed order
     return xyz[order], rgb[order], normal[order]
 
 
 def touched(frame: Frame, intrinsics: Array, depth_scale: float) -> NDArray[np.int32]:
     """The blocks (B, 3) that the surface in a depth image may need, in a fixed order.
 
-    Open3D has the like, but it fails on an image without depth. A ray is looked at where it meets
-    the surface, and before and behind it by the truncation, which is less than a block.
+    Open3D's own function fails on an image without depth. Each ray is sampled where it meets the
+    surface, and before and behind it by the truncation distance, which is less than a block.
     """
     height, width = frame.depth.shape
     v, u = np.mgrid[:height:_STEP, :width:_STEP].reshape(2, -1)
     z = frame.depth[v, u] / depth_scale
-    there = (z > 0) & (z <= FARTHEST)
+    there = (z > 0) & (z <= MAX_DEPTH)
     uv, z = np.column_stack([u, v])[there].astype(np.float64), z[there]
     reach = _TRUNCATION * VOXEL
     points = [unproject(intrinsics, uv, z + step) for step in (-reach, 0, reach)]

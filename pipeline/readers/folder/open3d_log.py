@@ -3,8 +3,8 @@
     color/, image/ or rgb/   depth/ (16 bit, mm)   a camera as JSON
     trajectory.log: for each frame a line of three numbers and the 4 x 4 camera to world
 
-The poses are those of the images in the order of their names. Without a JSON file the camera is
-that of a PrimeSense, as in Open3D.
+Poses belong to the images in the order of their names. Without a JSON file the camera is a
+PrimeSense, as in Open3D.
 """
 
 import re
@@ -14,7 +14,7 @@ from pathlib import Path
 from pipeline.errors import BadInput
 from pipeline.readers.folder.recording import Recording, View
 from pipeline.readers.folder.values import (
-    MEND,
+    FIX,
     Array,
     checked_intrinsics,
     image_size_in,
@@ -34,7 +34,7 @@ _CAMERA = re.compile(r"[^/]*(?:intrinsic|camera)[^/]*\.json")
 
 
 def select(names: Mapping[str, Path]) -> dict[str, Path]:
-    """The files of this layout among those of a folder; empty where it is another."""
+    """The files of this layout among those of a folder; empty if it has another layout."""
     images = {name: path for name, path in names.items() if name.lower().endswith(_ENDINGS)}
     folder = next((c for c in _COLOR if any(n.startswith(f"{c}/") for n in images)), None)
     logs = [n for n in names if re.fullmatch(r"(?:scene/)?[^/]*trajectory[^/]*\.log", n)]
@@ -46,13 +46,13 @@ def select(names: Mapping[str, Path]) -> dict[str, Path]:
 
 
 def read(files: Mapping[str, Path]) -> Recording:
-    """What the files hold. Raises `BadInput` where images and poses are not equally many."""
+    """The recording in the files. Raises `BadInput` if images and poses differ in number."""
     color, depth = _in_order(files, _COLOR), _in_order(files, ("depth",))
     (log,) = _only(files, ".log")
     poses = _trajectory(log)
     if not len(color) == len(depth) == len(poses):
         what = f"has {len(poses)} poses for {len(color)} colour and {len(depth)} depth images"
-        raise BadInput(log, what, MEND)
+        raise BadInput(log, what, FIX)
     views = [View(i, *each) for i, each in enumerate(zip(color, depth, poses, strict=True))]
     matrix, size = PRIMESENSE, SIZE
     for camera in _only(files, ".json"):
@@ -73,21 +73,21 @@ def _natural(name: str) -> list[tuple[int, str]]:
 def _only(files: Mapping[str, Path], ending: str) -> list[Path]:
     found = [files[name] for name in sorted(files) if name.endswith(ending)]
     if len(found) > 1:
-        what = f"is one of {len(found)} {ending} files that could be meant, as {found[1].name}"
-        raise BadInput(found[0], what, "leave only one of them")
+        what = f"is one of {len(found)} {ending} files, as is {found[1].name}"
+        raise BadInput(found[0], what, "keep only one of them")
     return found
 
 
 def _trajectory(path: Path) -> list[Array]:
     words = read_text(path).split()
     if not words or len(words) % 19:
-        raise BadInput(path, "does not hold 3 + 16 numbers for each frame", MEND)
+        raise BadInput(path, "does not contain 3 + 16 numbers per frame", FIX)
     blocks = [words[i + 3 : i + 19] for i in range(0, len(words), 19)]
     return [numbers(block, (16,), path, "a 4 x 4 matrix").reshape(4, 4) for block in blocks]
 
 
 def _camera(path: Path) -> tuple[Array, tuple[int, int]]:
-    """Intrinsics, column by column in the file, and the (width, height) that they are of."""
+    """Intrinsics (column-major in the file), and the (width, height) of their images."""
     values = read_json(path)
     what = "a camera (width, height, intrinsic_matrix)"
     matrix = numbers(values.get("intrinsic_matrix"), (9,), path, what).reshape(3, 3).T

@@ -1,10 +1,10 @@
-"""This project's own layout, which is also that of ScanNet's exporters.
+"""This project's own layout, which ScanNet's exporters write too.
 
     color/<i>.jpg or .png   depth/<i>.png (16 bit, mm)   pose/<i>.txt (4 x 4, camera to world)
 
-with the intrinsics (3 x 3 or 4 x 4) of both images in `intrinsics.txt`, or in a file for each:
+with the intrinsics (3 x 3 or 4 x 4) of both images in `intrinsics.txt`, or in one file each:
 `intrinsic/intrinsic_color.txt` and `intrinsic/intrinsic_depth.txt`, or `intrinsics_color.txt` and
-`intrinsics_depth.txt`. Without any for the depth, those of colour are scaled.
+`intrinsics_depth.txt`. Without a file for the depth, those of colour are scaled.
 """
 
 from collections.abc import Mapping
@@ -12,7 +12,7 @@ from pathlib import Path
 
 from pipeline.errors import BadInput
 from pipeline.readers.folder.recording import Recording, View
-from pipeline.readers.folder.values import MEND, Array, read_intrinsics, read_pose
+from pipeline.readers.folder.values import FIX, Array, read_intrinsics, read_pose
 
 NAME = "color/, depth/, pose/ and intrinsics (this project's, and ScanNet's export)"
 
@@ -21,7 +21,7 @@ _SHARED = ("intrinsics.txt", "intrinsic.txt", "camera-intrinsics.txt")
 
 
 def select(names: Mapping[str, Path]) -> dict[str, Path]:
-    """The files of this layout among those of a folder; empty where it is another."""
+    """The files of this layout among those of a folder; empty if it has another layout."""
     found = {name: path for name, path in names.items() if _frame(name) is not None}
     if {name.partition("/")[0] for name in found} != set(_KINDS):
         return {}
@@ -29,18 +29,18 @@ def select(names: Mapping[str, Path]) -> dict[str, Path]:
 
 
 def read(files: Mapping[str, Path]) -> Recording:
-    """What the files hold. Raises `BadInput` where a frame lacks one of its three files."""
+    """The recording in the files. Raises `BadInput` where a frame lacks one of its three files."""
     frames: dict[int, dict[str, Path]] = {}
     for name, path in files.items():
         if (frame_id := _frame(name)) is not None:
             kind, frame = name.partition("/")[0], frames.setdefault(frame_id, {})
             if kind in frame:
-                raise BadInput(path, f"is the second {kind} file of frame {frame_id}", MEND)
+                raise BadInput(path, f"is the second {kind} file of frame {frame_id}", FIX)
             frame[kind] = path
     for frame in frames.values():
         if lacking := [kind for kind in _KINDS if kind not in frame]:
             what = f"has no {' and no '.join(lacking)} file beside it"
-            raise BadInput(next(iter(frame.values())), what, MEND)
+            raise BadInput(next(iter(frame.values())), what, FIX)
     color, depth = _intrinsics(files, "color"), _intrinsics(files, "depth", shared=False)
     if color is None:
         folder = next(iter(files.values())).parent.parent
@@ -52,8 +52,8 @@ def read(files: Mapping[str, Path]) -> Recording:
 def _frame(name: str) -> int | None:
     kind, _, file = name.partition("/")
     stem, dot, ending = file.rpartition(".")
-    whole = stem.isascii() and stem.isdecimal() and len(stem) < 16
-    return int(stem) if whole and (dot + ending).lower() in _KINDS.get(kind, ()) else None
+    valid = stem.isascii() and stem.isdecimal() and len(stem) < 16
+    return int(stem) if valid and (dot + ending).lower() in _KINDS.get(kind, ()) else None
 
 
 def _own(kind: str, shared: bool = True) -> tuple[str, ...]:

@@ -3,9 +3,9 @@
     metadata (or metadata.json)   rgbd/<i>.jpg   rgbd/<i>.depth (float32 metres, LZFSE)
     metadata.json   rgb/<i>.jpg or .png   depth/<i>.exr (metres)
 
-The metadata hold, for each frame, a pose (quaternion x, y, z, w and position, camera to world with
-ARKit's axes, y up) and, in later versions, intrinsics (fx, fy, cx, cy) beside `K`, which is
-written column by column. They are of images of `w` x `h`, however large the images are.
+The metadata contain, for each frame, a pose (quaternion x, y, z, w and position, camera to world
+with ARKit's axes, y up) and, in later versions, intrinsics (fx, fy, cx, cy) beside `K`, which is
+column-major. They refer to images of `w` x `h`, whatever the size of the images.
 """
 
 import re
@@ -17,11 +17,11 @@ from typing import Any
 import numpy as np
 
 from pipeline.errors import BadInput
+from pipeline.geometry.cameras import is_rigid
 from pipeline.readers.folder.depth import decode_exr, decode_lzfse, exr_size
 from pipeline.readers.folder.recording import Blob, Recording, View, content
-from pipeline.readers.folder.upright import is_pose
 from pipeline.readers.folder.values import (
-    MEND,
+    FIX,
     OPENGL,
     Array,
     checked_intrinsics,
@@ -39,11 +39,11 @@ _FILE = re.compile(
     r"(?:rgbd/([0-9]{1,9})\.(?:jpg|depth)|rgb/([0-9]{1,9})\.(?:jpg|png)|depth/([0-9]{1,9})\.exr)"
 )
 _METADATA = ("metadata", "metadata.json")
-_WHAT = {"K": "a 3 x 3 matrix K", "poses": "a quaternion and a position for each pose"}
+_WHAT = {"K": "a 3 x 3 matrix K", "poses": "a quaternion and a position per pose"}
 
 
 def select(names: Mapping[str, Path]) -> dict[str, Path]:
-    """The files of this layout among those of a folder; empty where it is another."""
+    """The files of this layout among those of a folder; empty if it has another layout."""
     archives = [name for name in names if name.lower().endswith(".r3d") and "/" not in name]
     if len(archives) == 1:
         return {archives[0]: names[archives[0]]}
@@ -53,7 +53,7 @@ def select(names: Mapping[str, Path]) -> dict[str, Path]:
 
 
 def read(files: Mapping[str, Path]) -> Recording:
-    """What the files hold. Raises `BadInput`."""
+    """The recording in the files. Raises `BadInput`."""
     for name, path in files.items():
         if name.lower().endswith(".r3d"):
             return _archived(path)
@@ -66,8 +66,8 @@ def _archived(path: Path) -> Recording:
         archive = zipfile.ZipFile(path)
         names = archive.namelist()
         text = archive.read("metadata").decode("utf-8")
-    except Exception as error:  # a damaged archive raises whatever its bytes lead to
-        raise BadInput(path, f"is no .r3d archive that can be read ({error})", MEND) from None
+    except Exception as error:  # a damaged archive can raise anything
+        raise BadInput(path, f"is not a readable .r3d archive ({error})", FIX) from None
     return _recording(
         parse_json(text, path), {name: zipfile.Path(archive, name) for name in names}, path
     )
@@ -83,12 +83,12 @@ def _recording(metadata: dict[str, Any], files: Mapping[str, Blob], where: Path)
     if not isinstance(poses, list) or not frames or max(frames) >= len(poses):
         known = len(poses) if isinstance(poses, list) else 0
         what = f"has {known} poses for {len(frames)} frames"
-        raise BadInput(where, what, MEND)
+        raise BadInput(where, what, FIX)
     views = []
     for i, frame in sorted(frames.items()):
         if len(frame) < 2:
             what = f"has no {'color' if 'depth' in frame else 'depth'} image of frame {i}"
-            raise BadInput(where, what, MEND)
+            raise BadInput(where, what, FIX)
         pose = numbers(poses[i], (7,), where, _WHAT["poses"])
         to_world = pose_of(pose[:4], pose[4:]) @ OPENGL
         views.append(View(i, frame["color"], frame["depth"], to_world, _time(metadata, i)))
@@ -98,8 +98,8 @@ def _recording(metadata: dict[str, Any], files: Mapping[str, Blob], where: Path)
         matrix = numbers(metadata.get("K"), (9,), where, _WHAT["K"]).reshape(3, 3).T
         intrinsics = checked_intrinsics(matrix, where)
     if str(views[0].depth).endswith(".exr"):
-        # One with a pose, since the images of the others need not be whole.
-        first = next((v for v in views if is_pose(v.camera_to_world)), views[0])
+        # A frame with a pose, since the images of the others may be incomplete.
+        first = next((v for v in views if is_rigid(v.camera_to_world)), views[0])
         size, read_depth = exr_size(content(first.depth), str(first.depth)), decode_exr
     else:
         size, read_depth = image_size_in(metadata, "dw", "dh", where), decode_lzfse
@@ -115,12 +115,12 @@ def _recording(metadata: dict[str, Any], files: Mapping[str, Blob], where: Path)
 
 def _camera(values: Any, where: Path) -> Array:
     return checked_intrinsics(
-        pinhole(*numbers(values, (4,), where, "fx, fy, cx and cy of each frame")), where
+        pinhole(*numbers(values, (4,), where, "fx, fy, cx and cy per frame")), where
     )
 
 
 def _time(metadata: Mapping[str, Any], index: int) -> int:
-    """Microseconds since the recording began, 0 where it is not told."""
+    """Microseconds since the recording began, 0 where it is unknown."""
     times = metadata.get("frameTimestamps")
     if isinstance(times, list) and index < len(times) and isinstance(times[index], int | float):
         return round(times[index] * 1e6) if abs(times[index]) < 1e12 else 0

@@ -1,4 +1,4 @@
-"""The frames of a scan, whatever its layout: what a layout finds, and the reader made of it."""
+"""The frames of a scan in any layout: what a layout returns, and the `RawFrames` made from it."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -8,21 +8,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.errors import BadInput
-from pipeline.geometry.cameras import scale_intrinsics
-from pipeline.readers.folder.upright import guess_up, is_pose, turn_up
-from pipeline.readers.folder.values import MEND
-from pipeline.readers.scannet.images import check_image_size, decode_depth, image_size
+from pipeline.geometry.cameras import is_rigid, scale_intrinsics
+from pipeline.images import check_image_size, decode_depth, image_size
+from pipeline.readers.folder.upright import guess_up, turn_up
+from pipeline.readers.folder.values import FIX
 from pipeline.scan import Frame
 
 Array = NDArray[np.float64]
 Size = tuple[int, int]
 
-_SAME_SHAPE = 0.02  # relative difference of two images' shapes below which both show the same
+_SAME_SHAPE = 0.02  # relative difference of aspect ratios below which two images show the same
 
 
 def decode_png(blob: bytes, size: Size, where: str) -> NDArray[np.uint16]:
     """Depth (H, W) in a 16-bit grey PNG file of (width, height) = `size`. Raises `BadInput`."""
-    return decode_depth(blob, size, where, MEND)
+    return decode_depth(blob, size, where, FIX)
 
 
 class Blob(Protocol):
@@ -34,7 +34,7 @@ class Blob(Protocol):
 
 @dataclass(frozen=True)
 class View:
-    """One frame: its files, and the pose of a camera with OpenCV's axes in the scan's own world."""
+    """One frame: its files, and its pose, with OpenCV's camera axes, in the scan's own world."""
 
     frame_id: int
     color: Blob
@@ -45,13 +45,13 @@ class View:
 
 @dataclass(frozen=True)
 class Recording:
-    """What a layout finds in a folder.
+    """The content of a folder in some layout.
 
-    Intrinsics are (3, 3), or (F, 3, 3) in the order of the views. They are of images of
-    `intrinsics_size` where that is given; without `depth_intrinsics` those of colour are scaled
-    to the depth. `up` is the world's axis that points up; None where the layout leaves it open.
-    `missing` is the depth that stands for none beside 0. `read_depth`, where depth is no 16-bit
-    PNG file, gives (H, W) from its bytes, the size it must have and its place.
+    Intrinsics are (3, 3), or (F, 3, 3) in the order of the views. They refer to images of
+    `intrinsics_size` if given; without `depth_intrinsics` those of colour are scaled to the depth.
+    `up` is the world's axis that points up, None if the layout does not define it. `missing` is the
+    depth value that, like 0, means "not measured". `read_depth`, for depth that is not a 16-bit PNG
+    file, returns (H, W) from the bytes, the expected size and the path for messages.
     """
 
     views: Sequence[View]
@@ -68,8 +68,8 @@ class Recording:
 class FolderFrames:
     """The frames of one folder (a `RawFrames`), in a world whose z points up.
 
-    `turn` (3, 3) took the scan's own world there. The intrinsics are (3, 3), or (F, 3, 3) in the
-    order of `frame_ids` where they change. Raises `BadInput`.
+    `turn` (3, 3) is the rotation from the scan's own world. The intrinsics are (3, 3), or
+    (F, 3, 3) in the order of `frame_ids` where they change. Raises `BadInput`.
     """
 
     def __init__(self, recording: Recording) -> None:
@@ -79,11 +79,13 @@ class FolderFrames:
         self.depth_scale = recording.depth_scale
         poses = [view.camera_to_world for view in recording.views]
         self.turn = turn_up(recording.up or guess_up(poses))
-        # One with a pose, since the images of the others need not be whole.
-        first = next((v for v in recording.views if is_pose(v.camera_to_world)), recording.views[0])
-        self.color_size = image_size(content(first.color), str(first.color), MEND)
+        # A frame with a pose, since the images of the others may be incomplete.
+        first = next(
+            (v for v in recording.views if is_rigid(v.camera_to_world)), recording.views[0]
+        )
+        self.color_size = image_size(content(first.color), str(first.color), FIX)
         self.depth_size = recording.depth_size or image_size(
-            content(first.depth), str(first.depth), MEND
+            content(first.depth), str(first.depth), FIX
         )
         source = recording.intrinsics_size
         color = recording.color_intrinsics
@@ -102,22 +104,22 @@ class FolderFrames:
         return np.vstack([self.turn @ pose[:3], pose[3:]])
 
     def read(self, frame_id: int) -> Frame:
-        """The whole frame. Raises `BadInput` where an image is damaged or of another size."""
+        """The complete frame. Raises `BadInput` where an image is damaged or of another size."""
         view = self._views[frame_id]
         color = content(view.color)
-        check_image_size(color, self.color_size, str(view.color), MEND)
+        check_image_size(color, self.color_size, str(view.color), FIX)
         depth = self._recording.read_depth(content(view.depth), self.depth_size, str(view.depth))
         if self._recording.missing is not None:
             depth = np.where(depth == self._recording.missing, np.uint16(0), depth)
         return Frame(frame_id, view.timestamp, color, depth, self.pose(frame_id))
 
     def _scaled(self, intrinsics: Array, size: Size, new: Size) -> Array:
-        """Intrinsics after a resize. Raises `BadInput` where the shapes differ: a crop or a turn
-        cannot be known."""
+        """Intrinsics after a resize. Raises `BadInput` where the aspect ratios differ: a crop or a
+        rotation cannot be inferred."""
         if size == new:
             return intrinsics
         if abs(size[0] * new[1] / (size[1] * new[0]) - 1) > _SAME_SHAPE:
-            what = f"has images of {new} pixels but intrinsics of {size}, another shape"
+            what = f"has images of {new} pixels but intrinsics for {size}, another shape"
             raise BadInput(_place(self._recording), what, "give the intrinsics of both images")
         if intrinsics.ndim == 2:
             return scale_intrinsics(intrinsics, size, new)
@@ -132,6 +134,6 @@ def content(blob: Blob) -> bytes:
     """The bytes of a file. Raises `BadInput` where it cannot be read."""
     try:
         return blob.read_bytes()
-    except Exception as error:  # archives have exceptions of their own
+    except Exception as error:  # archives raise their own exceptions
         why = getattr(error, "strerror", None) or error
-        raise BadInput(str(blob), f"cannot be read ({why})", MEND) from None
+        raise BadInput(str(blob), f"cannot be read ({why})", FIX) from None

@@ -2,8 +2,8 @@
 
     frame_00000.json   frame_00000.jpg (of some frames only)   depth_00000.png (16 bit, mm)
 
-A JSON file holds `cameraPoseARFrame` (4 x 4 row by row, camera to world with ARKit's axes, y up)
-and `intrinsics` (3 x 3 row by row, of the colour image), which change with the focus.
+A JSON file contains `cameraPoseARFrame` (4 x 4, row-major, camera to world with ARKit's axes, y
+up) and `intrinsics` (3 x 3, row-major, of the colour image), which change with the focus.
 """
 
 import re
@@ -14,7 +14,7 @@ import numpy as np
 
 from pipeline.errors import BadInput
 from pipeline.readers.folder.recording import Recording, View
-from pipeline.readers.folder.values import MEND, OPENGL, checked_intrinsics, numbers, read_json
+from pipeline.readers.folder.values import FIX, OPENGL, checked_intrinsics, numbers, read_json
 
 NAME = "frame_00000.json, frame_00000.jpg and depth_00000.png (ARKit, 3D Scanner App)"
 
@@ -22,13 +22,13 @@ _FILE = re.compile(r"(?:frame_([0-9]{1,9})\.(json|jpg|png)|depth_([0-9]{1,9})\.p
 
 
 def select(names: Mapping[str, Path]) -> dict[str, Path]:
-    """The files of this layout among those of a folder; empty where it is another."""
+    """The files of this layout among those of a folder; empty if it has another layout."""
     found = {name: path for name, path in names.items() if _FILE.fullmatch(name)}
     return found if any(name.endswith(".json") for name in found) else {}
 
 
 def read(files: Mapping[str, Path]) -> Recording:
-    """What the files hold: the frames that have a colour image. Raises `BadInput`."""
+    """The recording in the files: the frames that have a colour image. Raises `BadInput`."""
     frames: dict[int, dict[str, Path]] = {}
     for name, path in files.items():
         if match := _FILE.fullmatch(name):
@@ -40,13 +40,13 @@ def read(files: Mapping[str, Path]) -> Recording:
             continue
         if lacking := [kind for kind in ("pose", "depth") if kind not in frame]:
             what = f"has no {' and no '.join(lacking)} file beside it"
-            raise BadInput(frame["color"], what, MEND)
+            raise BadInput(frame["color"], what, FIX)
         path = frame["pose"]
-        told = read_json(path)
-        pose = numbers(told.get("cameraPoseARFrame"), (16,), path, "a pose").reshape(4, 4)
-        matrix = numbers(told.get("intrinsics"), (9,), path, "intrinsics").reshape(3, 3)
+        values = read_json(path)
+        pose = numbers(values.get("cameraPoseARFrame"), (16,), path, "a pose").reshape(4, 4)
+        matrix = numbers(values.get("intrinsics"), (9,), path, "intrinsics").reshape(3, 3)
         cameras.append(checked_intrinsics(matrix, path))
         views.append(View(i, frame["color"], frame["depth"], pose @ OPENGL))
     if not views:
-        raise BadInput(next(iter(files.values())).parent, "holds no frame_*.jpg", MEND)
+        raise BadInput(next(iter(files.values())).parent, "contains no frame_*.jpg", FIX)
     return Recording(views, np.stack(cameras), up="y")

@@ -3,8 +3,8 @@
     frame-000000.color.png   frame-000000.depth.png (16 bit, mm, 65535 missing)
     frame-000000.pose.txt (4 x 4, camera to world)   camera-intrinsics.txt (3 x 3; of 3DMatch only)
 
-7-Scenes was never calibrated: without a file the depth camera has the 585 px that its authors
-name, the colour camera the 525 px of every Kinect, and the 2.5 cm between them are left out.
+7-Scenes was never calibrated: without a file the depth camera has the focal length that its authors
+give, 585 px, the colour camera the 525 px of any Kinect, and the 2.5 cm between them are ignored.
 """
 
 import re
@@ -13,25 +13,25 @@ from pathlib import Path
 
 from pipeline.errors import BadInput
 from pipeline.readers.folder.recording import Recording, View
-from pipeline.readers.folder.values import MEND, pinhole, read_intrinsics, read_pose
+from pipeline.readers.folder.values import FIX, pinhole, read_intrinsics, read_pose
 
 NAME = "frame-000000.color.png, .depth.png and .pose.txt (7-Scenes, 3DMatch)"
 INTRINSICS = "camera-intrinsics.txt"
 MISSING = 65535
-SIZE = (640, 480)  # of the images that the intrinsics below are of
+SIZE = (640, 480)  # of the images that the intrinsics below refer to
 COLOR, DEPTH = pinhole(525, 525, 320, 240), pinhole(585, 585, 320, 240)
 
 _FILE = re.compile(r"frame-([0-9]{1,9})\.(?:(color)\.(?:png|jpg)|(depth)\.png|(pose)\.txt)")
 
 
 def select(names: Mapping[str, Path]) -> dict[str, Path]:
-    """The files of this layout among those of a folder; empty where it is another."""
+    """The files of this layout among those of a folder; empty if it has another layout."""
     found = {name: path for name, path in names.items() if _FILE.fullmatch(name)}
     return found | {INTRINSICS: names[INTRINSICS]} if found and INTRINSICS in names else found
 
 
 def read(files: Mapping[str, Path]) -> Recording:
-    """What the files hold. Raises `BadInput` where a frame lacks one of its three files."""
+    """The recording in the files. Raises `BadInput` where a frame lacks one of its three files."""
     frames: dict[int, dict[str, Path]] = {}
     for name, path in files.items():
         if match := _FILE.fullmatch(name):
@@ -40,7 +40,7 @@ def read(files: Mapping[str, Path]) -> Recording:
     for frame in frames.values():
         if lacking := [kind for kind in ("color", "depth", "pose") if kind not in frame]:
             what = f"has no {' and no '.join(lacking)} file beside it"
-            raise BadInput(next(iter(frame.values())), what, MEND)
+            raise BadInput(next(iter(frame.values())), what, FIX)
     views = [
         View(i, frame["color"], frame["depth"], read_pose(frame["pose"]))
         for i, frame in sorted(frames.items())

@@ -4,7 +4,7 @@
     images of 640 x 480, depth (16 bit, 1/5000 m) registered to colour
 
 Without `intrinsics.txt` (3 x 3) the camera is the one that the benchmark recommends for all its
-sequences: ROS's default, to which the driver has registered the depth.
+sequences: ROS's default, to which the driver registers the depth.
 """
 
 from collections.abc import Mapping
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from pipeline.errors import BadInput
 from pipeline.readers.folder.recording import Recording, View
 from pipeline.readers.folder.values import (
-    MEND,
+    FIX,
     Array,
     numbers,
     pinhole,
@@ -31,13 +31,13 @@ INTRINSICS = "intrinsics.txt"
 DEPTH_SCALE = 5000.0
 SIZE = (640, 480)
 CAMERA = pinhole(525, 525, 319.5, 239.5)
-APART = 0.02  # seconds between what counts as seen at one time
+MAX_GAP = 0.02  # seconds between images and poses that belong together
 
 _IMAGES = (".png", ".jpg", ".jpeg")
 
 
 def select(names: Mapping[str, Path]) -> dict[str, Path]:
-    """The files of this layout among those of a folder; empty where it is another."""
+    """The files of this layout among those of a folder; empty if it has another layout."""
     if not all(name in names for name in LISTS):
         return {}
     wanted = (*LISTS, INTRINSICS)
@@ -45,11 +45,11 @@ def select(names: Mapping[str, Path]) -> dict[str, Path]:
 
 
 def read(files: Mapping[str, Path]) -> Recording:
-    """What the files hold: each colour image with the depth image and the pose of its time.
+    """The recording in the files: each colour image with the depth image and the pose of its time.
 
-    A colour image and a depth image belong together if each is the nearest to the other; where the
-    trajectory has a gap the pose is NaN. Frames are numbered by the lines of `rgb.txt`. Raises
-    `BadInput`.
+    A colour image and a depth image belong together if each is the nearest to the other; in gaps of
+    the trajectory the pose is NaN. Frames are numbered by the lines of `rgb.txt`.
+    Raises `BadInput`.
     """
     color_time, color = _images(files, "rgb.txt")
     depth_time, depth = _images(files, "depth.txt")
@@ -58,8 +58,8 @@ def read(files: Mapping[str, Path]) -> Recording:
     back, _ = _nearest(color_time, depth_time)
     paired = near & (back[partner] == np.arange(len(color)))
     if not paired.any():
-        what = f"has no image within {1000 * APART:.0f} ms of one in depth.txt"
-        raise BadInput(files["rgb.txt"], what, MEND)
+        what = f"has no image within {1000 * MAX_GAP:.0f} ms of one in depth.txt"
+        raise BadInput(files["rgb.txt"], what, FIX)
     of_pose, known = _nearest(pose_time, color_time)
     views = [
         View(
@@ -83,14 +83,16 @@ def _images(files: Mapping[str, Path], listing: str) -> tuple[Array, list[Path]]
     for line in _rows(files[listing]):
         name = line[1].removeprefix("./") if len(line) == 2 else ""
         if name not in files:
-            raise BadInput(files[listing], f"names {' '.join(line)!r}, which is no file here", MEND)
+            raise BadInput(
+                files[listing], f"names {' '.join(line)!r}, which is not a file here", FIX
+            )
         times.append(_time(line[0], files[listing]))
         paths.append(files[name])
     return np.array(times), paths
 
 
 def _trajectory(path: Path) -> tuple[Array, list[Array]]:
-    what = "a time, a position and a quaternion in each line"
+    what = "a time, a position and a quaternion per line"
     rows = [numbers(line, (8,), path, what) for line in _rows(path)]
     times = np.array([_time(row[0], path) for row in rows])
     return times, [pose_of(row[4:], row[1:4]) for row in rows]
@@ -100,25 +102,25 @@ def _rows(path: Path) -> list[list[str]]:
     lines = (line.strip() for line in read_text(path).splitlines())
     rows = [line.replace(",", " ").split() for line in lines if line and not line.startswith("#")]
     if not rows:
-        raise BadInput(path, "is empty", MEND)
+        raise BadInput(path, "is empty", FIX)
     return rows
 
 
 def _time(value: str | float, path: Path) -> float:
     (time,) = numbers([value], (1,), path, "a time")
     if not abs(time) < 1e12:  # seconds; a number of microseconds must fit into 64 bits
-        raise BadInput(path, f"has the time {value}", MEND)
+        raise BadInput(path, f"has the time {value}", FIX)
     return float(time)
 
 
 def _nearest(times: Array, to: Array) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
     """For each time in `to` (n,) the index (n,) of the nearest of `times`, and whether it is near.
 
-    The earlier one of two equally near.
+    Of two equally near times the earlier one counts.
     """
     order = np.argsort(times, kind="stable")
     ordered = times[order]
     after = np.searchsorted(ordered, to).clip(max=len(times) - 1)
     before = (after - 1).clip(min=0)
     index = np.where(abs(ordered[before] - to) <= abs(ordered[after] - to), before, after)
-    return order[index], abs(ordered[index] - to) <= APART
+    return order[index], abs(ordered[index] - to) <= MAX_GAP

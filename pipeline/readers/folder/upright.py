@@ -1,14 +1,16 @@
-"""Which way is up: this project's worlds have z up, those of cameras and phones often not."""
+"""Which way is up: z in this project, often another axis in recordings of cameras and phones."""
 
 from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.geometry.cameras import is_rigid
+
 Array = NDArray[np.float64]
 
-_UPRIGHT = 0.7  # of the mean of the cameras' up: an axis that has as much is up
-_LEVEL = 0.3  # of it along z: with more, z may well be up
+_UPRIGHT = 0.7  # an axis with at least this component of the cameras' mean up vector is up
+_LEVEL = 0.3  # unless its z component is larger than this: then z may be up
 
 _TURNS = {
     "z": [[1, 0, 0], [0, 1, 0], [0, 0, 1]],
@@ -25,19 +27,14 @@ def turn_up(up: str) -> Array:
 
 
 def guess_up(camera_to_world: Sequence[Array]) -> str:
-    """The axis that most of the cameras (4, 4) hold up; "z" unless another one is plain.
+    """The axis that is up for most of the cameras (4, 4); "z" unless another one is clear.
 
-    Over a walk through a room the leanings of the cameras cancel. Upside down ("-z") is never
-    guessed: it is what poses with OpenGL's axes look like.
+    Over a walk through a room the tilts of the cameras cancel. Upside down ("-z") is never guessed:
+    poses with OpenGL's axes look like that.
     """
-    ups = [-pose[:3, 1] for pose in camera_to_world if is_pose(pose)]
+    ups = [-pose[:3, 1] for pose in camera_to_world if is_rigid(pose)]
     if not ups:
         return "z"
     x, y, z = np.mean(ups, axis=0)
     value, axis = max((abs(x), "x" if x > 0 else "-x"), (abs(y), "y" if y > 0 else "-y"))
     return axis if value >= _UPRIGHT and abs(z) <= _LEVEL else "z"
-
-
-def is_pose(pose: Array) -> bool:
-    """Whether (4, 4) is finite and of volume 1 but for rounding."""
-    return bool(np.isfinite(pose).all() and abs(np.linalg.det(pose[:3, :3]) - 1) < 0.1)

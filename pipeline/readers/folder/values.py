@@ -1,4 +1,4 @@
-"""Numbers out of small text and JSON files: matrices, intrinsics, poses."""
+"""Numbers from small text and JSON files: matrices, intrinsics, poses."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -13,8 +13,8 @@ from pipeline.errors import BadInput
 Array = NDArray[np.float64]
 Size = tuple[int, int]
 
-MEND = "mend it, or leave the scan out"
-WIDEST = 16384  # pixels of an image along one side: no camera has more
+FIX = "fix it, or leave the scan out"
+MAX_SIDE = 16384  # pixels: no camera has more
 # Camera axes of OpenGL and ARKit (x right, y up, z backward) in those of OpenCV, and the reverse.
 OPENGL = np.diag([1.0, -1.0, -1.0, 1.0])
 
@@ -24,9 +24,9 @@ def read_text(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8")
     except OSError as error:
-        raise BadInput(path, f"cannot be read ({error.strerror})", MEND) from None
+        raise BadInput(path, f"cannot be read ({error.strerror})", FIX) from None
     except ValueError:
-        raise BadInput(path, "is no text", MEND) from None
+        raise BadInput(path, "is not a text file", FIX) from None
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -41,12 +41,12 @@ def parse_json(text: str, where: Path) -> dict[str, Any]:
     except (ValueError, RecursionError):
         value = None
     if not isinstance(value, dict):
-        raise BadInput(where, "holds no JSON object", MEND)
+        raise BadInput(where, "does not contain a JSON object", FIX)
     return value
 
 
 def read_pose(path: Path) -> Array:
-    """The (4, 4) matrix in a text file, not finite where it says so. Raises `BadInput`."""
+    """The (4, 4) matrix in a text file, which may be not finite. Raises `BadInput`."""
     return numbers(read_text(path).split(), (16,), path, "a 4 x 4 matrix").reshape(4, 4)
 
 
@@ -58,32 +58,32 @@ def read_intrinsics(path: Path) -> Array:
 
 
 def numbers(values: Any, counts: Sequence[int], where: Path, what: str) -> Array:
-    """`values` as an array (n,) with n in `counts`. Raises `BadInput` that names `what` lacks."""
+    """`values` as an array (n,) with n in `counts`. Raises `BadInput` that names `what`."""
     try:
         array = np.array(values, np.float64)
     except (ValueError, TypeError, OverflowError):
         array = np.empty(0)
     if array.ndim != 1 or len(array) not in counts:
-        raise BadInput(where, f"does not hold the numbers of {what}", MEND)
+        raise BadInput(where, f"does not contain the numbers of {what}", FIX)
     return array
 
 
 def checked_intrinsics(matrix: Array, where: Path) -> Array:
-    """`matrix` (3, 3). Raises `BadInput` where it is no camera's."""
+    """`matrix` (3, 3). Raises `BadInput` where it cannot be the intrinsics of a camera."""
     if not (np.isfinite(matrix).all() and matrix[0, 0] > 0 < matrix[1, 1]):
-        raise BadInput(where, "has intrinsics that are no camera's", MEND)
+        raise BadInput(where, "has invalid intrinsics", FIX)
     return matrix
 
 
 def pinhole(fx: float, fy: float, cx: float, cy: float) -> Array:
-    """Intrinsics (3, 3) of focal lengths and principal point in pixels."""
+    """Intrinsics (3, 3) from focal lengths and principal point in pixels."""
     return np.array([[fx, 0, cx], [0, fy, cy], [0, 0, 1]], np.float64)
 
 
 def pose_of(quaternion: Array, position: Array) -> Array:
     """The matrix (4, 4) of a quaternion (x, y, z, w) of any length and a position (3,).
 
-    NaN where the quaternion has no length.
+    NaN where the quaternion is zero.
     """
     pose = np.eye(4)
     with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
@@ -98,8 +98,8 @@ def pose_of(quaternion: Array, position: Array) -> Array:
 
 
 def image_size_in(values: Mapping[str, Any], width: str, height: str, where: Path) -> Size:
-    """The (width, height) that a JSON object tells under these names. Raises `BadInput`."""
+    """The (width, height) in a JSON object under these keys. Raises `BadInput`."""
     size = values.get(width), values.get(height)
-    if not all(isinstance(n, int) and 0 < n <= WIDEST for n in size):
-        raise BadInput(where, f"has images of {size[0]} x {size[1]} pixels", MEND)
+    if not all(isinstance(n, int) and 0 < n <= MAX_SIDE for n in size):
+        raise BadInput(where, f"has images of {size[0]} x {size[1]} pixels", FIX)
     return size[0], size[1]  # type: ignore[return-value]

@@ -1,9 +1,9 @@
-"""The frames of S3DIS and 2D-3D-S, and the ways from one to the other.
+"""The coordinate systems of S3DIS and 2D-3D-S, and the transforms between them.
 
-Camera poses and the points of v1.2 lie in the frame of their area, z up. In the aligned release
-every room is turned about z by the negative of its angle, a multiple of 90 degrees, about the
-middle of its bounding box, which such a turn leaves where it is. The images of Area_5 come in two
-parts: its points lie in the frame of area_5a, and area_5b has a frame of its own.
+Camera poses and the points of v1.2 are in the coordinates of their area, z up. In the aligned
+release every room is rotated about z by the negative of its angle, a multiple of 90 degrees, about
+the centre of its bounding box, which such a rotation leaves in place. The images of Area_5 come in
+two parts: its points are in the coordinates of area_5a, and area_5b has coordinates of its own.
 """
 
 from pathlib import Path
@@ -23,9 +23,9 @@ AREA_5B_TO_5A = np.array(
 
 
 def turned(xyz: Array, angle: int) -> Array:
-    """Points (N, 3) turned by `angle` degrees, a multiple of 90, about z through their middle.
+    """Points (N, 3) rotated by `angle` degrees, a multiple of 90, about z through their centre.
 
-    By minus its angle a room of v1.2 becomes the aligned one; by its angle it comes back.
+    Minus its angle takes a room of v1.2 to the aligned release; its angle takes it back.
     """
     cosine, sine = {0: (1, 0), 90: (0, 1), 180: (-1, 0), 270: (0, -1)}[angle % 360]
     x, y = ((xyz.min(0) + xyz.max(0)) / 2)[:2]

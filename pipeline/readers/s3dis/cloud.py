@@ -1,4 +1,4 @@
-"""The points of a room of S3DIS in the frame of its area, where the camera poses are."""
+"""The points of a room of S3DIS in the coordinates of its area, as the camera poses."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 
 from pipeline.errors import BadInput
-from pipeline.geometry.oversegment import describe
+from pipeline.geometry.superpoints import normals_and_superpoints
 from pipeline.readers.s3dis.alignment import read_angle, turned
-from pipeline.readers.s3dis.text import is_aligned, read_points
+from pipeline.readers.s3dis.point_text import is_aligned, read_points
 from pipeline.scan import Cloud
 
 PACKAGES = ("numpy", "scipy")
@@ -17,10 +17,10 @@ PACKAGES = ("numpy", "scipy")
 def read_cloud(files: Mapping[str, Path]) -> Cloud:
     """Read the group "cloud" of `pipeline.readers.s3dis.files.scan_files`.
 
-    Both releases give the same points, to the millimetre that they are rounded to: those of the
-    aligned one, which come with "angles", are turned back. The dataset has neither normals nor
-    over-segments; both follow from positions and colours alone, not from the annotated objects.
-    Raises `BadInput`, and warns of each line that was repaired.
+    Both releases give the same points, up to their rounding to millimetres: those of the aligned
+    one, which come with "angles", are rotated back. The dataset has neither normals nor
+    superpoints; both are computed from positions and colours alone, not from the annotated objects.
+    Raises `BadInput`, and warns about each repaired line.
     """
     texts = [path for name, path in files.items() if name != "angles"]
     if not texts:
@@ -36,5 +36,5 @@ def read_cloud(files: Mapping[str, Path]) -> Cloud:
                 folder, what, "copy Area_N_alignmentAngle.txt from Stanford3dDataset_v1.2"
             )
         xyz = turned(xyz, read_angle(files["angles"], folder.name))
-    normal, segment = describe(xyz, rgb)
+    normal, segment = normals_and_superpoints(xyz, rgb)
     return Cloud(xyz.astype(np.float32), rgb, normal, segment)

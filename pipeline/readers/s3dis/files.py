@@ -1,8 +1,8 @@
-"""Which files make up a room of S3DIS, and where they lie in the downloads.
+"""The files of a room of S3DIS, and where they are in the downloads.
 
-`raw` holds, as they come out of their archives, `Area_1` to `Area_6` of S3DIS and `area_1` to
-`area_6` of 2D-3D-S: themselves, or one folder further down (`raw/Stanford3dDataset_v1.2/Area_1`).
-A room is called after its area and its folder: Area_1_office_1.
+`raw` contains, as unpacked, `Area_1` to `Area_6` of S3DIS and `area_1` to `area_6` of 2D-3D-S,
+directly or one folder further down (`raw/Stanford3dDataset_v1.2/Area_1`). A room is named by its
+area and its folder: Area_1_office_1.
 """
 
 import os
@@ -11,17 +11,24 @@ from functools import lru_cache
 from pathlib import Path
 
 from pipeline.errors import BadInput
-from pipeline.readers.s3dis.text import is_aligned
+from pipeline.readers.s3dis.point_text import is_aligned
 
 SCAN_NAME = re.compile(r"Area_([1-6])_([A-Za-z]+_[0-9]+)")
 IMAGE = re.compile(
     r"camera_[0-9a-f]{32}_([A-Za-z]+_[0-9]+)_frame_[0-9]+_domain_(?:rgb|depth|pose)\.(?:png|json)"
 )
 KINDS = ("rgb", "depth", "pose")
-PARTS = {"5": ("area_5a", "area_5b")}  # an area of 2D-3D-S that comes in two
-HOW_TO_GET = "data_manifest/s3dis/README.md says how one gets S3DIS and 2D-3D-S"
+PARTS = {"5": ("area_5a", "area_5b")}  # the area of 2D-3D-S that comes in two parts
+HOW_TO_GET = "data_manifest/s3dis/README.md says how to get S3DIS and 2D-3D-S"
+
+KIND = "a room of S3DIS"
+HAS_LABELS = True
+PROTOCOL = "s3dis"
+SIMULATOR = "pipeline.simulate.s3dis_scan"
+POINTS_ONLY = "pipeline.readers.s3dis.points"
 
 _COPY = re.compile(r"(.+) \([0-9]+\)")  # a second `wall_3.txt` in one folder: `wall_3 (1).txt`
+
 
 Group = dict[str, Path]
 
@@ -30,10 +37,11 @@ def scan_files(raw: Path, scan: str) -> dict[str, Group]:
     """The files of one room that exist, in the groups "frames", "cloud" and "labels".
 
     frames: the images and poses, named "<area>/<kind>/<file>"; of both parts of Area_5.
-    cloud: the annotated objects "Annotations/<class>_<number>.txt", or where there are none the
-    whole "room"; and "angles" where the room is of the aligned release.
-    labels: the annotated objects again; empty where there are none.
-    Raises `BadInput` where the room's name is none, it has no folder, or its text is of no release.
+    cloud: the annotated objects "Annotations/<class>_<number>.txt", or without any the complete
+    "room"; and "angles" where the room is of the aligned release.
+    labels: the annotated objects again; empty without any.
+    Raises `BadInput` where the room's name is malformed, it has no folder, or its text is of
+    neither release.
     """
     folder = room_folder(raw, scan)
     area, room = _parts(scan)
@@ -47,10 +55,10 @@ def scan_files(raw: Path, scan: str) -> dict[str, Group]:
 
 
 def check(raw: Path, scan: str, split: str, labels: bool = True) -> None:
-    """Raise `BadInput`, a sentence that names what is missing where, unless all is there.
+    """Raise `BadInput` that lists the missing files unless the room is complete.
 
-    `split` plays no part: every room is released with its labels. `labels=False` is for rooms
-    whose scene-level labels come from a file.
+    `split` is ignored: every room is released with its labels. `labels=False` is for rooms whose
+    scene tags come from a file.
     """
     files = scan_files(raw, scan)
     folder = room_folder(raw, scan)
@@ -71,13 +79,13 @@ def check(raw: Path, scan: str, split: str, labels: bool = True) -> None:
 
 
 def room_folder(raw: Path, scan: str) -> Path:
-    """The folder of one room, that of the release which is not aligned where both are there.
+    """The folder of one room; with both releases in `raw`, that of the one that is not aligned.
 
     Raises `BadInput` where there is none.
     """
     area, room = _parts(scan)
     if not raw.is_dir():
-        raise BadInput(raw, "is no folder", f"set `raw` to the downloads ({HOW_TO_GET})")
+        raise BadInput(raw, "is not a folder", f"set `raw` to the downloads ({HOW_TO_GET})")
     found = [path / room for path in _areas(raw, f"Area_{area}") if (path / room).is_dir()]
     found.sort(key=lambda path: any(map(is_aligned, _texts(path / "Annotations")[:1])))
     if not found:
@@ -85,28 +93,41 @@ def room_folder(raw: Path, scan: str) -> Path:
     return found[0]
 
 
+def recognise(path: Path) -> tuple[Path, str] | None:
+    """The root and the name of the room in the folder `path`, known by their names; None for none.
+
+    The root is the folder of the area's folder, or one above where the images are only below that.
+    """
+    scan = f"{path.parent.name}_{path.name}"
+    if not SCAN_NAME.fullmatch(scan):
+        return None
+    roots = path.parents[1:3]
+    raw = next((root for root in roots if scan_files(root, scan)["frames"]), roots[0])
+    return raw, scan
+
+
 def image_areas(area: str) -> tuple[str, ...]:
-    """The folders of 2D-3D-S that can hold images of an area's rooms."""
+    """The folders of 2D-3D-S that can contain images of an area's rooms."""
     return PARTS.get(area, (f"area_{area}",))
 
 
 def _parts(scan: str) -> tuple[str, str]:
     match = SCAN_NAME.fullmatch(scan)
     if match is None:
-        raise BadInput(repr(scan), "is no name of a room", "write it as Area_1_office_1")
+        raise BadInput(repr(scan), "is not the name of a room", "write it as Area_1_office_1")
     return match[1], match[2]
 
 
 def _areas(raw: Path, name: str) -> list[Path]:
-    """The folders of that very name, also where the file system takes a for A."""
+    """The folders of exactly that name, also on file systems that ignore case."""
     places = [raw, *sorted(path for path in raw.iterdir() if path.is_dir())]
     return [place / name for place in places if name in os.listdir(place)]
 
 
 def _texts(folder: Path) -> list[Path]:
-    """The text clouds of a folder by name, less what has slipped into the releases.
+    """The text clouds of a folder by name, without the mistakes in the releases.
 
-    Those are hidden files and second copies of a file.
+    These are hidden files and second copies of a file.
     """
     paths = sorted(path for path in folder.glob("*.txt") if not path.name.startswith("."))
     names = {path.stem for path in paths}
@@ -128,7 +149,7 @@ def _images(raw: Path, area: str, room: str) -> Group:
 
 @lru_cache(maxsize=64)
 def _by_room(folder: Path, _changed: int) -> dict[str, list[str]]:
-    """The files of a folder by room: it holds those of a whole area, and is listed once."""
+    """The files of a folder by room: it contains those of an area, and is listed only once."""
     rooms: dict[str, list[str]] = {}
     for file in sorted(os.listdir(folder)):
         if match := IMAGE.fullmatch(file):

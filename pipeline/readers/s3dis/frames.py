@@ -1,6 +1,6 @@
-"""The perspective images of 2D-3D-S that show one room, in the frame of its points.
+"""The perspective images of 2D-3D-S that show one room, in the coordinates of its points.
 
-Every image has a field of view of its own, so there are as many intrinsics as frames.
+Every image has its own field of view, so there are as many intrinsics as frames.
 """
 
 import re
@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.errors import BadInput
+from pipeline.images import check_image_size, decode_depth, image_size
 from pipeline.readers.s3dis.alignment import AREA_5B_TO_5A
 from pipeline.readers.s3dis.poses import read_pose
-from pipeline.readers.scannet.images import check_image_size, decode_depth, image_size
 from pipeline.scan import Frame, RawFrames
 
 DEPTH_SCALE = 512.0
@@ -31,10 +31,10 @@ def open_frames(files: Mapping[str, Path]) -> RawFrames:
 class PerspectiveImages:
     """The images of one room (a `RawFrames`), numbered by area, camera and frame.
 
-    `color_intrinsics` and `depth_intrinsics` are (F, 3, 3), in the order of `frame_ids`: colour
-    and depth are of one camera. The poses of area_5b are given in the frame of area_5a, where the
-    points of Area_5 lie. Raises `BadInput` where an image lacks its depth or its pose, and where
-    a pose is damaged.
+    `color_intrinsics` and `depth_intrinsics` are (F, 3, 3), in the order of `frame_ids`, and equal:
+    colour and depth are from one camera. The poses of area_5b are converted to the coordinates of
+    area_5a, those of the points of Area_5. Raises `BadInput` where an image lacks its depth or its
+    pose, and where a pose is damaged.
     """
 
     def __init__(self, files: Mapping[str, Path]) -> None:
@@ -68,7 +68,7 @@ class PerspectiveImages:
         return self._poses[frame_id]
 
     def read(self, frame_id: int) -> Frame:
-        """One frame, without a timestamp; colour as found, at times RGBA. Raises `BadInput`."""
+        """One frame, without a timestamp; colour as found, sometimes RGBA. Raises `BadInput`."""
         view = self._views[frame_id]
         color = _bytes(view["rgb"])
         check_image_size(color, self.color_size, str(view["rgb"]), DOWNLOAD)
@@ -83,13 +83,13 @@ class PerspectiveImages:
         )
 
     def _check_size(self) -> None:
-        """Raise `BadInput` where the images were resized: the poses do not tell it."""
+        """Raise `BadInput` where the images were resized: the pose files do not show it."""
         middle = (np.array(self.color_size) - 1) / 2
         off = abs(self.color_intrinsics[:, :2, 2] - middle).max(1)
         if off.max() > 2:
             path = self._views[int(off.argmax())]["pose"]
-            what = f"has the intrinsics of another size of image than {self.color_size} pixels"
-            raise BadInput(path, what, "take the images as they were released")
+            what = f"has intrinsics of another image size than {self.color_size} pixels"
+            raise BadInput(path, what, "use the images as released")
 
 
 def _bytes(path: Path) -> bytes:

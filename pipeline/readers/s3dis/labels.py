@@ -7,18 +7,18 @@ from typing import Any
 import numpy as np
 
 from pipeline.errors import BadInput
-from pipeline.readers.s3dis.text import count_points
+from pipeline.readers.s3dis.point_text import count_points
 from pipeline.scan import Labels
 
-OTHER = "clutter"  # what stairs and every other name that is no class's counts as
+OTHER = "clutter"  # the class of stairs and of all names that are not a class
 
 
 def read_labels(files: Mapping[str, Path], classes: Sequence[Mapping[str, Any]]) -> Labels:
     """Read the group "labels" of `scan_files`, in the order of the cloud.
 
-    A file `chair_2.txt` is one chair. Its class is looked for by name in `classes`, and is clutter
-    where there is none (-1 where clutter is no class either). Instances count from 1 in the order
-    of the files' names, as letters sort. Raises `BadInput`.
+    A file `chair_2.txt` is one chair. Its class is found by name in `classes`; a name that is not
+    there counts as clutter (-1 where clutter is not a class). Instances count from 1 in the
+    alphabetical order of the file names. Raises `BadInput`.
     """
     if not files:
         raise BadInput("labels", "the room has no Annotations/*.txt", "download them")

@@ -1,7 +1,7 @@
-"""Over-segments (`*.segs.json`) and the objects made of them (`*.aggregation.json`).
+"""Superpoints (`*.segs.json`) and the objects made of them (`*.aggregation.json`).
 
-The released files and those of the public tools differ in spelling (strings or numbers for the
-parameters, indentation, a prefix before the scan's name); nothing of that is read.
+The released files and those of the public tools differ in details (strings or numbers for the
+parameters, indentation, a prefix before the scan's name), none of which is read.
 """
 
 import json
@@ -25,13 +25,13 @@ class Group(NamedTuple):
 
 
 def read_segments(path: Path, num_vertices: int) -> NDArray[np.int32]:
-    """Segment id of each vertex, (V,). Raises `BadInput` where their number is another."""
+    """Superpoint id of each vertex, (V,). Raises `BadInput` where their number differs."""
     segments = _integers(path, _field(path, _load(path), "segIndices", list), "segIndices")
     if len(segments) != num_vertices:
         raise BadInput(
             path,
             f"has {len(segments)} segment ids for a mesh of {num_vertices} vertices",
-            "take both files from the same release (the decimated mesh, _vh_clean_2)",
+            "use both files of the same release (the decimated mesh, _vh_clean_2)",
         )
     return segments
 
@@ -51,7 +51,7 @@ def read_groups(path: Path) -> list[Group]:
 def group_of_vertices(segments: NDArray[np.int32], groups: list[Group]) -> NDArray[np.int32]:
     """Index of the group of each vertex, (V,), -1 for none.
 
-    A segment keeps the first group that claims it: scene0217_00 lists its groups twice.
+    A superpoint keeps the first group that claims it: scene0217_00 lists its groups twice.
     """
     ids, vertex_to_id = np.unique(segments, return_inverse=True)
     group_of_id = np.full(len(ids), -1, np.int32)
@@ -67,7 +67,7 @@ def _load(path: Path) -> Any:
     except OSError as error:
         raise BadInput(path, f"cannot be read ({error.strerror})", DOWNLOAD) from None
     except (ValueError, RecursionError):
-        raise BadInput(path, "is no whole JSON file", DOWNLOAD) from None
+        raise BadInput(path, "is not a complete JSON file", DOWNLOAD) from None
 
 
 def _field(path: Path, entry: Any, name: str, kind: type) -> Any:
@@ -78,7 +78,7 @@ def _field(path: Path, entry: Any, name: str, kind: type) -> Any:
 
 
 def _integers(path: Path, values: list[Any], name: str) -> NDArray[np.int32]:
-    whole = all(type(value) is int and 0 <= value < 2**31 for value in values)
-    if not whole:
-        raise BadInput(path, f'has something else than indices in "{name}"', DOWNLOAD)
+    valid = all(type(value) is int and 0 <= value < 2**31 for value in values)
+    if not valid:
+        raise BadInput(path, f'has values that are not indices in "{name}"', DOWNLOAD)
     return np.array(values, np.int32)

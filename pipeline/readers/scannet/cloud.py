@@ -1,4 +1,4 @@
-"""The points of a ScanNet scan: the vertices of its decimated mesh, as the poses see them."""
+"""The points of a ScanNet scan: the vertices of its decimated mesh, in the poses' coordinates."""
 
 from collections.abc import Mapping
 from pathlib import Path

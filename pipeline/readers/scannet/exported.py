@@ -3,7 +3,7 @@
     color/<i>.jpg   depth/<i>.png (16 bit, mm)   pose/<i>.txt (4 x 4)
     intrinsic/intrinsic_color.txt   intrinsic/intrinsic_depth.txt
 
-as ScanNet's Python reader writes them. The names may be zero-padded and the intrinsics may lie
+as ScanNet's Python reader writes them. The names may be zero-padded and the intrinsics may be
 beside the folders (`intrinsics_color.txt`), as in the bundle `scannet_frames_25k`.
 """
 
@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.errors import BadInput
-from pipeline.readers.scannet.images import check_image_size, decode_depth, image_size
+from pipeline.images import check_image_size, decode_depth, image_size
 from pipeline.scan import Frame
 
 DEPTH_SCALE = 1000.0  # the exporters write the millimetres of the `.sens`
@@ -34,7 +34,7 @@ class ExportedFrames:
         ids = sorted(self._color.keys() | self._depth.keys() | self._pose.keys())
         if not ids:
             folder = next(iter(files.values())).parent if files else "exported frames"
-            raise BadInput(folder, "holds no frame", EXPORT)
+            raise BadInput(folder, "contains no frame", EXPORT)
         for frame_id in ids:
             have = {"color": self._color, "depth": self._depth, "pose": self._pose}
             if lacking := [kind for kind, paths in have.items() if frame_id not in paths]:
@@ -94,14 +94,14 @@ def _by_frame(files: Mapping[str, Path], kind: str) -> dict[int, Path]:
     return paths
 
 
-def _intrinsics(files: Mapping[str, Path], kind: str, beside: Path) -> NDArray[np.float64]:
+def _intrinsics(files: Mapping[str, Path], kind: str, image: Path) -> NDArray[np.float64]:
     for name in _INTRINSIC_NAMES[kind]:
         if name in files:
             matrix = _matrix(files[name])[:3, :3]
             if not (np.isfinite(matrix).all() and matrix[0, 0] > 0 < matrix[1, 1]):
-                raise BadInput(files[name], "has intrinsics that are no camera's", EXPORT)
+                raise BadInput(files[name], "has invalid intrinsics", EXPORT)
             return matrix
-    folder = beside.parent.parent
+    folder = image.parent.parent
     raise BadInput(folder / _INTRINSIC_NAMES[kind][0], "is missing", EXPORT)
 
 
@@ -109,7 +109,7 @@ def _matrix(path: Path) -> NDArray[np.float64]:
     try:
         return np.array(_bytes(path).split(), np.float64).reshape(4, 4)
     except ValueError:
-        raise BadInput(path, "does not hold the 16 numbers of a 4 x 4 matrix", EXPORT) from None
+        raise BadInput(path, "does not contain the 16 numbers of a 4 x 4 matrix", EXPORT) from None
 
 
 def _size(path: Path) -> tuple[int, int]:

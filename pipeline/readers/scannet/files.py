@@ -1,4 +1,4 @@
-"""Which files make up a ScanNet scan, and where they lie in a download."""
+"""The files of a ScanNet scan, and where they are in a download."""
 
 import re
 from pathlib import Path
@@ -8,7 +8,16 @@ from pipeline.readers.scannet.exported import exported_names
 
 SCAN_NAME = re.compile(r"scene[0-9]{4}_[0-9]{2}")
 LABEL_MAP = "scannetv2-labels.combined.tsv"
-HOW_TO_GET = "data_manifest/scannet/README.md says how one gets ScanNet"
+HOW_TO_GET = "data_manifest/scannet/README.md says how to get ScanNet"
+
+KIND = "a scan of ScanNet"
+HAS_LABELS = True
+PROTOCOL = "scannet_official"
+SIMULATOR = "pipeline.simulate.scan"
+POINTS_ONLY = "pipeline.readers.scannet.points"
+
+_PARENTS = ("scans", "scans_test")  # of the scans in the official tree
+
 
 Group = dict[str, Path]
 
@@ -18,9 +27,9 @@ def scan_files(raw: Path, scan: str) -> dict[str, Group]:
 
     frames: "sens", or else the exported files by their path in the scan's folder.
     cloud: "mesh" and, except for test scans, "segments".
-    labels: what `read_labels` needs ("mesh", "segments", "aggregation" and "labels_mesh", or
+    labels: the input of `read_labels` ("mesh", "segments", "aggregation" and "labels_mesh", or
     "label_map" where there is no label mesh); empty where the scan has no labels.
-    Raises `BadInput` where the scan's name is none or its folder does not exist.
+    Raises `BadInput` where the scan's name is malformed or its folder does not exist.
     """
     folder = scan_folder(raw, scan)
     present = {
@@ -32,16 +41,16 @@ def scan_files(raw: Path, scan: str) -> dict[str, Group]:
     if "labels_mesh" not in present and (raw / LABEL_MAP).is_file():
         label_names[-1] = "label_map"
         present["label_map"] = raw / LABEL_MAP
-    whole = all(name in present for name in label_names)
-    labels = {name: present[name] for name in label_names} if whole else {}
+    complete = all(name in present for name in label_names)
+    labels = {name: present[name] for name in label_names} if complete else {}
     return {"frames": frames, "cloud": cloud, "labels": labels}
 
 
 def check(raw: Path, scan: str, split: str, labels: bool = True) -> None:
-    """Raise `BadInput`, a sentence that names what is missing where, unless all is there.
+    """Raise `BadInput` that lists the missing files unless the scan is complete.
 
     A scan of the split "test" needs frames and mesh only; `labels=False` is for training scans
-    whose scene-level labels come from a file.
+    whose scene tags come from a file.
     """
     files = scan_files(raw, scan)
     folder = scan_folder(raw, scan)
@@ -58,13 +67,23 @@ def check(raw: Path, scan: str, split: str, labels: bool = True) -> None:
         raise BadInput(folder, f"lacks {', '.join(missing)}", HOW_TO_GET)
 
 
+def recognise(path: Path) -> tuple[Path, str] | None:
+    """The root and the name of the scan in the folder `path`, known by its mesh; None for none."""
+    if not (path / _names(path.name)["mesh"]).is_file():
+        return None
+    return (path.parent.parent if path.parent.name in _PARENTS else path.parent), path.name
+
+
 def scan_folder(raw: Path, scan: str) -> Path:
-    """The folder of one scan in the official tree. Raises `BadInput` where there is none."""
+    """The folder of one scan: in the official tree, or else directly in `raw`.
+
+    Raises `BadInput` where there is none.
+    """
     if not SCAN_NAME.fullmatch(scan):
-        raise BadInput(repr(scan), "is no name of a ScanNet scan", "write it as scene0000_00")
+        raise BadInput(repr(scan), "is not the name of a ScanNet scan", "write it as scene0000_00")
     if not raw.is_dir():
-        raise BadInput(raw, "is no folder", f"set `raw` to a ScanNet download ({HOW_TO_GET})")
-    for parent in ("scans", "scans_test"):
+        raise BadInput(raw, "is not a folder", f"set `raw` to a ScanNet download ({HOW_TO_GET})")
+    for parent in (*_PARENTS, ""):
         if (raw / parent / scan).is_dir():
             return raw / parent / scan
     raise BadInput(raw, f"has no folder scans/{scan} or scans_test/{scan}", HOW_TO_GET)

@@ -1,4 +1,4 @@
-"""The frames of a ScanNet scan, whichever way they lie on disk."""
+"""The frames of a ScanNet scan: a `.sens` file, or exported folders."""
 
 from collections.abc import Mapping
 from pathlib import Path

@@ -26,11 +26,11 @@ def read_labels(files: Mapping[str, Path], classes: Sequence[Mapping[str, Any]])
     """Read the group "labels" of `pipeline.readers.scannet.files.scan_files`.
 
     `classes` are in the order of the label index, each with its "nyu40" id. The ids come from
-    the label mesh ("labels_mesh"), or, where the release copy has none, from the raw category of
-    each object through the label map ("label_map"). Every id that is no class's is ignored (-1):
+    the label mesh ("labels_mesh"), or, in copies of the release without one, from the raw category
+    of each object through the label map ("label_map"). Ids without a class are ignored (-1):
     unannotated vertices (0), other NYU40 classes, and the stray 50 and 149 of an old label map.
     Raises `BadInput`, also where the label mesh is not the mesh of the cloud, and for classes
-    without an id or with another's.
+    without an id or with the id of another class.
     """
     _check_ids(classes)
     if not (files.keys() >= NEEDED and files.keys() & {"labels_mesh", "label_map"}):
@@ -44,7 +44,7 @@ def read_labels(files: Mapping[str, Path], classes: Sequence[Mapping[str, Any]])
         nyu40 = _ids_of_label_mesh(files["labels_mesh"], vertices)
     else:
         nyu40 = _ids_of_groups(files["label_map"], groups, group_of_vertex)
-    class_of_id = np.full(2**16, -1, np.int16)  # one place for every id that the mesh can hold
+    class_of_id = np.full(2**16, -1, np.int16)  # one entry for every id that the mesh can contain
     for index, each in enumerate(classes):
         class_of_id[int(each["nyu40"])] = index
     instance_of_group = np.array([group.object_id + 1 for group in groups] + [0], np.int32)
@@ -63,7 +63,7 @@ def read_label_map(path: Path) -> dict[str, int]:
     except (ValueError, KeyError, TypeError, AttributeError, csv.Error):
         raise BadInput(path, "is not ScanNet's label map", remedy) from None
     if not all(0 <= nyu40 < 2**16 for nyu40 in label_map.values()):
-        raise BadInput(path, "has NYU40 ids that no label mesh can hold", remedy)
+        raise BadInput(path, "has NYU40 ids beyond 65535", remedy)
     return label_map
 
 
@@ -71,7 +71,7 @@ def _check_ids(classes: Sequence[Mapping[str, Any]]) -> None:
     owner: dict[int, str] = {}
     for each in classes:
         if "nyu40" not in each:
-            what = f"{each['name']} has no nyu40 id, and ScanNet's labels are known by them"
+            what = f"{each['name']} has no nyu40 id, which ScanNet's labels need"
             raise BadInput("classes", what, "fill in that column")
         other = owner.setdefault(int(each["nyu40"]), each["name"])
         if other != each["name"]:
@@ -81,7 +81,7 @@ def _check_ids(classes: Sequence[Mapping[str, Any]]) -> None:
 
 def _ids_of_label_mesh(path: Path, vertices: NDArray[np.void]) -> NDArray[np.uint16]:
     labelled, _ = read_mesh(path)
-    remedy = "take both meshes from the same release"
+    remedy = "use both meshes of the same release"
     if len(labelled) != len(vertices):
         raise BadInput(
             path, f"labels {len(labelled)} vertices of a mesh of {len(vertices)}", remedy

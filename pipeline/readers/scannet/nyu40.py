@@ -1,4 +1,4 @@
-"""The NYU40 classes: names as the ScanNet label map spells them, colours of its label meshes.
+"""The NYU40 classes: names as in the ScanNet label map, colours of its label meshes.
 
 Source: the public ScanNet code (BenchmarkScripts/util.py) and its README.
 """
@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 
 class Nyu40Class(NamedTuple):
-    """One class; its id is its place in `NYU40`."""
+    """One class; its id is its index in `NYU40`."""
 
     name: str
     color: tuple[int, int, int]

@@ -1,11 +1,11 @@
 """ScanNet's `.sens` stream, version 4, read by random access.
 
 Layout: the header, then for each frame a 96-byte record and two blobs, then the IMU samples
-(public ScanNet code, SensReader/c++/src/sensorData.h). Only the records are read when a file is
-opened, and only the blobs of the frames asked for; a recording has several GB.
+(public ScanNet code, SensReader/c++/src/sensorData.h). Opening a file reads the records only, and
+reading a frame only its blobs; a recording has several GB.
 
 Colour and depth of the released files are registered (same camera centre), so the extrinsics
-of the header, which are identity there, are not applied.
+in the header, which are the identity there, are not applied.
 """
 
 import io
@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from pipeline.errors import BadInput
-from pipeline.readers.scannet.images import check_image_size
+from pipeline.images import check_image_size
 from pipeline.scan import Frame
 
 VERSION = 4
@@ -43,10 +43,10 @@ DOWNLOAD = "download it again"
 
 
 class SensFile:
-    """The frames of one `.sens` (a `RawFrames`); the poses are held, the images are not.
+    """The frames of one `.sens` (a `RawFrames`), with the poses in memory and the images on disk.
 
-    Raises `BadInput` for a file that is cut off, is longer than it says, has another version or
-    a compression that cannot be read. The file is opened anew for each frame, so an object can
+    Raises `BadInput` for a file that is cut off, is longer than its header says, has another
+    version or an unsupported compression. The file is opened anew for each frame, so an object can
     be shared with forked or spawned workers.
     """
 
@@ -94,7 +94,7 @@ class SensFile:
         version, name_bytes = struct.unpack("<IQ", start)
         if version != VERSION:
             raise BadInput(
-                self.path, f"has .sens version {version}, not {VERSION}", "take the v2 release"
+                self.path, f"has .sens version {version}, not {VERSION}", "use the v2 release"
             )
         header = struct.Struct("<64f2i4IfQ")
         self._first_record = 12 + name_bytes + header.size
@@ -118,14 +118,14 @@ class SensFile:
         if self.color_compression not in (RAW, PNG, JPEG):
             raise BadInput(
                 self.path,
-                f"has colour compression {self.color_compression}, which is not known",
+                f"has the unknown colour compression {self.color_compression}",
                 "export it with ScanNet's own reader and use the exported folders",
             )
         if self.depth_compression not in (RAW_USHORT, ZLIB_USHORT):
             kind = "occi" if self.depth_compression == OCCI_USHORT else "an unknown"
             raise BadInput(
                 self.path,
-                f"has depth in {kind} compression ({self.depth_compression}), which is not read",
+                f"has depth in {kind} compression ({self.depth_compression}), not supported here",
                 "export it with ScanNet's own reader and use the exported folders",
             )
         if not all(1 <= side <= MAX_SIDE for side in self.color_size + self.depth_size):
@@ -138,9 +138,9 @@ class SensFile:
             raise BadInput(self.path, f"has a depth shift of {self.depth_scale}", DOWNLOAD)
         for intrinsics in (self.color_intrinsics, self.depth_intrinsics):
             if not (np.isfinite(intrinsics).all() and intrinsics[0, 0] > 0 < intrinsics[1, 1]):
-                raise BadInput(self.path, "has intrinsics that are no camera's", DOWNLOAD)
+                raise BadInput(self.path, "has invalid intrinsics", DOWNLOAD)
         if self._num_frames == 0:
-            raise BadInput(self.path, "holds no frame", DOWNLOAD)
+            raise BadInput(self.path, "contains no frame", DOWNLOAD)
         if self._num_frames * RECORD.itemsize > self._size - self._first_record:
             raise BadInput(
                 self.path,
@@ -191,7 +191,7 @@ class SensFile:
         expected = 2 * width * height
         if self.depth_compression == ZLIB_USHORT:
             inflate = zlib.decompressobj()
-            try:  # one byte too many shows a longer image without inflating all of it
+            try:  # one extra byte reveals a longer image without inflating all of it
                 blob = inflate.decompress(blob, expected + 1)
             except zlib.error:
                 raise BadInput(where, "has a damaged depth image", DOWNLOAD) from None

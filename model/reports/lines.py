@@ -1,0 +1,129 @@
+"""The lines of a table of scores: results grouped over seeds, with scores computed from counts."""
+
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from model.scoring import protocols
+from model.scoring.results import Result
+
+# What is scored: its short name and what it is.
+ROWS = {
+    "fused": ("(a) fused 2D", "fused 2D embeddings, best text of all classes"),
+    "pseudo_labels_open": ("(b) open", "pseudo-labels before the filter by scene tags"),
+    "pseudo_labels": ("(b) filtered", "pseudo-labels after the filter by scene tags"),
+    "esgs": ("(c) ESGS", "3D network guided by the fused 2D embeddings"),
+    "ess_esgs": ("(d) ESS+ESGS", "3D network guided by the specialised embeddings"),
+    "paper_ess_esgs": ("(d) as published", "the same with the published adapter"),
+    "supervised": ("supervised", "fully supervised upper bound: same network, same budget"),
+}
+MEANS = ("mIoU", "mAcc", "OA")
+Scored = dict[str, dict[str, dict[str, Any]]]  # over -> protocol -> metric -> value
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line of the table: the results of one kind on one split, over seeds."""
+
+    row: str
+    split: str
+    results: list[Result]
+
+    @property
+    def name(self) -> str:
+        """Its short name."""
+        return ROWS[self.row][0]
+
+    @property
+    def meaning(self) -> str:
+        """What it is, in words."""
+        return ROWS[self.row][1]
+
+    @property
+    def classes(self) -> list[str]:
+        """The names of the K classes."""
+        return list(self.results[0]["classes"])
+
+    @property
+    def over(self) -> list[str]:
+        """What was counted: points, voxels."""
+        return list(self.results[0]["over"])
+
+    @cached_property
+    def scores(self) -> list[Scored]:
+        """The scores of each result."""
+        return [scores(result) for result in self.results]
+
+    def values(
+        self, over: str, protocol: str, metric: str, index: int | None = None
+    ) -> list[float]:
+        """A metric in percent for every seed that has it; `index` is of a class."""
+        found = [each[over][protocol][metric] for each in self.scores]
+        if index is not None:
+            found = [of_class[index] for of_class in found]
+        return [100 * value for value in found if value is not None]
+
+
+def scores(result: Result) -> Scored:
+    """All scores of a result of counts, by every protocol, as plain JSON."""
+    return {
+        over: {
+            name: protocols.score(name, np.asarray(counts, np.int64), result["classes"]).as_json()
+            for name in protocols.names()
+        }
+        for over, counts in zip(result["over"], result["total"], strict=True)
+    }
+
+
+def with_scores(result: Result) -> Result:
+    """A result of counts and its scores, as it is written into the json file of a report."""
+    return {**result, "scores": scores(result)}
+
+
+def lines(results: Sequence[Result]) -> list[Line]:
+    """Results grouped by row and split, in the order of `ROWS`."""
+    groups: dict[tuple[int, str], list[Result]] = {}
+    order = list(ROWS)
+    for result in results:
+        key = (order.index(result["row"]), result["split"])
+        groups.setdefault(key, []).append(result)
+    return [
+        Line(order[row], split, sorted(found, key=lambda r: r.get("seed", 0)))
+        for (row, split), found in sorted(groups.items())
+    ]
+
+
+def csv_rows(results: Sequence[Result]) -> list[list[str]]:
+    """Every number as one row, below a row of headings."""
+    names = ["row", "scans", "over", "protocol", "metric", "class"]
+    rows = [[*names, "mean", "std", "seeds"]]
+    for line in lines(results):
+        kind = [line.row, line.split]
+        for by in [(over, protocol) for over in line.over for protocol in protocols.names()]:
+            wanted = [(metric, "", line.values(*by, metric)) for metric in MEANS]
+            for index, name in enumerate(line.classes):
+                wanted.append(("IoU", name, line.values(*by, "IoU", index)))
+            for metric, name, values in wanted:
+                found = spread(values)
+                numbers = ["", ""] if found is None else [f"{number:.4f}" for number in found]
+                rows.append([*kind, *by, metric, name, *numbers, str(len(values))])
+    return rows
+
+
+def cell(values: Sequence[float]) -> str:
+    """Percent of one seed, "mean ± standard deviation" of more, `-` of none."""
+    found = spread(values)
+    if found is None:
+        return "-"
+    return f"{found[0]:.1f}" + (f" ± {found[1]:.1f}" if len(values) > 1 else "")
+
+
+def spread(values: Sequence[float]) -> tuple[float, float] | None:
+    """Mean and sample standard deviation (0 of a single value); None of no value."""
+    if not values:
+        return None
+    return statistics.fmean(values), statistics.stdev(values) if len(values) > 1 else 0.0

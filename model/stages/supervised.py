@@ -1,0 +1,42 @@
+"""Stage supervised: the same network taught by dense labels, as an upper bound for comparison."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from model.stages.runs import TrainingStage
+from pipeline.stages.declaration import Request
+
+
+class SupervisedStage(TrainingStage):
+    """The same network taught by dense labels: the fully supervised upper bound."""
+
+    reads = ("voxels", "labels", "text")
+
+
+class Worker:
+    """Trains one network after another."""
+
+    def __init__(self, params: Mapping[str, Any]) -> None:
+        self.params = params
+
+    def __call__(self, path: Path, request: Request) -> None:
+        """Write the network of the run `supervised-<seed>` to `path`."""
+        from model.data.labels import LabelledScan
+        from model.training.fully_supervised import train_fully_supervised
+
+        facts = request.facts
+        stages = ("voxels", "labels")
+        train_fully_supervised(
+            self.params,
+            int(request.name.rpartition("-")[2]),
+            [
+                LabelledScan(scan, *(request.path(stage, scan) for stage in stages))
+                for scan in facts.splits["train"]
+            ],
+            request.path("text"),
+            path,
+            request.scratch,
+            entry=request.entry,
+            workers=facts.section["workers"],
+        )

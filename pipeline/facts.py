@@ -1,0 +1,132 @@
+"""What is known of a dataset under one config before a run: plain data, the same for every job.
+
+`pipeline.plan.making` collects it; a run writes it to `plan.json`, and its jobs read it there.
+The stages' declarations compute from it what their keys contain, so this module is in no key.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any, TypedDict
+
+SUPERVISED = "supervised"  # the variant that dense labels train, as an upper bound
+FUSED, PSEUDO_LABELS = "fused", "pseudo_labels"  # what is scored besides networks
+FOLDER_OF_RAW = "data"  # where raw files are if the config does not say
+
+
+class ClassRow(TypedDict, total=False):
+    """A class of the dataset, as a row of the csv file that lists them."""
+
+    name: str
+    prompts: list[str]
+    nyu40: int  # the id by which ScanNet labels it
+    color: str  # `#aec7e8`
+
+
+@dataclass(frozen=True)
+class Facts:
+    """A dataset under one config. Scans, classes and areas are by name."""
+
+    dataset: str
+    store: str
+    work: str
+    results: str
+    section: Mapping[str, Any]  # of the dataset in the config, with all defaults
+    splits: Mapping[str, Sequence[str]]  # "train" and "val" -> scans
+    classes: Sequence[ClassRow]
+    protocol: str  # of the scores, by the reader
+    has_labels: bool  # whether the reader's scans have dense labels
+    simulator: str | None = None  # the module that simulates scans in the reader's files
+    seeds: Mapping[str, int] = field(default_factory=dict)  # of simulated scans
+    areas: Mapping[str, str] = field(default_factory=dict)  # of scans that are held out by area
+    blessed: Mapping[str, Mapping[str, str]] = field(default_factory=dict)  # stage -> key -> older
+    left_out: Sequence[str] = ()  # a sentence about each scan that is not used
+    tags: Mapping[str, Sequence[str]] | None = None  # scan -> classes in it, from files
+    weights: str | None = None  # SHA-256 of the CLIP weights, where they are local files
+    raw_digests: Mapping[str, Mapping[str, str]] = field(default_factory=dict)  # by scan and group
+    keys: Mapping[str, str] | None = None  # of all stages; None: not computed yet
+    fold: str | None = None  # name of the fold, where the splits are one of several
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> "Facts":
+        """Read what `to_json` gave; raises TypeError where a required part is missing.
+
+        Parts that this version does not know are ignored.
+        """
+        known = {each.name for each in fields(cls)}
+        return cls(**{name: part for name, part in content.items() if name in known})
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON, in a copy."""
+        return asdict(self)
+
+    @property
+    def scans(self) -> list[str]:
+        """All scans, those to train on first."""
+        return [*self.splits["train"], *self.splits["val"]]
+
+    @property
+    def reader(self) -> str:
+        """The reader of the raw files."""
+        return str(self.section["reader"])
+
+    def runs(self, stage: str) -> list[str]:
+        """The networks that a stage (train or supervised) trains, each named <variant>-<seed>."""
+        training = self.section["train"]
+        own = [v for v in training["variants"] if (v == SUPERVISED) == (stage == SUPERVISED)]
+        return [f"{variant}-{seed}" for variant in own for seed in training["seeds"]]
+
+    def trainer(self, run: str) -> str:
+        """The stage that trains a network."""
+        return SUPERVISED if run in self.runs(SUPERVISED) else "train"
+
+    @property
+    def scores(self) -> list[str]:
+        """What is evaluated: fused embeddings, pseudo-labels and every network, if anything."""
+        if not self.scored:
+            return []
+        raw = self.raw_digests
+        labelled = all("labels" in raw.get(scan, ()) for scan in self.splits["train"])
+        own = [FUSED, *([PSEUDO_LABELS] if labelled else [])]
+        return [*own, *self.runs("train"), *self.runs(SUPERVISED)]
+
+    @property
+    def clouds(self) -> dict[str, str]:
+        """The labelled clouds of a scan: name of the file, without its suffix -> network."""
+        runs = [*self.runs("train"), *self.runs(SUPERVISED)]
+        names = [f"labels_{run}" for run in runs] if len(runs) > 1 else ["labels"]
+        return dict(zip(names, runs, strict=True))
+
+    @property
+    def simulated(self) -> bool:
+        """Whether the scans are made by `simulate` instead of read from a download."""
+        return "simulate" in self.section
+
+    @property
+    def features(self) -> Path | None:
+        """The folder of features made elsewhere, which take the place of an image tower."""
+        folder = self.section["embeddings"].get("features")
+        return Path(folder) if folder else None
+
+    @property
+    def tower(self) -> dict[str, Any] | None:
+        """The text tower and its templates; None where features come from elsewhere."""
+        if self.features:
+            return None
+        known = {name: self.section["embeddings"][name] for name in ("model", "pretrained")}
+        return known | {"weights": self.weights, "templates": self.section["text"]["templates"]}
+
+    @property
+    def dense_tags(self) -> bool:
+        """Whether scene tags come from dense labels: not from a file, nor from nothing."""
+        return self.tags is None and self.section["tags"]["source"] != "none"
+
+    @property
+    def scored(self) -> bool:
+        """Whether there are labelled scans to score on."""
+        return bool(self.splits["val"]) and self.has_labels
+
+
+def raw_root(section: Mapping[str, Any]) -> Path:
+    """The root of a dataset's raw files, as its section of the config says."""
+    return Path(section.get("raw") or FOLDER_OF_RAW, "")

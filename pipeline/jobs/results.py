@@ -1,0 +1,76 @@
+"""How results are made, which are no entries: simulated scans, labelled clouds, tables."""
+
+import shutil
+from collections.abc import Callable
+from importlib import import_module
+from pathlib import Path
+
+from pipeline.jobs.entries import load_worker, request, sound
+from pipeline.plan import folds, graph
+from pipeline.plan.plan import Plan
+from pipeline.simulate.settle import settle
+from pipeline.stages.declaration import ONLY
+from pipeline.store import damaged, entry, filesystem, links
+
+
+def simulator(plan: Plan) -> Callable[[Path], str]:
+    """What writes the raw files of a simulated scan: they count once their mark is there."""
+    declared = graph.stage("simulate")
+    simulate_scan = import_module(declared.module(plan.facts)).simulate_scan
+
+    def run(done: Path) -> str:
+        scan = done.name.partition(".")[0]
+        split = "train" if scan in plan.splits["train"] else "val"
+        partial = plan.raw / f"{entry.SCRATCH}{scan}"
+        shutil.rmtree(partial, ignore_errors=True)
+        params = declared.params(plan.facts)
+        simulate_scan(scan, plan.facts.seeds[scan], split, params, partial)
+        settle(partial, plan.raw)
+        done.touch()
+        filesystem.reset_time(done)
+        return "simulated"
+
+    return run
+
+
+def labeller(plan: Plan) -> Callable[[Path], str]:
+    """What writes the labelled clouds of a scan, given one of them; each network is loaded once."""
+    worker = load_worker("clouds", plan.facts)
+
+    def run(file: Path) -> str:
+        folder = file.parent
+        scan = folder.name
+        sources = {source: plan.home(*source) for source in plan.inputs("clouds", scan)}
+        with damaged.moving_aside(), sound(sources.values()):
+            worker(folder, request(plan, "clouds", scan, file, sources))
+        links.show_latest(plan.clouds)
+        return "labelled"
+
+    return run
+
+
+def report(plan: Plan, table: Path) -> str:
+    """Write the tables beside `table` and return the one in text."""
+    stored = {s: plan.home(*s) for s in plan.inputs("report", ONLY) if graph.stage(s[0]).stored}
+    made = {("clouds", scan): plan.clouds / scan for scan in plan.facts.scans}
+    with damaged.moving_aside(), sound(stored.values()):
+        worker = load_worker("report", plan.facts)
+        text: str = worker(table, request(plan, "report", ONLY, table, stored | made))
+    links.show_latest(plan.results)
+    return text
+
+
+def sixfold(plan: Plan, table: Path) -> str:
+    """Write the tables of all folds beside `table` and return the one in text."""
+    from model.reports.folds import write_folds
+    from model.scoring.results import read_results
+
+    found = {}
+    for area, fold in folds.folds(plan).items():
+        homes = [fold.home("evaluate", name) for name in folds.scores(fold)]
+        with damaged.moving_aside(), sound(homes):
+            found[area] = [result for home in homes for result in read_results(home)]
+    facts, prefix = plan.facts, table.with_suffix("")
+    text = write_folds(found, prefix, plan.dataset, facts.protocol, simulated=facts.simulated)
+    links.point(table.parent.parent / "latest", table.parent)
+    return text

@@ -1,0 +1,83 @@
+"""Making a plan: the facts about a dataset are collected from the config and from files."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from pipeline import readers
+from pipeline.facts import Facts
+from pipeline.plan import graph, manifest, provenance, rawdata
+from pipeline.plan.plan import Plan
+
+GROUPS = tuple(group for group in readers.GROUPS if group != "files")  # of raw files
+
+
+def make_plan(dataset: str, config: Mapping[str, Any], wanted: bool = True) -> Plan:
+    """Plan `dataset`; unless it is `wanted`, its raw files and weights are not looked at.
+
+    Raises `BadInput` where they are needed and missing.
+    """
+    facts = collect(dataset, config)
+    if wanted:
+        weights = rawdata.weights_digest(facts.section["embeddings"], Path(facts.store))
+        facts = replace(facts, weights=weights)
+        rawdata.require_scans(facts)
+    plan = Plan(facts)
+    plan = Plan(replace(facts, keys=plan.keys, raw_digests=raw_digests(plan, wanted)))
+    if wanted and not facts.simulated:
+        needed = graph.raw_stages(facts)
+        homes = [plan.home(stage, scan) for scan in facts.scans for stage in needed]
+        rawdata.require(plan, homes)
+    if wanted and facts.features:
+        homes = [plan.home("embeddings", scan) for scan in facts.scans]
+        rawdata.require_features(facts.features, homes)
+    return plan
+
+
+def collect(dataset: str, config: Mapping[str, Any]) -> Facts:
+    """What the config and the manifests say of a dataset. Raises `BadInput`."""
+    section = config[dataset]
+    rows, left_out = rawdata.scans(section)
+    scans = [row for row in rows if row["split"] != "test"]
+    classes = manifest.read_classes(Path(section["classes"]))
+    reader = readers.load(section["reader"], "files")
+    return Facts(
+        dataset=dataset,
+        store=os.environ.get("SCAN_STORE", config["store"]),
+        work=config["work"],
+        results=config["results"],
+        section=section,
+        splits={s: [r["scan"] for r in scans if r["split"] == s] for s in ("train", "val")},
+        classes=classes,
+        protocol=reader.PROTOCOL or "scannet_official",
+        has_labels=reader.HAS_LABELS,
+        simulator=reader.SIMULATOR,
+        seeds={row["scan"]: int(row.get("seed") or 0) for row in scans},
+        areas={row["scan"]: row["area"] for row in scans if row.get("area")},
+        blessed=manifest.read_blessed(manifest.BLESSED),
+        left_out=left_out,
+        tags=rawdata.scene_tags(section, [row["scan"] for row in scans], classes),
+    )
+
+
+def raw_digests(plan: Plan, wanted: bool) -> dict[str, dict[str, str]]:
+    """Scan -> group -> digest of its raw files, as far as they are known."""
+    facts = plan.facts
+    if facts.simulated:  # a simulated scan is what its seed and its recipe say
+        key, seeds = plan.keys["simulate"], facts.seeds
+        known = {
+            scan: dict.fromkeys(GROUPS, provenance.digest(key, scan, split, str(seeds[scan])))
+            for split, scans in facts.splits.items()
+            for scan in scans
+        }
+    elif wanted and plan.raw.is_dir():
+        progress = f"{facts.dataset}: hashing every raw file once"
+        known = manifest.raw_digests(rawdata.complete_scans(plan), plan.records, progress)
+    else:
+        known = manifest.raw_digests(dict.fromkeys(facts.scans), plan.records)
+    if facts.features:
+        found = rawdata.features_digests(facts.features, facts.scans, plan.records, wanted)
+        known = {scan: groups | found.get(scan, {}) for scan, groups in known.items()}
+    return known

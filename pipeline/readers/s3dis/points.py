@@ -1,0 +1,25 @@
+"""The points of a room of S3DIS without anything else, for a trained network."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.errors import BadInput
+from pipeline.readers.s3dis import point_text
+
+
+def read_points_only(
+    files: Mapping[str, Path],
+) -> tuple[NDArray[np.float64], NDArray[np.uint8]]:
+    """Positions (N, 3) in metres and colours (N, 3) of the group "cloud" of `scan_files`.
+
+    A room of the aligned release is not turned back, so its angle is not needed: a network trained
+    on rotated rooms does not depend on it. Raises `BadInput`.
+    """
+    parts = [point_text.read_points(path) for name, path in files.items() if name != "angles"]
+    if not parts:
+        raise BadInput("cloud", "the room has no text cloud", "download S3DIS")
+    xyz, rgb = (np.concatenate(each) for each in zip(*parts, strict=True))
+    return xyz, rgb

@@ -1,0 +1,20 @@
+"""The points of a ScanNet scan without anything else, for a trained network."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.readers.ply import read_points
+
+
+def read_points_only(
+    files: Mapping[str, Path],
+) -> tuple[NDArray[np.float64], NDArray[np.uint8]]:
+    """Positions (N, 3) in metres and colours (N, 3) of the group "cloud" of `scan_files`.
+
+    "mesh" may be a PLY file of any program, and no other file is needed. Raises `BadInput`.
+    """
+    xyz, rgb, _ = read_points(files["mesh"])
+    return xyz, rgb

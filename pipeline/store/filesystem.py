@@ -1,0 +1,69 @@
+"""Folders and times of files, with what the file system refuses reported as `BadInput`."""
+
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from pipeline.errors import BadInput
+
+NO_TIME = (315532800, 315532800)  # 1980-01-01, the oldest time that a zip can state
+
+
+def list_names(folder: Path) -> Iterator[str]:
+    """The regular files and folders in a folder of the store; links there are left out.
+
+    Yields nothing if there is no such folder. Raises `BadInput` if it may not be listed.
+    """
+    with scan(folder) as found:
+        yield from (item.name for item in found if not item.is_symlink())
+
+
+@contextmanager
+def scan(folder: Path) -> Iterator[Iterable[os.DirEntry[str]]]:
+    """Yield the items of a folder, none if it does not exist.
+
+    Raises `BadInput` if it may not be listed.
+    """
+    try:
+        found = os.scandir(folder)
+    except (FileNotFoundError, NotADirectoryError):
+        yield ()
+    except OSError as error:
+        what = f"cannot be listed ({error.strerror})"
+        raise BadInput(folder, what, "ask its owner for access") from error
+    else:
+        with found:
+            yield found
+
+
+@contextmanager
+def write_errors(path: Path) -> Iterator[None]:
+    """Turn an OSError of writing to the folder of `path` into `BadInput` about `path`.
+
+    Such as: no permission, or a full disk. An OSError about any other place is raised as it is.
+    """
+    try:
+        yield
+    except OSError as error:
+        if not _is_about(error, path.parent.absolute()):
+            raise
+        raise BadInput(
+            path,
+            f"could not be written ({error.strerror or error})",
+            "free space there, or set `store` and `work` to folders where you may write",
+        ) from error
+
+
+def _is_about(error: OSError, folder: Path) -> bool:
+    """Whether an error is about a path in `folder`, or above it, or about an open file."""
+    where = error.filename2 or error.filename  # the latter is what a link leads to
+    if error.errno is None or where is None:
+        return error.errno is not None  # libraries raise it without a number, for what they read
+    path = Path(os.fsdecode(where)).absolute() if isinstance(where, str | bytes) else folder
+    return path.is_relative_to(folder) or folder.is_relative_to(path)
+
+
+def reset_time(path: Path) -> None:
+    """Give a file or link the one time that all of them have, so that time makes nothing stale."""
+    os.utime(path, NO_TIME, follow_symlinks=False)

@@ -1,0 +1,53 @@
+"""Which parts of a store are in use: paths relative to it, each including all below it."""
+
+import os
+import socket
+from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
+
+from pipeline.errors import BadInput
+from pipeline.plan import config
+from pipeline.plan.config import Registered
+from pipeline.plan.plan import Plan
+
+
+def of_plan(plan: Plan) -> set[Path]:
+    """What a plan uses: its entries, or else the folders of all its keys.
+
+    The latter if the entries' names are unknown, because some raw files are, or because the plan
+    was made by other code or packages, which may have other stages or name other entries.
+    """
+    with suppress(LookupError, TypeError, ValueError, AttributeError):
+        raw, groups = plan.facts.raw_digests, {"features"} if plan.facts.features else set()
+        known = all(scan in raw and groups <= raw[scan].keys() for scan in plan.facts.scans)
+        if known and Plan(plan.facts).keys == plan.keys:
+            homes = (plan.home(*what) for what in plan.entries)
+            return {home.relative_to(plan.facts.store) for home in homes}
+    return {Path(plan.dataset, str(stage), str(key)) for stage, key in plan.keys.items()}
+
+
+def of_config(path: Path, users: Iterable[Registered]) -> tuple[set[Path], dict[str, str]]:
+    """What a config uses, and why some of its datasets cannot be planned.
+
+    All of such a dataset is in use, unless this work tree has registered a plan of it. Raises
+    `BadInput` for a bad config.
+    """
+    found: set[Path] = set()
+    faults: dict[str, str] = {}
+    described = config.load(path)
+    here = (socket.gethostname(), os.path.abspath(described["work"]))
+    own = {user.plan.dataset for user in users if (user.host, user.work) == here}
+    for dataset in config.datasets(described):
+        try:
+            found |= of_plan(config.plan(dataset, path))
+        except BadInput as error:
+            if dataset not in own:
+                found.add(Path(dataset))
+                faults[dataset] = str(error)
+    return found, faults
+
+
+def contains(used: set[Path], path: Path) -> bool:
+    """Whether a path relative to the store is in use."""
+    return not used.isdisjoint((path, *path.parents))

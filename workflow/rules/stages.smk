@@ -1,0 +1,25 @@
+# The rules of stages, one each, as the stages declare themselves: `config["rules"]` has them all.
+for each in config["rules"]:
+
+    rule:
+        name:
+            each.name
+        input:
+            each.input,
+        output:
+            each.output,
+        log:
+            each.log,
+        benchmark:
+            each.benchmark
+        priority: each.priority
+        conda:
+            "../../envs/pipeline.yaml"
+        threads: each.threads
+        resources:
+            **each.resources,
+        params:
+            stage=each.stage,
+            plan=config["plan"],
+        shell:
+            "python -m pipeline {params.stage} {params.plan} {output} 2>&1 | tee {log}"
