@@ -1,12 +1,14 @@
-"""Kill runs of the whole workflow at random moments and compare what comes out in the end.
+"""Kill runs of the whole workflow at random moments and compare the entries in the end.
 
-    python tests/faults/kill.py --kills 100 --seed 0
+    python -m tests.faults.kill --kills 100 --seed 0         the long form, some hours
+    python -m tests.faults.kill --kills 6 --seed 0 --few     what tests/test_faults.py runs
 
-A tiny checkout is run once undisturbed. A second one, on a store of its own, is killed with -9, the
-plain command is typed again, and so on until it ends; then it begins anew, cold, until there were
-enough kills. Moments are drawn over all stages: a stage that was killed less often so far is aimed
-at more often, and then a moment while a job of it runs. Ends with 1 where an entry differs from the
-undisturbed run's by a byte, was made twice, or a run failed.
+A tiny checkout is run once undisturbed. A second one, with a store of its own, is killed with -9,
+the same command is started again, and so on until it ends; then it starts anew with an empty store,
+until there were enough kills. Moments are drawn over all stages: a stage that was killed less often
+so far is chosen more often, and then a moment while a job of it runs. It is a fault if an entry
+differs from the undisturbed run's by a byte, was made twice, or a run failed. With --few only the
+stages that need no torch are run, for two scans, which takes about a minute.
 """
 
 import argparse
@@ -19,61 +21,72 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import yaml
 
-ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT))
-
-from pipeline.store import entry, records  # noqa: E402
-from tests.helpers.tiny_checkout import Checkout  # noqa: E402
+from pipeline.store import entry, records
+from tests.faults import workflow
+from tests.faults.workflow import FEW
+from tests.helpers.tiny_checkout import Checkout
 
 PLANNING = "planning"  # before the first job
 STEPS = 260  # of training: beyond the first checkpoint, at 200
-LOOK = 0.02  # seconds between two looks at what runs
+POLL = 0.02  # seconds between two looks at which jobs run
 _MADE = re.compile(r"^scannet (\w+) (\S+): made in", re.M)
-_BEGUN_AT = re.compile(r"training: +\d+%\|[^|]*\| (\d+)/\d+ \[00:00<")
+_STARTED_AT = re.compile(r"training: +\d+%\|[^|]*\| (\d+)/\d+ \[00:00<")
 
 
 @dataclass
 class Tally:
     """What happened in all runs."""
 
-    kills: Counter[str] = field(default_factory=Counter)  # by the stage aimed at
-    hit: Counter[str] = field(default_factory=Counter)  # by stage, jobs that ran when killed
-    starts: int = 0
+    kills: Counter[str] = field(default_factory=Counter)  # by the stage that was chosen
+    hit: Counter[str] = field(default_factory=Counter)  # by stage, jobs that were killed
+    cold_starts: int = 0
     runs: int = 0
-    resumed: int = 0  # trainings that went on from a checkpoint
+    resumed: int = 0  # trainings that resumed from a checkpoint
     faults: list[str] = field(default_factory=list)
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--kills", type=int, default=100)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--few", action="store_true", help="only the stages that need no torch")
     given = parser.parse_args()
-    rng, tally, begin = np.random.default_rng(given.seed), Tally(), time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
-        reference = checkout(Path(folder, "undisturbed"))
-        usual = undisturbed(reference)
-        wanted = reference.entries()
-        print(f"undisturbed: {len(wanted)} entries in {time.monotonic() - begin:.0f} s", flush=True)
-        victim = checkout(Path(folder, "killed"))
-        while sum(tally.kills.values()) < given.kills:
-            cold_start(victim, usual, wanted, given.kills, rng, tally)
-            print(f"{sum(tally.kills.values())} kills, {tally.starts} cold starts", flush=True)
-    print(f"kills by stage aimed at: {dict(tally.kills)}")
-    print(f"jobs hit by stage: {dict(tally.hit)}")
-    print(f"{tally.runs} runs; {tally.resumed} trainings resumed from a checkpoint")
-    print(f"{time.monotonic() - begin:.0f} s; faults: {tally.faults or 'none'}")
+        tally = run(Path(folder), given.kills, given.seed, FEW if given.few else ())
     return 1 if tally.faults else 0
 
 
+def run(folder: Path, kills: int, seed: int, stages: Sequence[str] = ()) -> Tally:
+    """Run tiny checkouts in `folder` until there were enough kills; prints what happened.
+
+    `stages` as for `workflow.command`.
+    """
+    rng, tally, begin = np.random.default_rng(seed), Tally(), time.monotonic()
+    reference = checkout(folder / "undisturbed")
+    command = workflow.command(reference, stages)
+    usual = undisturbed(reference, command)
+    wanted = reference.entries()
+    print(f"undisturbed: {len(wanted)} entries in {time.monotonic() - begin:.0f} s", flush=True)
+    victim = checkout(folder / "killed")
+    while tally.kills.total() < kills:
+        cold_start(victim, command, usual, wanted, kills, rng, tally)
+        print(f"{tally.kills.total()} kills, {tally.cold_starts} cold starts", flush=True)
+    print(f"kills by chosen stage: {dict(tally.kills)}")
+    print(f"killed jobs by stage: {dict(tally.hit)}")
+    print(f"{tally.runs} runs; {tally.resumed} trainings resumed from a checkpoint")
+    print(f"{time.monotonic() - begin:.0f} s; faults: {tally.faults or 'none'}")
+    return tally
+
+
 def checkout(folder: Path) -> Checkout:
-    """A tiny checkout whose training is long enough to leave a checkpoint."""
+    """A tiny checkout whose training is long enough to write a checkpoint."""
     made = Checkout(folder)
     config = yaml.safe_load(made.config.read_text())
     config["scannet"]["train"]["optimiser"]["steps"] = STEPS
@@ -81,9 +94,9 @@ def checkout(folder: Path) -> Checkout:
     return made
 
 
-def undisturbed(tree: Checkout) -> dict[str, float]:
-    """Run a checkout to its end; stage -> seconds that its longest job took."""
-    process, log = start(tree)
+def undisturbed(tree: Checkout, command: list[str]) -> dict[str, float]:
+    """Run a checkout to its end; stage -> seconds of its longest job."""
+    process, log = start(tree, command)
     begin, first = time.monotonic(), None
     seen: dict[int, tuple[str, float, float]] = {}
     while process.poll() is None:
@@ -91,44 +104,45 @@ def undisturbed(tree: Checkout) -> dict[str, float]:
         for pid, stage in jobs(process.pid).items():
             seen[pid] = (stage, seen.get(pid, (stage, now, now))[1], now)
             first = first or now
-        time.sleep(LOOK)
+        time.sleep(POLL)
     assert process.returncode == 0, log.read_text()
     usual = {PLANNING: (first or begin) - begin}
     for stage, since, until in seen.values():
-        usual[stage] = max(usual.get(stage, LOOK), until - since)
+        usual[stage] = max(usual.get(stage, POLL), until - since)
     return usual
 
 
 def cold_start(
     tree: Checkout,
+    command: list[str],
     usual: dict[str, float],
     wanted: dict[str, bytes],
     kills: int,
     rng: np.random.Generator,
     tally: Tally,
 ) -> None:
-    """Run a checkout from nothing to its end, killing it now and then."""
-    tally.starts += 1
+    """Run a checkout from an empty store to its end, killing it at random moments."""
+    tally.cold_starts += 1
     for left in ("store", "work", "results", "logs", "benchmarks", ".snakemake"):
         shutil.rmtree(tree.folder / left, ignore_errors=True)
     made: Counter[tuple[str, ...]] = Counter()
     ended = False
     while not ended:
-        process, log = start(tree)
+        process, log = start(tree, command)
         tally.runs += 1
-        if sum(tally.kills.values()) < kills:
+        if tally.kills.total() < kills:
             missing = {name.split("/")[1] for name in wanted.keys() - tree.entries().keys()}
-            aims = [PLANNING, "report", *sorted(missing & usual.keys())]
-            weights = np.array([1 / (1 + tally.kills[stage]) for stage in aims])
-            aim = str(rng.choice(aims, p=weights / weights.sum()))
-            ended = not kill(process, aim, rng.uniform(0, 1.2) * usual[aim], tally)
+            stages = [PLANNING, *sorted((missing | {"report"}) & usual.keys())]
+            weights = np.array([1 / (1 + tally.kills[stage]) for stage in stages])
+            chosen = str(rng.choice(stages, p=weights / weights.sum()))
+            ended = not kill(process, chosen, rng.uniform(0, 1.2) * usual[chosen], tally)
         else:
             ended = process.wait() is not None
-        said = log.read_text(errors="replace")
-        made.update(_MADE.findall(said))
-        tally.resumed += sum(int(step) > 0 for step in _BEGUN_AT.findall(said))
+        output = log.read_text(errors="replace")
+        made.update(_MADE.findall(output))
+        tally.resumed += sum(int(step) > 0 for step in _STARTED_AT.findall(output))
         if ended and process.returncode != 0:
-            tally.faults.append(f"a run ended with {process.returncode}: {said[-2000:]}")
+            tally.faults.append(f"a run ended with {process.returncode}: {output[-2000:]}")
         check_whole(tree, tally)
     tally.faults += [f"{name} was made {n} times" for name, n in made.items() if n > 1]
     entries = tree.entries()
@@ -137,12 +151,12 @@ def cold_start(
             tally.faults.append(f"{name} is not as in the undisturbed run")
 
 
-def kill(process: subprocess.Popen[bytes], aim: str, wait: float, tally: Tally) -> bool:
-    """Kill a run `wait` seconds after a stage began, all at once; False where it ended before."""
-    while aim != PLANNING and aim not in jobs(process.pid).values():
+def kill(process: subprocess.Popen[bytes], chosen: str, wait: float, tally: Tally) -> bool:
+    """Kill all processes of a run `wait` seconds after a stage began; False if it ended before."""
+    while chosen != PLANNING and chosen not in jobs(process.pid).values():
         if process.poll() is not None:
             return False
-        time.sleep(LOOK)
+        time.sleep(POLL)
     time.sleep(wait)
     hit, family = jobs(process.pid), descendants(process.pid)
     if process.poll() is not None:
@@ -154,13 +168,13 @@ def kill(process: subprocess.Popen[bytes], aim: str, wait: float, tally: Tally) 
         except ProcessLookupError:
             continue
     process.wait()
-    tally.kills[aim] += 1
+    tally.kills[chosen] += 1
     tally.hit.update(hit.values() or [PLANNING])
     return True
 
 
 def check_whole(tree: Checkout, tally: Tally) -> None:
-    """Every entry that is there must be whole, also just after a kill."""
+    """Record a fault for each present entry that is not whole."""
     for name in tree.entries():
         home = tree.folder / "store" / name
         try:
@@ -170,10 +184,9 @@ def check_whole(tree: Checkout, tally: Tally) -> None:
             tally.faults.append(str(error))
 
 
-def start(tree: Checkout) -> tuple[subprocess.Popen[bytes], Path]:
-    """The plain command in its own process group, and where it says what it does."""
-    log = tree.folder / "said.txt"
-    command = [sys.executable, "-m", "snakemake", "train_scannet", "--cores", "2"]
+def start(tree: Checkout, command: list[str]) -> tuple[subprocess.Popen[bytes], Path]:
+    """A command in its own process group, and the file of its output."""
+    log = tree.folder / "output.txt"
     with log.open("wb") as file:
         process = subprocess.Popen(
             command, cwd=tree.folder, stdout=file, stderr=file, start_new_session=True
@@ -182,7 +195,7 @@ def start(tree: Checkout) -> tuple[subprocess.Popen[bytes], Path]:
 
 
 def jobs(root: int) -> dict[int, str]:
-    """Process id -> stage, of all jobs that a run has at work."""
+    """Process id -> stage of all running jobs of a run."""
     found = {}
     for pid in descendants(root):
         words = _read(pid, "cmdline").split(b"\0")
