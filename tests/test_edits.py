@@ -103,7 +103,11 @@ def declared(attribute: str, value: str) -> Edit:
 def scans(*rows: str) -> Edit:
     """Replace the list of scans."""
     text = "scan,split\n" + "".join(f"{row}\n" for row in rows)
-    return lambda checkout: (checkout.folder / "scans.csv").write_text(text) and None
+
+    def edit(checkout: Checkout) -> None:
+        (checkout.folder / "scans.csv").write_text(text)
+
+    return edit
 
 
 CLASSES = "data_manifest/scannet/classes.csv"

@@ -16,7 +16,7 @@ from model.reports.summary import ScanSummary, text_summary, write_summary
 from pipeline.errors import BadInput
 from pipeline.facts import Facts
 from pipeline.look import sample
-from pipeline.plan import config
+from pipeline.plan import config, graph
 from pipeline.plan.manifest import read_classes
 from pipeline.plan.plan import Plan
 from pipeline.plan.rawdata import require_scans, scene_tags
@@ -176,16 +176,18 @@ def raw(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_without_a_csv_file_all_folders_are_trained_on_and_labelled(raw: Path) -> None:
     plan = plan_of(raw)
     assert plan.splits == {"train": ["a", "b"], "val": []}
-    assert plan.outcomes == ["a", "b"]
-    assert not {stage for stage, _ in plan.entries} & {"labels", "ceiling", "evaluate", "clouds"}
-    assert plan.params("tags")["source"] == "none"
-    assert list(plan.clouds) == ["labels"]
+    assert plan.facts.scans == ["a", "b"]
+    unused = {"labels", "supervised", "evaluate", "clouds"}
+    assert not {stage for stage, _ in plan.entries} & unused
+    assert graph.stage("tags").params(plan.facts)["source"] == "none"
+    labelled = {str(path.relative_to(plan.clouds)) for path in plan.cloud_files()}
+    assert labelled == {"a/labels.ply", "b/labels.ply"}
 
 
 def test_scans_that_are_held_out_are_labelled_but_not_trained_on(raw: Path) -> None:
     (raw.parent / "scans.csv").write_text("scan,split\na,train\nb,val\n")
     plan = plan_of(raw, "reader: folder", f"reader: folder\n  scans: {raw.parent}/scans.csv")
-    assert plan.outcomes == ["a", "b"]
+    assert [path.parent.name for path in plan.cloud_files()] == ["a", "b"]
     assert {name for stage, name in plan.entries if stage == "targets"} == {"a"}
     assert {name for stage, name in plan.entries if stage == "projections"} == {"a", "b"}
 
@@ -252,10 +254,10 @@ def test_an_empty_split_is_told_or_labelled(tmp_path: Path) -> None:
     facts = tiny_store.facts(tmp_path, train=(), val=("v",))
     facts["section"]["scans"] = "scans.csv"
     with pytest.raises(BadInput, match=r"scans\.csv: names no scan to train on"):
-        require_scans(Plan(Facts.from_json(facts)))
+        require_scans(Facts.from_json(facts))
     plan = tiny_store.plan(tmp_path, train=("t",), val=())
     assert not plan.facts.scored
-    assert plan.scores == []
+    assert plan.facts.scores == []
     assert {name for stage, name in plan.entries if stage == "train"} == {"esgs-0"}
     assert plan.results.parent == Path("results/scannet")
 

@@ -24,7 +24,7 @@ def section(**embeddings: Any) -> dict[str, Any]:
 
 def code_of(**embeddings: Any) -> set[str]:
     """The modules in the key of the stage `embeddings`."""
-    chosen = parts.key_modules("embeddings", section(**embeddings))
+    chosen = parts.part_names("embeddings", section(**embeddings)).values()
     return set().union(*map(provenance.closure, ["pipeline.stages.embeddings", *chosen]))
 
 
@@ -70,7 +70,7 @@ KEYS = """
 from pipeline.plan import provenance
 from pipeline.stages import parts
 for stage, section in {cases}:
-    modules = [f"pipeline.stages.{{stage}}", *parts.key_modules(stage, section)]
+    modules = [f"pipeline.stages.{{stage}}", *parts.part_names(stage, section).values()]
     print(provenance.key(provenance.recipe(stage, modules, {{}})))
 """
 
@@ -107,10 +107,10 @@ def test_a_new_recipe_family_or_codec_changes_no_key(checkout: Path, folder: str
 
 def test_only_the_codec_that_is_used_is_in_the_keys_of_writer_and_reader() -> None:
     for stage in ("embeddings", "targets"):
-        chosen = parts.key_modules(stage, section(codec="int8"))
+        chosen = parts.part_names(stage, section(codec="int8")).values()
         found = set().union(*map(provenance.closure, [f"pipeline.stages.{stage}", *chosen]))
         package = "pipeline.grids.codecs"
-        assert {name for name in found if name.startswith(package)} == {package, f"{package}.int8"}
+        assert {name for name in found if name.startswith(package)} == {f"{package}.int8"}
 
 
 # How modules are found
@@ -119,7 +119,7 @@ def test_only_the_codec_that_is_used_is_in_the_keys_of_writer_and_reader() -> No
 def test_recipes_and_families_are_found_without_torch() -> None:
     code = (
         "import sys; from pipeline.stages import parts;"
-        "print(parts.key_modules('embeddings', {'embeddings': {'model': 'ViT-B-16'}}));"
+        "print([*parts.part_names('embeddings', {'embeddings': {'model': 'ViT-B-16'}}).values()]);"
         "print({'torch', 'open_clip', 'timm'} & set(sys.modules))"
     )
     expected = [
@@ -188,9 +188,7 @@ def test_a_configuration_that_cannot_be_read_is_refused(tmp_path: Path, content:
 
 
 def test_a_plan_can_be_made_on_a_machine_without_the_local_model() -> None:
-    assert parts.key_modules("embeddings", section(model="local-dir:nowhere")) == [
-        "pipeline.grids.codecs.fp16",
-        "pipeline.clip.recipes.plain",
-    ]
+    there = parts.part_names("embeddings", section(model="local-dir:nowhere"), needed=False)
+    assert list(there.values()) == ["pipeline.grids.codecs.fp16", "pipeline.clip.recipes.plain"]
     with pytest.raises(BadInput, match="no such file"):
         parts.load_parts("embeddings", section(model="local-dir:nowhere"))

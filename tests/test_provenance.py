@@ -3,6 +3,7 @@
 import ast
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -36,8 +37,12 @@ def test_any_changed_constant_has_meaning(lines: list[str], value: int) -> None:
 
 
 def test_a_key_covers_parameters_upstream_and_packages(monkeypatch: pytest.MonkeyPatch) -> None:
-    def key(**change: object) -> str:
-        given = {"params": {"a": 1}, "upstream": {"frames": "k"}, "declared": ["numpy"]} | change
+    def key(**change: Any) -> str:
+        given: dict[str, Any] = {
+            "params": {"a": 1},
+            "upstream": {"frames": "k"},
+            "declared": ["numpy"],
+        } | change
         return provenance.key(provenance.recipe("targets", ["pipeline.stages.targets"], **given))
 
     plain = key()

@@ -15,7 +15,6 @@ from hypothesis import strategies as st
 from pipeline.cli.main import main
 from pipeline.facts import Facts
 from pipeline.plan import config
-from pipeline.plan.graph import PER_SCAN
 from pipeline.plan.plan import Entry, Plan
 from pipeline.store import publish, records
 from pipeline.upkeep import status
@@ -37,6 +36,11 @@ def put(plan: Plan, what: Entry, size: int = 1, seconds: float = 1.0) -> Path:
     return home
 
 
+# Upstream before downstream.
+STAGES = ["frames", "labels", "text", "voxels", "embeddings", "projections", "tags", "targets",
+          "pseudo_labels", "train", "evaluate"]  # fmt: skip
+
+
 def of(stages: list[status.Stage], name: str) -> status.Stage:
     (found,) = (stage for stage in stages if stage.name == name)
     return found
@@ -50,7 +54,7 @@ def test_before_the_first_job_everything_is_missing_and_unknown(
     if exists:
         root.mkdir()
     stages = status.survey(tiny_store.plan(root, **SCANS))
-    assert [stage.name for stage in stages] == ["text", *PER_SCAN, "train", "evaluate"]
+    assert [stage.name for stage in stages] == STAGES
     assert sum(stage.planned for stage in stages) == len(ALL)
     assert not any(stage.present or stage.bytes or stage.recorded for stage in stages)
     assert {stage.seconds_needed for stage in stages} == {None}

@@ -18,15 +18,17 @@ from pipeline.stages import frames, projections, targets, voxels
 from pipeline.store import arrays
 from tests.helpers import room, tiny_store
 
+Scene = tuple[np.ndarray, list[list[float]], Any]  # grids, pixel_to_grid, projections
 
-def embeddings(grid: np.ndarray, pixel_to_grid: list[list[float]]) -> zarr.Group:
+
+def embeddings(grid: np.ndarray, pixel_to_grid: list[list[float]]) -> Any:
     out = zarr.create_group(zarr.storage.MemoryStore())
     arrays.write(out, "grid", grid.astype(np.float16), 1, compress=False)
     out.attrs.update({"codec": "fp16", "pixel_to_grid": pixel_to_grid})
     return out
 
 
-def pairs(offsets: list[int], voxel: list[int], uv: Any, weight: Any) -> zarr.Group:
+def pairs(offsets: list[int], voxel: list[int], uv: Any, weight: Any) -> Any:
     out = zarr.create_group(zarr.storage.MemoryStore())
     arrays.write(out, "offsets", np.array(offsets, np.int64))
     arrays.write(out, "voxel", np.array(voxel, np.uint32))
@@ -62,7 +64,7 @@ def bilinear(grid: np.ndarray, x: float, y: float) -> np.ndarray:
     return upper * (1 - fy) + lower * fy
 
 
-def slowly(grid: np.ndarray, to_grid: list[list[float]], seen: zarr.Group) -> dict[int, Any]:
+def slowly(grid: np.ndarray, to_grid: list[list[float]], seen: Any) -> dict[int, Any]:
     """The weighted mean (d,) and the number of views of each voxel, as one would write it down."""
     (ax, bx), (ay, by) = to_grid
     sums: dict[int, Any] = {}
@@ -82,7 +84,7 @@ def slowly(grid: np.ndarray, to_grid: list[list[float]], seen: zarr.Group) -> di
 
 
 @st.composite
-def scenes(draw: st.DrawFn) -> tuple[np.ndarray, list[list[float]], zarr.Group]:
+def scenes(draw: st.DrawFn) -> Scene:
     """Grids of any shape, one cell included, and pairs in and beyond the image; empty frames."""
     rng = np.random.default_rng(draw(st.integers(0, 2**32)))
     rows, columns = draw(st.integers(1, 6)), draw(st.integers(1, 7))
@@ -96,7 +98,7 @@ def scenes(draw: st.DrawFn) -> tuple[np.ndarray, list[list[float]], zarr.Group]:
     return grid, covering(40, 30, columns, rows), pairs(offsets, voxel, uv, weight)
 
 
-def check(grid: np.ndarray, to_grid: list[list[float]], seen: zarr.Group) -> None:
+def check(grid: np.ndarray, to_grid: list[list[float]], seen: Any) -> None:
     out = room.run(targets, {}, embeddings=embeddings(grid, to_grid), projections=seen)
     expected = slowly(grid, to_grid, seen)
     assert out["voxel"][:].tolist() == sorted(expected)
@@ -107,13 +109,15 @@ def check(grid: np.ndarray, to_grid: list[list[float]], seen: zarr.Group) -> Non
 
 @given(scenes())
 @settings(max_examples=25)
-def test_a_feature_is_the_weighted_mean_of_bilinear_samples(scene):
+def test_a_feature_is_the_weighted_mean_of_bilinear_samples(
+    scene: Scene,
+) -> None:
     check(*scene)
 
 
 @given(scenes(), st.integers(1, 12), st.integers(1, 3))
 @settings(max_examples=10)
-def test_the_sizes_of_blocks_change_nothing(scene, rows: int, frames_: int):
+def test_the_sizes_of_blocks_change_nothing(scene: Scene, rows: int, frames_: int) -> None:
     grid, to_grid, seen = scene
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(targets, "_CHUNK", rows)
@@ -125,7 +129,7 @@ def test_the_sizes_of_blocks_change_nothing(scene, rows: int, frames_: int):
         check(grid, to_grid, seen)
 
 
-def test_no_grid_is_read_for_a_frame_that_sees_nothing():
+def test_no_grid_is_read_for_a_frame_that_sees_nothing() -> None:
     read = []
     samples = Samples(
         np.array([0, 3, 3]),
@@ -144,7 +148,7 @@ def test_no_grid_is_read_for_a_frame_that_sees_nothing():
     assert total.ravel().tolist() == [1, 0, 0, 5, 0]
 
 
-def test_samples_beyond_the_outermost_centres_are_clamped_to_them():
+def test_samples_beyond_the_outermost_centres_are_clamped_to_them() -> None:
     to_grid = covering(40, 30, 4, 3)
     grid = looking(1, 3, 4, to_grid)
     uv = [[-0.5, -0.5], [39.5, 29.5], [-0.5, 14.5], [19.5, 29.5]]
@@ -154,7 +158,7 @@ def test_samples_beyond_the_outermost_centres_are_clamped_to_them():
     np.testing.assert_allclose(out["feature"][:], expected, atol=1e-2)
 
 
-def test_a_scan_in_which_nothing_is_seen_has_no_target():
+def test_a_scan_in_which_nothing_is_seen_has_no_target() -> None:
     to_grid = covering(40, 30, 4, 3)
     out = room.run(
         targets,
@@ -167,7 +171,9 @@ def test_a_scan_in_which_nothing_is_seen_has_no_target():
 
 
 @pytest.mark.parametrize("weight", [room.PROJECTIONS["weight"], room.EQUAL_WEIGHTS])
-def test_what_a_tower_that_says_where_it_looks_gives_is_where_voxels_are_seen(weight):
+def test_what_a_tower_that_says_where_it_looks_gives_is_where_voxels_are_seen(
+    weight: dict[str, Any],
+) -> None:
     """From raw frames and points to features: each must be the mean of the voxel's own pixels."""
     size, columns, rows = (320, 240), 20, 15
     raw = room.recording(n_frames=5, color_size=size, depth_size=(240, 180))
@@ -201,7 +207,7 @@ def test_what_a_tower_that_says_where_it_looks_gives_is_where_voxels_are_seen(we
 # Segments
 
 
-def segmented(segment: Any) -> zarr.Group:
+def segmented(segment: Any) -> Any:
     out = zarr.create_group(zarr.storage.MemoryStore())
     arrays.write(out, "voxel_segment", np.array(segment, np.int32))
     return out

@@ -1,7 +1,7 @@
 """Visibility: in a scene of known planes exactly what can be seen is seen."""
 
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -13,7 +13,7 @@ from pipeline.geometry.visibility import Camera, see
 from pipeline.stages.projections import Weighting, weigh
 from tests.helpers import room
 
-OFF = Weighting(**room.EQUAL_WEIGHTS)
+OFF = Weighting(**cast(dict[str, Any], room.EQUAL_WEIGHTS))
 STRICT = {"absolute_tolerance": 0.02, "relative_tolerance": 0.0, "border": 0.0}
 WIDTH, HEIGHT = 160, 120
 K = np.array([[150.0, 0, 80.2], [0, 152, 59.1], [0, 0, 1]])

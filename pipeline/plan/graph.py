@@ -42,18 +42,15 @@ def _class_name(name: str) -> str:
 
 @cache
 def order() -> tuple[str, ...]:
-    """All stages, upstream before downstream, and by name where nothing else decides."""
-    found: list[str] = []
+    """All stages, upstream before downstream: by the longest way from a raw file, then by name."""
+    return tuple(sorted(modules(), key=lambda name: (_depth(name), name)))
 
-    def put(name: str) -> None:
-        if name not in found:
-            for above in stage(name).reads:
-                put(above)
-            found.append(name)
 
-    for name in sorted(modules(), key=lambda name: (name != "simulate", name)):
-        put(name)
-    return tuple(found)
+@cache
+def _depth(name: str) -> int:
+    if name == "simulate":  # it writes the raw files
+        return -1
+    return max((1 + _depth(above) for above in stage(name).reads), default=0)
 
 
 def stages(facts: Facts) -> list[str]:

@@ -20,7 +20,7 @@ import sys
 import tempfile
 import time
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import BinaryIO
@@ -88,7 +88,7 @@ def read_blobs(path: Path, bytewise: bool = False) -> int:
 
 def measure(way: str, path: Path) -> list[float]:
     """Seconds, seconds of CPU and peak MB of one way (imports are not timed)."""
-    command = [sys.executable, __file__, way, path]
+    command = [sys.executable, __file__, way, str(path)]
     done = subprocess.run(command, check=True, capture_output=True, text=True)
     return [float(number) for number in done.stdout.split()]
 
@@ -123,7 +123,7 @@ def main() -> None:
                 print(f"{state} {way}/selected: {clock:.1f} by the clock, {cpu:.1f} in CPU")
 
 
-WAYS = {
+WAYS: dict[str, Callable[[Path], int]] = {
     "selected": read_selected,
     "through": partial(read_selected, every=1),
     "blobs": read_blobs,
