@@ -39,4 +39,4 @@ main = LazyGroup(
 
 def run() -> None:
     """The command line."""
-    main(prog_name="python -m pipeline")
+    main()
