@@ -124,7 +124,7 @@ def test_recipes_and_families_are_found_without_torch() -> None:
     )
     expected = [
         "pipeline.grids.codecs.fp16",
-        "pipeline.clip.recipes.plain",
+        "pipeline.clip.recipes.naclip",
         "pipeline.clip.towers.open_clip_vit",
     ]
     assert printed(code).splitlines() == [str(expected), "set()"]

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from model.stages.runs import TrainingStage
+from pipeline.facts import Facts
 from pipeline.stages.declaration import Request
 
 
@@ -12,6 +13,12 @@ class SupervisedStage(TrainingStage):
     """The same network taught by dense labels: the fully supervised upper bound."""
 
     reads = ("voxels", "labels", "text")
+
+    def params(self, facts: Facts) -> dict[str, Any]:
+        """Without what it does not use: the adapter, and the terms of the loss."""
+        params = super().params(facts)
+        del params["adapter"]
+        return params | {"loss": {"balance": params["loss"]["balance"]}}
 
 
 class Worker:

@@ -27,7 +27,7 @@ def part_names(stage: str, section: Mapping[str, Any], needed: bool = True) -> d
     names = {"codec": codecs.module_name(params.get("codec", "fp16"))}
     if stage == "targets" or params.get("features"):
         return names
-    names["recipe"] = recipes.module_name(params.get("recipe", "plain"))
+    names["recipe"] = recipes.module_name(params.get("recipe", "naclip"))
     folder = local_folder(params.get("model") or "")
     absent = folder is not None and not (folder / CONFIG).is_file()
     if params.get("model") and (needed or not absent):

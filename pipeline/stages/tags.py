@@ -25,7 +25,7 @@ class Settings:
 
     source: Literal["dense", "file", "none"]
     classes: Sequence[str]
-    min_share: float = 0.0  # of the labelled points; for "dense"
+    min_share: float = 0.001  # of the labelled points; for "dense"
     file: Mapping[str, Sequence[str]] | None = None  # the classes in each scan; for "file"
 
 

@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 import yaml
@@ -70,9 +71,12 @@ class Checkout:
         """What is asked for."""
         return f"train_{self.dataset}"
 
-    def snakemake(self, *arguments: str, cores: int = 2) -> subprocess.CompletedProcess[str]:
-        """Run `snakemake <target>` with more arguments."""
-        command = [sys.executable, "-m", "snakemake", self.target, "--cores", str(cores)]
+    def snakemake(
+        self, *arguments: str, cores: int = 2, targets: Iterable[str] = ()
+    ) -> subprocess.CompletedProcess[str]:
+        """Run `snakemake <target>` with more targets and arguments."""
+        wanted = [self.target, *targets]
+        command = [sys.executable, "-m", "snakemake", *wanted, "--cores", str(cores)]
         return subprocess.run(
             [*command, *arguments], cwd=self.folder, capture_output=True, text=True
         )
