@@ -95,10 +95,10 @@ def test_a_walk_is_one_new_file_and_changes_only_keys_of_what_uses_it(
 # The reader
 
 
-def npz_frames(**options: bool) -> list[Frame]:
+def npz_frames(whole: bool = False) -> list[Frame]:
     """Frames of the room of planes, with colours as PNG; a lost pose is -inf."""
     made = []
-    for frame in room_frames.frames(**options):
+    for frame in room_frames.frames(whole=whole):
         color = room_frames.encoded(np.asarray(Image.open(BytesIO(frame.color))), "PNG")
         pose = np.nan_to_num(frame.camera_to_world, nan=-np.inf)
         made.append(replace(frame, color=color, camera_to_world=pose))
@@ -266,6 +266,13 @@ def test_the_stage_has_a_command_and_its_entry_is_right(walked: Checkout) -> Non
     assert (link / "scene0002_00.zarr.zip").resolve() == home.resolve()
 
 
+def test_an_entry_that_only_a_link_asks_for_is_not_in_use(walked: Checkout) -> None:
+    done = walks.python(walked.folder, "-m", "pipeline", "store", "prune")
+    assert done.returncode == 0, done.stderr
+    assert "scannet/coverage/" in done.stdout
+    assert "scannet/voxels/" not in done.stdout
+
+
 def test_the_loss_term_takes_part_in_a_training(walked: Checkout) -> None:
     (network,), code = recorded(walked, "train")
     assert "model.training.losses.squared" in code
@@ -282,7 +289,7 @@ def test_the_protocol_is_in_the_tables(walked: Checkout) -> None:
         assert "frequency_weighted" in (tables / f"table.{suffix}").read_text()
 
 
-def test_only_the_stage_adds_a_line_to_the_closures(walked: Checkout) -> None:
+def test_only_a_stage_adds_a_line_to_the_closures(walked: Checkout) -> None:
     tests = walked.folder / "tests"
     tests.mkdir()
     for name in ("test_provenance.py", "closures.txt"):
