@@ -17,8 +17,9 @@ class SupervisedStage(TrainingStage):
     def params(self, facts: Facts) -> dict[str, Any]:
         """Without what it does not use: the adapter, and the terms of the loss."""
         params = super().params(facts)
-        del params["adapter"]
-        return params | {"loss": {"balance": params["loss"]["balance"]}}
+        loss = params.get("loss", {})
+        used = {name: value for name, value in params.items() if name != "adapter"}
+        return used | {"loss": {name: loss[name] for name in loss if name == "balance"}}
 
 
 class Worker:
