@@ -1,4 +1,4 @@
-"""What is known of a dataset under one config before a run: plain data, the same for every job.
+"""Facts about a dataset under one config, known before a run: plain data, equal in every job.
 
 `pipeline.plan.making` collects it; a run writes it to `plan.json`, and its jobs read it there.
 The stages' declarations compute from it what their keys contain, so this module is in no key.

@@ -153,7 +153,7 @@ def test_what_is_no_plan_is_named_and_not_overlooked(tmp_path: Path, text: str) 
     folder = tmp_path / "store" / config.PLANS
     folder.mkdir(parents=True)
     (folder / "x.json").write_text(text)
-    with pytest.raises(BadInput, match=r"x\.json: is no plan that a run has written"):
+    with pytest.raises(BadInput, match=r"x\.json: is not a plan that a run has written"):
         config.registered(tmp_path / "store")
 
 

@@ -180,14 +180,16 @@ def restored(folder: Path) -> Iterator[None]:
     parts = [folder / part for part in (*PARTS, "scans.csv")]
     files = [p for part in parts for p in (part.rglob("*") if part.is_dir() else [part])]
     before = {path: path.read_bytes() for path in files if path.is_file()}
-    yield
-    for part in parts:
-        for path in list(part.rglob("*")) if part.is_dir() else []:
-            if path.is_file() and path not in before and path.suffix != ".pyc":
-                path.unlink()
-    for path, content in before.items():
-        if path.read_bytes() != content:
-            path.write_bytes(content)
+    try:
+        yield
+    finally:
+        for part in parts:
+            for path in list(part.rglob("*")) if part.is_dir() else []:
+                if path.is_file() and path not in before and path.suffix != ".pyc":
+                    path.unlink()
+        for path, content in before.items():
+            if path.read_bytes() != content:
+                path.write_bytes(content)
 
 
 @pytest.mark.parametrize(("edit", "stale"), EDITS.values(), ids=EDITS.keys())

@@ -132,8 +132,8 @@ def test_parts_of_one_area_are_one_fold(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("rows", "message"),
     [
-        (["a,train,1", "b,val,"], "has no area of b"),
-        (["a,train,1", "b,val,../2"], "has no area of b"),
+        (["a,train,1", "b,val,"], "gives b no area to hold out"),
+        (["a,train,1", "b,val,../2"], "gives b no area to hold out"),
         (["a,train,1", "b,val,1"], "fewer than two areas"),
     ],
 )

@@ -50,7 +50,7 @@ def test_a_set_that_is_only_asked_for_needs_names_and_prompts_and_no_more(tmp_pa
         ("name,nyu40\nsofa,6\n", "has no column prompts; let its first line name name, prompts"),
         ("", "has no column name"),
         ("name,prompts\n", "names no class"),
-        ("name,prompts\nsofa,sofa\nsofa,couch\n", "sofa stands there twice"),
+        ("name,prompts\nsofa,sofa\nsofa,couch\n", "duplicate entry sofa"),
         ("name,prompts\nsofa,\n", "line 2 has no prompts"),
         ("name,prompts\nsofa,couch||\n", "sofa has an empty prompt"),
         ("name,prompts,nyu40\nsofa,sofa,six\n", "sofa has the nyu40 id 'six'"),

@@ -242,11 +242,11 @@ def test_what_needs_labels_is_refused_in_one_sentence(
 def test_a_folder_without_scans_is_told_with_what_to_do(raw: Path) -> None:
     (raw.parent / "empty").mkdir()
     path = raw.parent / "config.yaml"
-    with pytest.raises(BadInput, match=r"holds no scan; put each scan .*folder/README\.md"):
+    with pytest.raises(BadInput, match=r"contains no scan; put each scan .*folder/README\.md"):
         plan_of(raw.parent / "empty")
     plan = plan_of(raw.parent / "absent")
     for look in (lambda: status.planned("folder", path), lambda: sample.take(plan, None, 1)):
-        with pytest.raises(BadInput, match="absent: is no folder; put each scan"):
+        with pytest.raises(BadInput, match="absent: is not a folder; put each scan"):
             look()
 
 

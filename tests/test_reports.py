@@ -103,4 +103,4 @@ def test_a_protocol_is_added_by_one_file(tmp_path: Path, monkeypatch: pytest.Mon
     found = scores(RESULTS[0])["points"]
     assert found["added_here"] == found["s3dis"]
     assert any(row.split()[3:5] == ["points", "added_here"] for row in by_protocol(RESULTS))
-    assert {row[4] for row in csv_rows(RESULTS)[1:]} == set(protocols.names())
+    assert {row[3] for row in csv_rows(RESULTS)[1:]} == set(protocols.names())

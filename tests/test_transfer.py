@@ -197,6 +197,6 @@ def test_one_target_plans_both_datasets_and_a_table(tmp_path: Path) -> None:
     words = [line.split() for line in (done.stdout + done.stderr).splitlines()]
     jobs = dict(line for line in words if len(line) == 2)
     for dataset in ("scannet", "offices"):
-        assert jobs[f"{dataset}_train_network"] == "2"
+        assert jobs[f"{dataset}_train"] == "2"
         assert jobs[f"{dataset}_frames"] == str(len(SCANS))
     assert jobs["transfer_scannet"] == "1"

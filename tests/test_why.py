@@ -221,7 +221,10 @@ def test_a_lease_and_a_damaged_entry_are_mentioned(plan: Plan) -> None:
 
 @pytest.mark.parametrize(
     ("stage", "name", "message"),
-    [("embedings", SCAN, "the stages are text, frames"), ("frames", "x", f"name one like {SCAN}")],
+    [
+        ("embedings", SCAN, "the stages are frames, labels, text"),
+        ("frames", "x", f"name one like {SCAN}"),
+    ],
 )
 def test_an_entry_that_is_not_planned_is_refused(
     plan: Plan, stage: str, name: str, message: str

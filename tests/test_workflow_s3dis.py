@@ -46,9 +46,9 @@ def test_six_folds_train_six_times_and_make_each_room_once(
     tree: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     jobs = planned(tree, "sixfold_demo_s3dis")
-    networks = {rule: count for rule, count in jobs.items() if rule.endswith("train_network")}
-    of_folds = [f"demo_s3dis_fold_{area}_train_network" for area in AREAS if area != "5"]
-    assert networks == dict.fromkeys([*of_folds, "demo_s3dis_train_network"], 2)
+    networks = {rule: count for rule, count in jobs.items() if rule.endswith("_train")}
+    of_folds = [f"demo_s3dis_fold_{area}_train" for area in AREAS if area != "5"]
+    assert networks == dict.fromkeys([*of_folds, "demo_s3dis_train"], 2)
     for stage in ("frames", "voxels", "labels", "projections", "targets", "pseudo_labels"):
         assert jobs[f"demo_s3dis_{stage}"] == len(AREAS)
     assert "train_demo_s3dis" not in jobs, "the table of the usual split is not asked for"
@@ -66,6 +66,6 @@ def test_six_folds_train_six_times_and_make_each_room_once(
 
 def test_the_usual_target_plans_no_fold(tree: Path) -> None:
     jobs = planned(tree, "train_demo_s3dis")
-    assert jobs["demo_s3dis_train_network"] == 2
+    assert jobs["demo_s3dis_train"] == 2
     assert jobs["demo_s3dis_pseudo_labels"] == len(AREAS) - 1
     assert not [rule for rule in jobs if "fold" in rule]

@@ -78,8 +78,8 @@ def why(dataset: str, stage: str, name: str, config: Path) -> None:
 def verify(folder: Path | None, config: Path, dataset: str | None, jobs: int | None) -> None:
     """Read every entry again and compare it with its recorded checksum.
 
-    What is damaged is moved aside, and made anew by the next run. FOLDER is a store, by default the
-    one of the config. Exits with 1 if anything is wrong.
+    Damaged entries are moved aside, and made again by the next run. FOLDER is a store, by default
+    the one of the config. Exits with 1 if anything is wrong.
     """
     from pipeline.upkeep import inventory, verify
 

@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from pipeline.errors import BadInput
-from pipeline.geometry.cameras import is_rigid, project, scale_intrinsics, transform, unproject
+from pipeline.geometry.cameras import project, scale_intrinsics, transform, unproject
+from pipeline.geometry.poses import is_rigid
 from pipeline.images import check_image, luma
 from pipeline.scan import RawFrames
 

@@ -22,14 +22,6 @@ def world_to_camera(camera_to_world: Array) -> Array:
     return np.asarray(np.linalg.inv(camera_to_world), np.float64)
 
 
-def is_rigid(pose: Array) -> bool:
-    """Whether a matrix (4, 4) can be a pose: finite, and of determinant 1 up to rounding (0.1).
-
-    Where tracking was lost, recordings contain -inf, NaN or zeros.
-    """
-    return bool(np.isfinite(pose).all() and abs(np.linalg.det(pose[:3, :3]) - 1) < 0.1)
-
-
 def project(intrinsics: Array, xyz: Array) -> Array:
     """Pixels uv (N, 2) of points (N, 3) in camera coordinates.
 

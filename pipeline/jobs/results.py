@@ -1,4 +1,4 @@
-"""How results are made, which are no entries: simulated scans, labelled clouds, tables."""
+"""How results are made that are not entries: simulated scans, labelled clouds, tables."""
 
 import shutil
 from collections.abc import Callable
@@ -50,18 +50,21 @@ def labeller(plan: Plan) -> Callable[[Path], str]:
 
 
 def report(plan: Plan, table: Path) -> str:
-    """Write the tables beside `table` and return the one in text."""
+    """Write `table` (.txt) with .json and .csv, and return the text."""
     stored = {s: plan.home(*s) for s in plan.inputs("report", ONLY) if graph.stage(s[0]).stored}
     made = {("clouds", scan): plan.clouds / scan for scan in plan.facts.scans}
     with damaged.moving_aside(), sound(stored.values()):
         worker = load_worker("report", plan.facts)
         text: str = worker(table, request(plan, "report", ONLY, table, stored | made))
+    if not plan.facts.scored:  # there the clouds are the result
+        for scan in plan.facts.scans:
+            links.point(plan.results / scan, plan.clouds / scan)
     links.show_latest(plan.results)
     return text
 
 
 def sixfold(plan: Plan, table: Path) -> str:
-    """Write the tables of all folds beside `table` and return the one in text."""
+    """Write the tables of all folds, as `report` does, and return the text."""
     from model.reports.folds import write_folds
     from model.scoring.results import read_results
 

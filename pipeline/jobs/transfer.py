@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def transfer(plans: tuple[Path, Path], table: Path) -> str:
-    """Write the tables of two plans beside `table`, where a run planned them; return the text.
+    """Write `table` (.txt) of two plans with .json and .csv; return the text.
 
     Raises `BadInput` where the plans or the code have changed since then.
     """
@@ -28,7 +28,7 @@ def transfer(plans: tuple[Path, Path], table: Path) -> str:
 
 
 def report(transfer: Transfer, table: Path) -> str:
-    """Score what is to be scored, write the tables beside `table` and return the one in text."""
+    """Score the networks, write `table` with .json and .csv, and return the text."""
     from model.reports.transfer_report import write_report
 
     sources = dict.fromkeys(
@@ -53,7 +53,7 @@ def report(transfer: Transfer, table: Path) -> str:
 
 
 def _groups(taught: Plan, asked: Plan, transfer: Transfer) -> list["Group"]:
-    """Networks of `taught` on the scans of `asked`, and its own beside them."""
+    """Networks of `taught` on the scans of `asked`, and the own networks of `asked`."""
     from model.reports.transfer_report import Group
     from model.scoring.results import restricted
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from pipeline import readers
 from pipeline.errors import BadInput
-from pipeline.geometry.cameras import is_rigid
+from pipeline.geometry.poses import is_rigid
 from pipeline.images import check_image
 from pipeline.jobs import entries
 from pipeline.plan import rawdata

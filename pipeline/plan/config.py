@@ -32,7 +32,7 @@ PLANS = "plans"  # the folder of a store in which those who use it write their p
 
 
 class Registered(NamedTuple):
-    """A plan that somebody ran on a store, and who did: `plan` holds their keys, not this code's.
+    """A plan that a user ran on a store: `plan` has the keys of their code, not of this one.
 
     `plan.facts` are theirs too, but for the path of the store, which is the one asked about.
     """
@@ -41,7 +41,7 @@ class Registered(NamedTuple):
     user: str
     host: str
     work: str  # absolute path of their links
-    path: Path  # of the file that says so
+    path: Path  # of the file in the store
 
 
 def load(path: Path = CONFIG) -> dict[str, Any]:
@@ -67,7 +67,7 @@ def check(config: dict[str, Any], where: Path | str = "the config") -> None:
     known = datasets(config)
     for name in (each for pair in config["transfer"].items() for each in pair):
         if name not in known:
-            what = f"transfer: {name!r} is no dataset of it"
+            what = f"transfer: {name!r} is not one of its datasets"
             raise BadInput(where, what, f"name one of {', '.join(known)}")
 
 
@@ -77,11 +77,11 @@ def datasets(config: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def wanted(names: Iterable[str], arguments: Sequence[str], pairs: Mapping[str, str]) -> list[str]:
-    """The datasets that a command asks for, told by the names in its targets.
+    """The datasets that a command asks for, by the names in its targets.
 
     A name counts as a whole (`train_demo_s3dis` asks for `demo_s3dis`, not for `demo` or `s3dis`),
-    and not in the value of an option (`store=demo`), nor in where something lies (`/home/demo`).
-    `pairs` are the config's `transfer`: `transfer_demo` asks for what stands with `demo`, too.
+    and not in the value of an option (`store=demo`) or in an absolute path (`/home/demo`).
+    `pairs` are the config's `transfer`: `transfer_demo` asks for the other dataset, too.
     """
     found = {match["name"] for match in _mentions(names, arguments)}
     found |= {pairs[name] for name in transfers(pairs, arguments)}
@@ -89,15 +89,15 @@ def wanted(names: Iterable[str], arguments: Sequence[str], pairs: Mapping[str, s
 
 
 def folded(names: Iterable[str], arguments: Iterable[str]) -> list[str]:
-    """Of the datasets that a command asks for, those of which it asks for all folds, or for one."""
+    """The datasets of which a command asks for all folds, or for one."""
     found = {m["name"] for m in _mentions(names, arguments) if m["before"] or m["after"]}
     return [name for name in names if name in found]
 
 
 def transfers(pairs: Mapping[str, str], arguments: Iterable[str]) -> list[str]:
-    """Those of the config's `transfer` that a command asks for, by their first datasets.
+    """The pairs of `transfer` in the config that a command asks for, by their first datasets.
 
-    On a cluster a job's target is `transfer_demo:`, after which its wildcards would stand.
+    On a cluster a job's target is `transfer_demo:`, which wildcards would follow.
     """
     targets = {each.partition(":")[0] for each in arguments}
     return [name for name in pairs if f"transfer_{name}" in targets]
@@ -106,7 +106,7 @@ def transfers(pairs: Mapping[str, str], arguments: Iterable[str]) -> list[str]:
 def plan(dataset: str, path: Path = CONFIG, wanted: bool = True) -> Plan:
     """The plan of a run. Raises `BadInput` for an unknown dataset, and where `make_plan` does.
 
-    Where a run would stop because there is no raw data at all, there is a plan nevertheless: what
+    Without any raw data a run would stop, but a plan can still be made: what
     it names can be looked for, if not made.
     """
     config = load(path)
@@ -156,7 +156,7 @@ def registered(store_: Path) -> list[Registered]:
         except FileNotFoundError:  # taken away just now
             continue
         except (OSError, ValueError, LookupError, TypeError) as error:
-            what = f"is no plan that a run has written ({error!r})"
+            what = f"is not a plan that a run has written ({error!r})"
             raise BadInput(path, what, "find out whose it is, and remove it") from error
     return found
 

@@ -18,7 +18,7 @@ PARTS = {"5a": "5", "5b": "5"}  # of one building, in the images of 2D-3D-S
 
 
 def folds(plan: Plan) -> dict[str, Plan]:
-    """Area held out -> plan of that fold; the plan itself where it holds out that very area.
+    """Area held out -> plan of that fold, which is the plan itself if that holds the area out.
 
     Raises `BadInput` where a scan has no area or no labels, or where there are not two areas.
     """
@@ -27,7 +27,7 @@ def folds(plan: Plan) -> dict[str, Plan]:
     areas = {scan: PARTS.get(area, area) for scan, area in areas.items()}
     for scan, area in areas.items():
         if not (area.isascii() and area.isalnum()):
-            what = f"has no area of {scan} to hold out ({area!r})"
+            what = f"gives {scan} no area to hold out ({area!r})"
             raise BadInput(listed, what, "give each scan one in a column `area`, as a number")
         if "labels" not in plan.facts.raw_digests.get(scan, ("labels",)):
             remedy = "name only scans with labels in it: each is to be scored once"
@@ -40,7 +40,7 @@ def folds(plan: Plan) -> dict[str, Plan]:
 
 
 def scores(fold: Plan) -> list[str]:
-    """What is scored on the scans held out: pseudo-labels are of those trained on."""
+    """What is scored on the held-out scans: all but pseudo-labels, which training scans have."""
     return [name for name in fold.facts.scores if name != PSEUDO_LABELS]
 
 
@@ -56,7 +56,7 @@ def results(plan: Plan, found: Mapping[str, Plan]) -> Path:
 
 
 def adopt(plan: Plan, found: Mapping[str, Plan]) -> None:
-    """Link what the store already holds of the folds, less what the plan itself has linked."""
+    """Link the entries of the folds that the store has, except those that the plan has linked."""
     linked = {plan.link(*entry) for entry in plan.entries}
     pairs = {
         link: fold.home(*entry)

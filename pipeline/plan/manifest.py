@@ -1,8 +1,8 @@
 """Read, check and complete `data_manifest`: which scans there are and what identifies their files.
 
-A dataset's folder holds `scans.csv` (scan, split and, where scans are simulated, seed) and
+A dataset's folder contains `scans.csv` (scan, split and, where scans are simulated, seed) and
 `classes.csv` (name, prompts and, where labels are known by them, nyu40). The digests of a user's
-own download are taken once, and remembered beside the store: with them anybody can plan, also on a
+own download are computed once and recorded in the store: with them anybody can plan, also on a
 machine without the raw data.
 """
 
@@ -30,15 +30,15 @@ Files = Mapping[str, Mapping[str, Path]]  # group -> name -> path: the raw files
 
 
 def read_scans(path: Path) -> list[dict[str, str]]:
-    """The rows of `scans.csv`; raises `BadInput` for a name twice or one that leaves its folder."""
+    """The rows of `scans.csv`; raises `BadInput` for duplicate and unsafe names."""
     rows = _read_csv(path, ("scan", "split"))
     seen: set[str] = set()
     for row in rows:
         scan = row["scan"]
         if not scan.replace("_", "").replace("-", "").isalnum():
-            raise BadInput(path, f"{scan!r} is no scan name", "use letters, digits, _ and -")
+            raise BadInput(path, f"{scan!r} is not a scan name", "use letters, digits, _ and -")
         if scan in seen:
-            raise BadInput(path, f"{scan} stands there twice", "remove one of the lines")
+            raise BadInput(path, f"duplicate entry {scan}", "remove one of the lines")
         if row["split"] not in ("train", "val", "test"):
             raise BadInput(path, f"{scan} has split {row['split']!r}", "use train, val or test")
         seen.add(scan)
@@ -46,16 +46,16 @@ def read_scans(path: Path) -> list[dict[str, str]]:
 
 
 def read_classes(path: Path) -> list[ClassRow]:
-    """The classes in their order: name, prompts that stand for it, and where given nyu40 and color.
+    """The classes in their order: name, prompts and, where given, nyu40 and color.
 
     Classes that are only asked for need no id. Raises `BadInput` for columns that are not there, a
-    name twice, an empty prompt and an id that is no number.
+    duplicate name, an empty prompt and an id that is not a number.
     """
     classes: list[ClassRow] = []
     for row in _read_csv(path, ("name", "prompts")):
         name, prompts = row["name"], [prompt.strip() for prompt in row["prompts"].split("|")]
         if any(name == other["name"] for other in classes):
-            raise BadInput(path, f"{name} stands there twice", "remove one of the lines")
+            raise BadInput(path, f"duplicate entry {name}", "remove one of the lines")
         if not all(prompts):
             raise BadInput(path, f"{name} has an empty prompt", "write words, and | between them")
         nyu40 = row.get("nyu40") or ""
@@ -89,14 +89,14 @@ def read_tags(path: Path, classes: Sequence[Mapping[str, Any]]) -> dict[str, lis
 def read_blessed(path: Path) -> dict[str, dict[str, str]]:
     """Stage -> key -> the older key whose entries it keeps, as `upkeep.bless` found them equal.
 
-    Where an older key was itself blessed, the oldest stands. Raises `BadInput`.
+    Where an older key was itself blessed, the oldest is kept. Raises `BadInput`.
     """
     rows = _read_csv(path, ("stage", "new", "old", "entries", "how")) if path.exists() else []
     blessed: dict[str, dict[str, str]] = {}
     for number, row in enumerate(rows, start=2):
         stage = blessed.setdefault(row["stage"], {})
         if row["new"] in stage or not all(_KEY.fullmatch(row[key]) for key in ("new", "old")):
-            what = f"line {number} has a key that stands there twice or is none"
+            what = f"line {number} has a duplicate key, or one that is not a key"
             raise BadInput(path, what, "restore it")
         stage[row["new"]] = row["old"]
     for stage in blessed.values():
@@ -113,7 +113,7 @@ def read_blessed(path: Path) -> dict[str, dict[str, str]]:
 def raw_digests(
     files: Mapping[str, Files | None], records: Path, progress: str = "reading raw files"
 ) -> dict[str, dict[str, str]]:
-    """Scan -> group -> SHA-256 over the group's files, hashing only what is not yet remembered.
+    """Scan -> group -> SHA-256 over the group's files, hashing only what is not yet recorded.
 
     `files` gives the raw files of each scan, or None where this machine has no raw data: then the
     record alone speaks. A file counts as known if its size, times and inode are as recorded: the
@@ -205,7 +205,7 @@ def _read_record(path: Path) -> dict[str, Any]:
     except FileNotFoundError:
         return {}
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
-        raise BadInput(path, f"is no record of digests ({error})", "remove it") from error
+        raise BadInput(path, f"is not a record of digests ({error})", "remove it") from error
 
 
 def _write_record(path: Path, record: Mapping[str, Any]) -> None:

@@ -72,7 +72,7 @@ class Plan:
         return keys.recipe(self.facts, stage, self.keys)
 
     def own_recipe(self, stage: str) -> dict[str, Any] | None:
-        """What the key of a stage stands for; None if it is the key of an older, equal recipe."""
+        """The recipe that the key of a stage names; None if it is blessed to keep an older key."""
         recipe = self.recipe(stage)
         return recipe if provenance.key(recipe) == self.keys[stage] else None
 

@@ -27,6 +27,8 @@ FINDERS = (
     "model.scoring.protocols",
 )
 _IN_NO_KEY = {*DECLARATIONS, *FINDERS}
+# Packages of which a parameter chooses a module.
+CHOSEN = (*FINDERS, "pipeline.clip.towers", "model.training.losses")
 FORMAT = 2  # of the entries in the store; raised when old entries can no longer be read
 
 

@@ -1,4 +1,4 @@
-"""What lies outside the store and has to be there: raw scans, weights, features made elsewhere."""
+"""What a run needs from outside the store: raw scans, weights, features made elsewhere."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -32,10 +32,10 @@ def scans(section: Mapping[str, Any]) -> tuple[list[dict[str, str]], list[str]]:
 def scene_tags(
     section: Mapping[str, Any], names: Sequence[str], classes: Sequence[Mapping[str, Any]]
 ) -> dict[str, list[str]] | None:
-    """Scan -> the names of the classes in it, as somebody wrote them; None where nobody did.
+    """Scan -> names of the classes in it, from files that users wrote; None if there are none.
 
-    What the file of `tags:` says of a scan counts before the file in the scan's own folder. With
-    `source: none` a scan of which neither says anything may hold every class. Raises `BadInput`.
+    The file of `tags:` takes precedence over the file in the scan's own folder. With
+    `source: none` a scan without tags may have every class. Raises `BadInput`.
     """
     source, known = section["tags"]["source"], [c["name"] for c in classes]
     tags = {}
@@ -55,7 +55,7 @@ def require_scans(facts: Facts) -> None:
     if not facts.splits["train"]:
         if "scans" in section:
             raise BadInput(section["scans"], "names no scan to train on", "give some split train")
-        what = "is no folder" if not raw.is_dir() else "holds no scan"
+        what = "is not a folder" if not raw.is_dir() else "contains no scan"
         what += f" ({facts.left_out[0]})" if facts.left_out else ""
         remedy = "put each scan into a folder in it, as data_manifest/folder/README.md says"
         raise BadInput(raw, what, remedy)

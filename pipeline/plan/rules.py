@@ -187,7 +187,7 @@ def summary(plan: Plan, of_folds: Mapping[str, Plan] | None = None) -> str:
         tables = folds.results(plan, of_folds).parent / "latest"
         lines = [f"tables (txt, json, csv) of {len(of_folds)} folds: {tables}"]
     elif not facts.scored:
-        latest = plan.clouds.parent / "latest"
+        latest = plan.results.parent / "latest"
         lines += [f"labelled clouds: {latest}/<scan>/{name}.ply" for name in facts.clouds]
     for area, fold in (of_folds or {"": plan}).items():
         of = f" (area {area} held out)" if area else ""

@@ -13,7 +13,7 @@ MODULES = ["model.scoring.transfer", "model.reports.transfer_report"]
 
 
 class Transfer:
-    """What is scored between two datasets, `one` of which gives it its name."""
+    """Networks of two datasets scored on each other's scans; `one` gives the name."""
 
     def __init__(self, one: Plan, other: Plan) -> None:
         self.plans = (one, other)
@@ -55,17 +55,17 @@ class Transfer:
 
     @property
     def settings(self) -> dict[str, Any]:
-        """What stands as `config` in the rule."""
+        """The `config` of the rule."""
         links = (plan.link(*entry) for plan, entry in self.entries)
         return {
             "plans": [str(plan.path) for plan in self.plans],
-            # As in the rules of a dataset, what the store holds is not named.
+            # As in the rules of a dataset, entries that the store has are not named.
             "inputs": [str(link) for link in links if not link.is_symlink()],
         }
 
     @property
     def pathvars(self) -> dict[str, str]:
-        """The folders that stand as <name> in the rule."""
+        """The folders that the rule names as <name>."""
         return {"results": str(self.results), "logs": f"logs/{self.plans[0].dataset}"}
 
     def adopt(self) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 import zarr
 
 from pipeline.errors import BadInput
-from pipeline.geometry.cameras import is_rigid
+from pipeline.geometry.poses import is_rigid
 from pipeline.images import check_image
 from pipeline.scan import RawFrames
 from pipeline.stages.declaration import Stage

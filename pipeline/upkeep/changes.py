@@ -4,6 +4,8 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from pipeline.plan.provenance import CHOSEN
+
 SHORT = 60  # characters up to which a value is printed whole
 
 
@@ -18,7 +20,12 @@ def of_recipes(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
     def change(before: str | None, after: str | None) -> str:
         return "added" if before is None else "removed" if after is None else "changed"
 
-    lines = [f"{name} (code {change(*both)})" for name, *both in compared("code")]
+    chosen = old["params"] != new["params"]  # and with parameters the modules that they choose
+    lines = [
+        f"{name} (code {change(*both)})"
+        for name, *both in compared("code")
+        if not (chosen and None in both and name.startswith(tuple(f"{p}." for p in CHOSEN)))
+    ]
     versions = compared("packages")
     lines += [f"package {name}: {a or 'none'} -> {b or 'none'}" for name, a, b in versions]
     lines += of_values("params", old["params"], new["params"])

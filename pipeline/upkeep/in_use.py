@@ -7,7 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from pipeline.errors import BadInput
-from pipeline.plan import config
+from pipeline.plan import config, keys
 from pipeline.plan.config import Registered
 from pipeline.plan.plan import Plan
 
@@ -21,7 +21,7 @@ def of_plan(plan: Plan) -> set[Path]:
     with suppress(LookupError, TypeError, ValueError, AttributeError):
         raw, groups = plan.facts.raw_digests, {"features"} if plan.facts.features else set()
         known = all(scan in raw and groups <= raw[scan].keys() for scan in plan.facts.scans)
-        if known and Plan(plan.facts).keys == plan.keys:
+        if known and keys.all_keys(plan.facts) == plan.keys:
             homes = (plan.home(*what) for what in plan.entries)
             return {home.relative_to(plan.facts.store) for home in homes}
     return {Path(plan.dataset, str(stage), str(key)) for stage, key in plan.keys.items()}

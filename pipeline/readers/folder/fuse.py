@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from pipeline.errors import BadInput
-from pipeline.geometry.cameras import is_rigid, transform, unproject, world_to_camera
+from pipeline.geometry.cameras import transform, unproject, world_to_camera
+from pipeline.geometry.poses import is_rigid
 from pipeline.scan import Frame, RawFrames
 
 VOXEL = 0.02  # metres

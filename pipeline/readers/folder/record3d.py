@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from pipeline.errors import BadInput
-from pipeline.geometry.cameras import is_rigid
+from pipeline.geometry.poses import is_rigid
 from pipeline.readers.folder.depth import decode_exr, decode_lzfse, exr_size
 from pipeline.readers.folder.recording import Blob, Recording, View, content
 from pipeline.readers.folder.values import (

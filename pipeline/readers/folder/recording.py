@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.errors import BadInput
-from pipeline.geometry.cameras import is_rigid, scale_intrinsics
+from pipeline.geometry.cameras import scale_intrinsics
+from pipeline.geometry.poses import is_rigid
 from pipeline.images import check_image_size, decode_depth, image_size
 from pipeline.readers.folder.upright import guess_up, turn_up
 from pipeline.readers.folder.values import FIX

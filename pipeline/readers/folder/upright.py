@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.geometry.cameras import is_rigid
+from pipeline.geometry.poses import is_rigid
 
 Array = NDArray[np.float64]
 
