@@ -1,29 +1,22 @@
 """The contract of CONTRIBUTING.md: each example adds one file, works, and changes no other key."""
 
-import importlib.util
 import json
 import shutil
-from dataclasses import replace
-from io import BytesIO
 from pathlib import Path
-from types import ModuleType
 
 import numpy as np
 import pytest
 import yaml
-from PIL import Image
 
 from model.network import files
 from pipeline.look.measure import nbytes
-from pipeline.scan import Frame, RawFrames
 from pipeline.store import groups
-from tests.helpers import planes, room_frames, walks
-from tests.helpers.raw_reader_suite import FramesSuite, assert_is_cloud
+from tests.helpers import walks
+from tests.helpers.npz_scan import SCAN, npz_frames, write_npz
 from tests.helpers.tiny_checkout import ROOT, Checkout
 
 WALKS = walks.read_walks()
 USED = "workflow/used.yaml"
-SCAN = "room_1"
 # What is computed again because the example is used, besides all that is downstream of it.
 STAGE_OF = {"recipe": "embeddings", "codec": "embeddings", "loss term": "train"}
 
@@ -90,91 +83,6 @@ def test_a_walk_is_one_new_file_and_changes_only_keys_of_what_uses_it(
     assert different(added["scannet"], used["scannet"]) == expected
     others = set(before) - {"scannet"}
     assert {dataset: used[dataset] for dataset in others} == {d: added[d] for d in others}
-
-
-# The reader
-
-
-def npz_frames(whole: bool = False) -> list[Frame]:
-    """Frames of the room of planes, with colours as PNG; a lost pose is -inf."""
-    made = []
-    for frame in room_frames.frames(whole=whole):
-        color = room_frames.encoded(np.asarray(Image.open(BytesIO(frame.color))), "PNG")
-        pose = np.nan_to_num(frame.camera_to_world, nan=-np.inf)
-        made.append(replace(frame, color=color, camera_to_world=pose))
-    return made
-
-
-def write_npz(folder: Path, written: list[Frame]) -> None:
-    """A scan in the format of the text."""
-    folder.mkdir(parents=True, exist_ok=True)
-    surface = planes.surface(planes.box_room(), 0.1)
-    np.savez(
-        folder / "cloud.npz",
-        xyz=surface.vertices,
-        rgb=np.full((len(surface.vertices), 3), 99, np.uint8),
-    )
-    np.savez(
-        folder / "cameras.npz",
-        color_size=room_frames.COLOR_SIZE,
-        depth_size=room_frames.DEPTH_SIZE,
-        color_intrinsics=room_frames.K_COLOR,
-        depth_intrinsics=room_frames.K_DEPTH,
-        camera_to_world=np.stack([frame.camera_to_world for frame in written]),
-    )
-    for frame in written:
-        color = np.asarray(Image.open(BytesIO(frame.color)))
-        np.savez(folder / f"frame_{frame.frame_id}.npz", color=color, depth=frame.depth)
-
-
-def imported(walk: walks.Walk, folder: Path) -> ModuleType:
-    """The module of a walk, from a folder of its own."""
-    ((name, content),) = walk.files.items()
-    path = folder / Path(name).name
-    path.write_text(content)
-    spec = importlib.util.spec_from_file_location(f"walk_{path.stem}", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-@pytest.fixture(scope="module")
-def npz(tmp_path_factory: pytest.TempPathFactory) -> ModuleType:
-    """The reader of the text."""
-    return imported(WALKS["reader"], tmp_path_factory.mktemp("reader"))
-
-
-class TestNpzFrames(FramesSuite):
-    """The test that the text asks for."""
-
-    written = npz_frames()
-    color_size, depth_size, depth_scale = room_frames.COLOR_SIZE, room_frames.DEPTH_SIZE, 1000.0
-    color_intrinsics, depth_intrinsics = room_frames.K_COLOR, room_frames.K_DEPTH
-
-    @pytest.fixture(autouse=True)
-    def _reader(self, npz: ModuleType) -> None:
-        self.npz = npz
-
-    def write(self, folder: Path) -> None:
-        write_npz(folder / SCAN, self.written)
-
-    def open(self, folder: Path) -> RawFrames:
-        self.npz.check(folder, SCAN, "train", labels=False)
-        frames: RawFrames = self.npz.open_frames(self.npz.scan_files(folder, SCAN)["frames"])
-        return frames
-
-    def damage(self, folder: Path, frame_id: int) -> None:
-        path = folder / SCAN / f"frame_{frame_id}.npz"
-        path.write_bytes(b"\0" * 400 + path.read_bytes()[400:])
-
-    def test_the_cloud_is_one(self, folder: Path) -> None:
-        assert_is_cloud(self.npz.read_cloud(self.npz.scan_files(folder, SCAN)["cloud"]))
-
-    def test_the_scan_is_recognised(self, folder: Path) -> None:
-        assert self.npz.recognise(folder / SCAN) == (folder, SCAN)
-        assert self.npz.recognise(folder) is None
 
 
 # All walks in one checkout, which runs them.
@@ -245,7 +153,7 @@ def test_the_recipe_and_the_codec_make_the_embeddings(walked: Checkout) -> None:
 
 def test_the_codec_can_be_compared_with_the_others(walked: Checkout, tmp_path: Path) -> None:
     """What `look codecs` needs of it."""
-    codec = imported(WALKS["codec"], tmp_path)
+    codec = walks.imported(WALKS["codec"], tmp_path)
     entry = groups.read(recorded(walked, "embeddings")[0][0])
     grid = np.asarray(entry["grid"])
     of_a_frame, of_the_scan = nbytes(entry, codec)

@@ -1,11 +1,13 @@
 """The walks of CONTRIBUTING.md as they are written, and what a checkout plans with them."""
 
+import importlib.util
 import json
 import re
 import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import yaml
@@ -17,6 +19,7 @@ TEXT = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
 _KEYS = """
 import json, sys
 from pathlib import Path
+from types import ModuleType
 from pipeline.plan import config
 found = []
 for path in map(Path, sys.argv[1:]):
@@ -67,6 +70,19 @@ def write(walk: Walk, folder: Path) -> None:
     for name, content in walk.files.items():
         with (folder / name).open("x", encoding="utf-8") as file:
             file.write(content)
+
+
+def imported(walk: Walk, folder: Path) -> ModuleType:
+    """The module of a walk, from a folder of its own."""
+    ((name, content),) = walk.files.items()
+    path = folder / Path(name).name
+    path.write_text(content)
+    spec = importlib.util.spec_from_file_location(f"walk_{path.stem}", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 def merged(section: dict[str, Any], settings: dict[str, Any]) -> dict[str, Any]:
