@@ -109,7 +109,7 @@ def test_what_was_labelled_is_not_labelled_again_until_something_changes(
 ) -> None:
     assert ran[0].stale() == set()
     put(ran[0].raw / "cafe/tags.txt", "floor")
-    assert ran[0].stale() == {"tags", "pseudo_labels", "train_network", "clouds", "train"}
+    assert ran[0].stale() == {"tags", "pseudo_labels", "train", "clouds", "train_folder"}
     (ran[0].raw / "cafe/tags.txt").unlink()
 
 
@@ -217,7 +217,8 @@ def test_results_have_another_folder_when_a_scan_changes(raw: Path) -> None:
 def test_of_several_networks_each_has_a_cloud_of_its_own(raw: Path) -> None:
     plan = plan_of(raw, "variants: [ess_esgs]\n", "variants: [ess_esgs, esgs]\n    seeds: [0, 3]\n")
     runs = ("ess_esgs-0", "ess_esgs-3", "esgs-0", "esgs-3")
-    assert plan.clouds == {f"labels_{run}": ("train", run) for run in runs}
+    assert plan.facts.clouds == {f"labels_{run}": run for run in runs}
+    assert {plan.facts.trainer(run) for run in runs} == {"train"}
 
 
 @pytest.mark.parametrize(

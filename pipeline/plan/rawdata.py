@@ -60,7 +60,7 @@ def require_scans(facts: Facts) -> None:
         remedy = "put each scan into a folder in it, as data_manifest/folder/README.md says"
         raise BadInput(raw, what, remedy)
     if facts.runs(SUPERVISED) and not facts.has_labels:
-        what = f"asks for {SUPERVISED} networks, but these scans have no dense labels to teach one"
+        what = f"asks for {SUPERVISED} networks, but its scans have no dense labels to teach it"
         remedy = f"take `{SUPERVISED}` out of `variants:`"
         raise BadInput(f"`train:` of {facts.dataset}", what, remedy)
 
