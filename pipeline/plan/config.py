@@ -19,6 +19,7 @@ from snakemake.common.configfile import load_configfile
 from snakemake.exceptions import WorkflowError
 from snakemake.utils import validate
 
+from pipeline import readers
 from pipeline.errors import BadInput
 from pipeline.facts import Facts
 from pipeline.plan import provenance, rawdata
@@ -64,7 +65,12 @@ def check(config: dict[str, Any], where: Path | str = "the config") -> None:
         key = getattr(fault, "json_path", "$").removeprefix("$").removeprefix(".")
         what = f"{key}: {getattr(fault, 'message', error)}".removeprefix(": ")
         raise BadInput(where, what, f"see {SCHEMA.name} for what is allowed") from error
-    known = datasets(config)
+    known, formats = datasets(config), readers.names()
+    for name in known:
+        reader = config[name]["reader"]
+        if reader not in formats:
+            what = f"{name}.reader: {reader!r} is not one of the readers"
+            raise BadInput(where, what, f"use one of {', '.join(formats)}")
     for name in (each for pair in config["transfer"].items() for each in pair):
         if name not in known:
             what = f"transfer: {name!r} is not one of its datasets"
