@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import BadInput
-from pipeline.plan import manifest
+from pipeline.plan import digests, manifest
 
 DATA = Path(__file__).parent.parent / "data_manifest"
 
@@ -63,19 +63,19 @@ def raw(tmp_path: Path) -> dict[str, dict[str, dict[str, Path]]]:
 def test_raw_files_are_hashed_once(
     raw: dict, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    first = manifest.raw_digests(raw, tmp_path / "records")
-    monkeypatch.setattr(manifest, "_sha256", lambda *_: pytest.fail("read twice"))
-    assert manifest.raw_digests(raw, tmp_path / "records") == first
+    first = digests.raw_digests(raw, tmp_path / "records")
+    monkeypatch.setattr(digests, "_sha256", lambda *_: pytest.fail("read twice"))
+    assert digests.raw_digests(raw, tmp_path / "records") == first
     assert first["s1"] != first["s2"]
     without_raw_data = dict.fromkeys(raw)
-    assert manifest.raw_digests(without_raw_data, tmp_path / "records") == first
+    assert digests.raw_digests(without_raw_data, tmp_path / "records") == first
 
 
 def test_hashing_goes_on_where_it_was_interrupted(
     raw: dict, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     read: list[str] = []
-    real = manifest._sha256
+    real = digests._sha256
 
     def interrupted(path: Path, bar: object) -> str:
         if path.stem == "s2" and "s2" not in read:
@@ -84,10 +84,10 @@ def test_hashing_goes_on_where_it_was_interrupted(
         read.append(path.stem)
         return real(path, bar)
 
-    monkeypatch.setattr(manifest, "_sha256", interrupted)
+    monkeypatch.setattr(digests, "_sha256", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        manifest.raw_digests(raw, tmp_path / "records")
-    done = manifest.raw_digests(raw, tmp_path / "records")
+        digests.raw_digests(raw, tmp_path / "records")
+    done = digests.raw_digests(raw, tmp_path / "records")
     assert set(done) == {"s1", "s2"}
     assert read.count("s1") == 1
 
@@ -95,11 +95,11 @@ def test_hashing_goes_on_where_it_was_interrupted(
 def test_a_file_replaced_by_one_of_equal_size_and_time_is_noticed(
     raw: dict, tmp_path: Path
 ) -> None:
-    first = manifest.raw_digests(raw, tmp_path / "records")
+    first = digests.raw_digests(raw, tmp_path / "records")
     path = raw["s1"]["frames"]["sens"]
     times = (path.stat().st_atime_ns, path.stat().st_mtime_ns)
     path.write_bytes(b"S1" * 1000)
     os.utime(path, ns=times)
-    second = manifest.raw_digests(raw, tmp_path / "records")
+    second = digests.raw_digests(raw, tmp_path / "records")
     assert second["s1"] != first["s1"]
     assert second["s2"] == first["s2"]

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.plan import manifest
+from pipeline.plan import digests
 from pipeline.store import damaged, lease, publish
 from tests.helpers import toy_plan
 from tests.helpers.toy_plan import ToyPlan
@@ -48,7 +48,7 @@ def test_entries_are_read_only_and_folders_open_as_the_umask_and_setgid_say(
     damaged.move_aside(plan.home("score", "b"))
     raw = plan.folder / "raw.sens"
     raw.touch()
-    manifest.raw_digests({"a": {"frames": {"sens": raw}}}, root / "toy" / "raw")
+    digests.raw_digests({"a": {"frames": {"sens": raw}}}, root / "toy" / "raw")
     below = list(root.rglob("*"))
     assert {path.name for path in below} > {damaged.FOLDER, lease.FOLDER, "a.json", publish.RECIPE}
     for path in below:

@@ -8,7 +8,7 @@ from typing import Any
 
 from pipeline import readers
 from pipeline.facts import Facts
-from pipeline.plan import graph, manifest, provenance, rawdata
+from pipeline.plan import digests, graph, manifest, provenance, rawdata
 from pipeline.plan.plan import Plan
 
 GROUPS = tuple(group for group in readers.GROUPS if group != "files")  # of raw files
@@ -74,9 +74,9 @@ def raw_digests(plan: Plan, wanted: bool) -> dict[str, dict[str, str]]:
         }
     elif wanted and plan.raw.is_dir():
         progress = f"{facts.dataset}: hashing every raw file once"
-        known = manifest.raw_digests(rawdata.complete_scans(plan), plan.records, progress)
+        known = digests.raw_digests(rawdata.complete_scans(plan), plan.records, progress)
     else:
-        known = manifest.raw_digests(dict.fromkeys(facts.scans), plan.records)
+        known = digests.raw_digests(dict.fromkeys(facts.scans), plan.records)
     if facts.features:
         found = rawdata.features_digests(facts.features, facts.scans, plan.records, wanted)
         known = {scan: groups | found.get(scan, {}) for scan, groups in known.items()}

@@ -8,7 +8,7 @@ from pipeline import readers
 from pipeline.clip import weights
 from pipeline.errors import BadInput
 from pipeline.facts import SUPERVISED, Facts, raw_root
-from pipeline.plan import graph, manifest, provenance
+from pipeline.plan import digests, graph, manifest, provenance
 from pipeline.plan.plan import Plan
 from pipeline.readers.features import reader as features
 
@@ -65,7 +65,7 @@ def require_scans(facts: Facts) -> None:
         raise BadInput(f"`train:` of {facts.dataset}", what, remedy)
 
 
-def scan_files(plan: Plan, scan: str) -> manifest.Files:
+def scan_files(plan: Plan, scan: str) -> digests.Files:
     """The raw files of one scan by group. Raises `BadInput` where some are missing."""
     reader = readers.load(plan.facts.reader, "files")
     split = "train" if scan in plan.splits["train"] else "val"
@@ -74,7 +74,7 @@ def scan_files(plan: Plan, scan: str) -> manifest.Files:
     return {g: files for g, files in reader.scan_files(plan.raw, scan).items() if files}
 
 
-def complete_scans(plan: Plan) -> dict[str, manifest.Files]:
+def complete_scans(plan: Plan) -> dict[str, digests.Files]:
     """The raw files of all scans. Raises `BadInput` that counts the scans which lack some."""
     files, faults = {}, []
     for scan in plan.facts.scans:
@@ -115,9 +115,7 @@ def open_raw(plan: Plan, stage: str, group: str, scan: str) -> Any:
     """
     files = scan_files(plan, scan)
     if not plan.facts.simulated:
-        now = manifest.raw_digests({scan: files}, plan.records, f"reading {scan} again")[scan][
-            group
-        ]
+        now = digests.raw_digests({scan: files}, plan.records, f"reading {scan} again")[scan][group]
         if now != plan.facts.raw_digests[scan][group]:
             what = f"the files of {scan} have changed since the run was planned"
             raise BadInput(plan.raw, what, "run snakemake again")
@@ -160,7 +158,7 @@ def weights_digest(tower: Mapping[str, Any], store: Path) -> str | None:
     name = provenance.digest(*(str(path) for path in paths))
     files = {"weights": {path.name: path for path in paths}}
     there = not folder or paths[0].is_file()  # else the store may know the texts
-    known = manifest.raw_digests(
+    known = digests.raw_digests(
         {name: files if there else None}, store / "weights", "reading weights"
     )
     if name not in known:
@@ -175,11 +173,11 @@ def features_digests(
 
     Raises `BadInput` where the folder is there, and features of a scan are not.
     """
-    files: dict[str, manifest.Files | None] = dict.fromkeys(scans)
+    files: dict[str, digests.Files | None] = dict.fromkeys(scans)
     if wanted and folder.is_dir():
         files = {scan: {"features": features.scan_files(folder, scan)} for scan in files}
     own = records / f"features-{provenance.digest(str(folder))}"  # other features, other files
-    return manifest.raw_digests(files, own, "reading features once")
+    return digests.raw_digests(files, own, "reading features once")
 
 
 def require_features(folder: Path, homes: Iterable[Path]) -> None:

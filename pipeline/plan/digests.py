@@ -1,0 +1,113 @@
+"""Digests of raw files: what identifies them in the store, also for those who do not have them.
+
+The digests of a user's own download are computed once and recorded in the store: with them anybody
+can plan, also on a machine without the raw data.
+"""
+
+import hashlib
+import json
+import os
+import uuid
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from pipeline.errors import BadInput
+from pipeline.store.entry import SCRATCH
+
+Files = Mapping[str, Mapping[str, Path]]  # group -> name -> path: the raw files of one scan
+
+
+def raw_digests(
+    files: Mapping[str, Files | None], records: Path, progress: str = "reading raw files"
+) -> dict[str, dict[str, str]]:
+    """Scan -> group -> SHA-256 over the group's files, hashing only what is not yet recorded.
+
+    `files` gives the raw files of each scan, or None where this machine has no raw data: then the
+    record alone speaks. A file counts as known if its size, times and inode are as recorded: the
+    change time betrays a file that was replaced by one of equal size and modification time. Every
+    scan is recorded in `records` as soon as it is read, so an interrupted run goes on where it was.
+    Scans that are neither here nor recorded are absent from the result.
+    """
+    known = {scan: _read_record(records / f"{scan}.json") for scan in files}
+    stale = {
+        scan: groups
+        for scan, groups in files.items()
+        if groups is not None and not _is_current(known[scan], groups)
+    }
+    if stale:
+        size = sum(p.stat().st_size for g in stale.values() for n in g.values() for p in n.values())
+        with (
+            tqdm(total=size, desc=progress, unit="B", unit_scale=True, mininterval=1) as bar,
+            ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1)) as pool,
+        ):
+            for scan, record in pool.map(lambda s: (s, _measure(stale[s], bar)), stale):
+                _write_record(records / f"{scan}.json", record)
+                known[scan] = record
+    return {
+        scan: {group: _combined(names) for group, names in record.items()}
+        for scan, record in known.items()
+        if record
+    }
+
+
+def _measure(groups: Files, bar: tqdm) -> dict[str, dict[str, Any]]:
+    return {
+        group: {name: {**_stat(path), "sha256": _sha256(path, bar)} for name, path in names.items()}
+        for group, names in groups.items()
+    }
+
+
+def _sha256(path: Path, bar: tqdm) -> str:
+    h = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(1 << 22):
+            h.update(block)
+            bar.update(len(block))
+    return h.hexdigest()
+
+
+def _stat(path: Path) -> dict[str, int]:
+    s = path.stat()
+    return {"size": s.st_size, "mtime": s.st_mtime_ns, "ctime": s.st_ctime_ns, "inode": s.st_ino}
+
+
+def _is_current(record: Mapping[str, Any], groups: Files) -> bool:
+    return {g: set(n) for g, n in record.items()} == {g: set(n) for g, n in groups.items()} and all(
+        _stat(path).items() <= record[group][name].items()
+        for group, names in groups.items()
+        for name, path in names.items()
+    )
+
+
+def _combined(names: Mapping[str, Mapping[str, Any]]) -> str:
+    listing = sorted((name, file["sha256"]) for name, file in names.items())
+    return hashlib.sha256(json.dumps(listing).encode()).hexdigest()
+
+
+def _read_record(path: Path) -> dict[str, Any]:
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+        for names in record.values():
+            _combined(names)
+        return record
+    except FileNotFoundError:
+        return {}
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+        raise BadInput(path, f"is not a record of digests ({error})", "remove it") from error
+
+
+def _write_record(path: Path, record: Mapping[str, Any]) -> None:
+    """Remember what was read; a store that cannot be written only makes it be read again."""
+    partial = path.with_name(f"{SCRATCH}{uuid.uuid4().hex}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial.write_text(json.dumps(record, indent=1), encoding="utf-8")
+        os.replace(partial, path)
+    except OSError:
+        with suppress(OSError):
+            partial.unlink()
