@@ -140,10 +140,10 @@ def test_commands_in_the_text_exist(page: Path) -> None:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_targets_in_the_text_exist(page: Path) -> None:
     datasets = {n for n, part in CONFIG.items() if isinstance(part, dict) and "embeddings" in part}
-    known = {f"{kind}_{name}" for kind in ("train", "sixfold") for name in datasets}
+    known = {f"{kind}_{name}" for kind in ("train", "clouds", "sixfold") for name in datasets}
     known |= {f"transfer_{name}" for name in CONFIG["transfer"]} | {"predict"}
     for line in re.findall(r"^ *(?:\S+/run )?snakemake (.*)$", page.read_text(), re.MULTILINE):
-        targets = re.findall(r"\b(?:(?:train|sixfold|transfer)_\w+|predict)\b", line)
+        targets = re.findall(r"\b(?:(?:train|clouds|sixfold|transfer)_\w+|predict)\b", line)
         assert targets, line
         assert targets[0] in known, line
 
