@@ -16,7 +16,7 @@ from pipeline.facts import Facts
 from pipeline.grids.affine import pixel_to_grid
 from pipeline.grids.codecs import fp16
 from pipeline.jobs import entries
-from pipeline.plan import config, rawdata
+from pipeline.plan import config, weights
 from pipeline.plan.plan import Plan
 from pipeline.readers.features import embeddings as taken
 from pipeline.readers.features import reader
@@ -242,9 +242,9 @@ def planned_now(plan: Plan) -> Plan:
     """The plan again, with what is in the files now."""
     facts: Any = plan.facts.to_json()
     root, folder = Path(facts["store"]), plan.facts.features
-    facts["weights"] = rawdata.weights_digest(facts["section"]["embeddings"], root)
+    facts["weights"] = weights.weights_digest(facts["section"]["embeddings"], root)
     assert folder is not None
-    found = rawdata.features_digests(folder, [SCAN], root / "scannet" / "raw", True)
+    found = weights.features_digests(folder, [SCAN], root / "scannet" / "raw", True)
     facts["raw_digests"][SCAN] |= found[SCAN]
     return Plan(Facts.from_json(facts))
 
@@ -266,11 +266,11 @@ def test_entries_are_named_by_what_the_files_hold_and_not_by_where_they_lie(
         assert other.home(stage, SCAN) != plan.home(stage, SCAN)
     assert other.home("projections", SCAN) == plan.home("projections", SCAN)
     with pytest.raises(BadInput, match=f"the features of {SCAN} have changed"):
-        rawdata.open_features(same, SCAN)
+        weights.open_features(same, SCAN)
 
     put_texts(moved, ("chair", "mug", "table"))
     with pytest.raises(BadInput, match="the texts have changed"):
-        rawdata.open_texts(other)
+        weights.open_texts(other)
     texts = planned_now(other)
     assert texts.keys["embeddings"] == plan.keys["embeddings"]
     assert texts.keys["text"] != plan.keys["text"]
@@ -283,7 +283,7 @@ def test_a_machine_without_the_features_plans_by_what_the_store_remembers(
     folder.rename(tmp_path / "gone")
     assert planned_now(Plan(plan.facts)).home("embeddings", SCAN) == plan.home("embeddings", SCAN)
     with pytest.raises(BadInput, match=f"no such folder, and the store lacks .* of {SCAN}"):
-        rawdata.require_features(folder, [plan.home("embeddings", SCAN)])
+        weights.require_features(folder, [plan.home("embeddings", SCAN)])
 
 
 def test_a_scan_without_features_is_named_before_any_job(tmp_path: Path, folder: Path) -> None:

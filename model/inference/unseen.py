@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from model.network.trained import Trained
 from pipeline.errors import BadInput
-from pipeline.plan.rawdata import weights_digest
+from pipeline.plan.weights import weights_digest
 from pipeline.scan import Cloud
 from pipeline.stages.voxels import Worker
 

@@ -22,7 +22,7 @@ from snakemake.utils import validate
 from pipeline import readers
 from pipeline.errors import BadInput
 from pipeline.facts import Facts
-from pipeline.plan import provenance, rawdata
+from pipeline.plan import provenance, weights
 from pipeline.plan.making import make_plan
 from pipeline.plan.plan import Plan
 from pipeline.store import filesystem
@@ -123,8 +123,8 @@ def plan(dataset: str, path: Path = CONFIG, wanted: bool = True) -> Plan:
     if not wanted or "simulate" in section or Path(section.get("raw") or "data").is_dir():
         return make_plan(dataset, config, wanted)
     facts = make_plan(dataset, config, wanted=False).facts
-    weights = rawdata.weights_digest(section["embeddings"], Path(facts.store))
-    planned = Plan(replace(facts, weights=weights, keys=None))
+    digest = weights.weights_digest(section["embeddings"], Path(facts.store))
+    planned = Plan(replace(facts, weights=digest, keys=None))
     return Plan(replace(planned.facts, keys=planned.keys))
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from pipeline import readers
 from pipeline.facts import Facts
-from pipeline.plan import digests, graph, manifest, provenance, rawdata
+from pipeline.plan import digests, graph, manifest, provenance, rawdata, weights
 from pipeline.plan.plan import Plan
 
 GROUPS = tuple(group for group in readers.GROUPS if group != "files")  # of raw files
@@ -21,8 +21,8 @@ def make_plan(dataset: str, config: Mapping[str, Any], wanted: bool = True) -> P
     """
     facts = collect(dataset, config)
     if wanted:
-        weights = rawdata.weights_digest(facts.section["embeddings"], Path(facts.store))
-        facts = replace(facts, weights=weights)
+        digest = weights.weights_digest(facts.section["embeddings"], Path(facts.store))
+        facts = replace(facts, weights=digest)
         rawdata.require_scans(facts)
     plan = Plan(facts)
     plan = Plan(replace(facts, keys=plan.keys, raw_digests=raw_digests(plan, wanted)))
@@ -32,7 +32,7 @@ def make_plan(dataset: str, config: Mapping[str, Any], wanted: bool = True) -> P
         rawdata.require(plan, homes)
     if wanted and facts.features:
         homes = [plan.home("embeddings", scan) for scan in facts.scans]
-        rawdata.require_features(facts.features, homes)
+        weights.require_features(facts.features, homes)
     return plan
 
 
@@ -78,6 +78,6 @@ def raw_digests(plan: Plan, wanted: bool) -> dict[str, dict[str, str]]:
     else:
         known = digests.raw_digests(dict.fromkeys(facts.scans), plan.records)
     if facts.features:
-        found = rawdata.features_digests(facts.features, facts.scans, plan.records, wanted)
+        found = weights.features_digests(facts.features, facts.scans, plan.records, wanted)
         known = {scan: groups | found.get(scan, {}) for scan, groups in known.items()}
     return known

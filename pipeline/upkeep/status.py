@@ -12,7 +12,7 @@ from pathlib import Path
 from statistics import fmean
 
 from pipeline.errors import BadInput
-from pipeline.plan import config, rawdata
+from pipeline.plan import config, rawdata, weights
 from pipeline.plan.plan import Plan
 from pipeline.store import filesystem, records
 from pipeline.tables import aligned, format_bytes
@@ -66,12 +66,12 @@ def planned(dataset: str, path: Path) -> tuple[Plan, str | None]:
     Raises `BadInput` for a bad config, an unknown dataset or one without a scan.
     """
     facts = config.plan(dataset, path, wanted=False).facts
-    weights, fault = None, None
+    digest, fault = None, None
     try:
-        weights = rawdata.weights_digest(facts.section["embeddings"], Path(facts.store))
+        digest = weights.weights_digest(facts.section["embeddings"], Path(facts.store))
     except (BadInput, OSError) as error:
         fault = str(error)
-    plan = Plan(replace(facts, weights=weights, keys=None))
+    plan = Plan(replace(facts, weights=digest, keys=None))
     if not plan.facts.scans:
         rawdata.require_scans(plan.facts)
     return plan, fault
