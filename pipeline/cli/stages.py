@@ -58,7 +58,9 @@ def _run(stage: str, plan_path: Path, links: tuple[Path, ...]) -> None:
     plan = Plan.load(plan_path, stage)
     makers = {"simulate": results.simulator, "clouds": results.labeller}
     run = makers[stage](plan) if stage in makers else entries.maker(stage, plan)
-    if make_all(run, f"{plan.dataset} {stage}", list(links)):
+    # The clouds of a scan are made together: of each folder once, whichever of them are asked for.
+    paths = [*dict.fromkeys(link.parent for link in links)] if stage == "clouds" else [*links]
+    if make_all(run, f"{plan.dataset} {stage}", paths):
         raise click.exceptions.Exit(1)
 
 

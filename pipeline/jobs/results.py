@@ -34,15 +34,17 @@ def simulator(plan: Plan) -> Callable[[Path], str]:
 
 
 def labeller(plan: Plan) -> Callable[[Path], str]:
-    """What writes the labelled clouds of a scan, given one of them; each network is loaded once."""
+    """What writes the labelled clouds of a scan into a folder of its name.
+
+    Each network is loaded once for all scans.
+    """
     worker = load_worker("clouds", plan.facts)
 
-    def run(file: Path) -> str:
-        folder = file.parent
+    def run(folder: Path) -> str:
         scan = folder.name
         sources = {source: plan.home(*source) for source in plan.inputs("clouds", scan)}
         with damaged.moving_aside(), sound(sources.values()):
-            worker(folder, request(plan, "clouds", scan, file, sources))
+            worker(folder, request(plan, "clouds", scan, folder, sources))
         links.show_latest(plan.clouds)
         return "labelled"
 
