@@ -64,7 +64,7 @@ def test_raw_files_are_hashed_once(
     raw: dict, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = digests.raw_digests(raw, tmp_path / "records")
-    monkeypatch.setattr(digests, "_sha256", lambda *_: pytest.fail("read twice"))
+    monkeypatch.setattr(digests, "hash_file", lambda *_: pytest.fail("read twice"))
     assert digests.raw_digests(raw, tmp_path / "records") == first
     assert first["s1"] != first["s2"]
     without_raw_data = dict.fromkeys(raw)
@@ -75,7 +75,7 @@ def test_hashing_goes_on_where_it_was_interrupted(
     raw: dict, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     read: list[str] = []
-    real = digests._sha256
+    real = digests.hash_file
 
     def interrupted(path: Path, bar: object) -> str:
         if path.stem == "s2" and "s2" not in read:
@@ -84,7 +84,7 @@ def test_hashing_goes_on_where_it_was_interrupted(
         read.append(path.stem)
         return real(path, bar)
 
-    monkeypatch.setattr(digests, "_sha256", interrupted)
+    monkeypatch.setattr(digests, "hash_file", interrupted)
     with pytest.raises(KeyboardInterrupt):
         digests.raw_digests(raw, tmp_path / "records")
     done = digests.raw_digests(raw, tmp_path / "records")

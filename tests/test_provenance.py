@@ -50,7 +50,7 @@ def test_a_key_covers_parameters_upstream_and_packages(monkeypatch: pytest.Monke
     assert key(params={"a": 2}) != plain
     assert key(upstream={"frames": "l"}) != plain
     assert key(declared=["numpy", "scipy"]) != plain
-    monkeypatch.setattr(provenance, "_version", lambda package: "0")
+    monkeypatch.setattr(provenance, "installed_version", lambda package: "0")
     assert key() != plain
 
 

@@ -98,8 +98,9 @@ def scenes(draw: st.DrawFn) -> Scene:
     return grid, covering(40, 30, columns, rows), pairs(offsets, voxel, uv, weight)
 
 
-def check(grid: np.ndarray, to_grid: list[list[float]], seen: Any) -> None:
-    out = room.run(targets, {}, embeddings=embeddings(grid, to_grid), projections=seen)
+def check(grid: np.ndarray, to_grid: list[list[float]], seen: Any, blocks: Any = None) -> None:
+    given = {"embeddings": embeddings(grid, to_grid), "projections": seen}
+    out = room.run(targets, {}, **given, blocks=blocks or targets.Blocks())
     expected = slowly(grid, to_grid, seen)
     assert out["voxel"][:].tolist() == sorted(expected)
     assert out["views"][:].tolist() == [expected[v][1] for v in sorted(expected)]
@@ -119,14 +120,10 @@ def test_a_feature_is_the_weighted_mean_of_bilinear_samples(
 @settings(max_examples=10)
 def test_the_sizes_of_blocks_change_nothing(scene: Scene, rows: int, frames_: int) -> None:
     grid, to_grid, seen = scene
+    blocks = targets.Blocks(rows, 0, frames_ * grid[0].size * 4, 5 * rows, 40 * rows)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(targets, "_CHUNK", rows)
-        patch.setattr(targets, "_TOTAL_BYTES", 0)
-        patch.setattr(targets, "_GRID_BYTES", frames_ * grid[0].size * 4)
-        patch.setattr(targets, "_PAIRS", 5 * rows)
         patch.setattr(fusion, "TILE", 3)
-        patch.setattr(fusion, "_WEIGHT_BYTES", 40 * rows)
-        check(grid, to_grid, seen)
+        check(grid, to_grid, seen, blocks)
 
 
 def test_no_grid_is_read_for_a_frame_that_sees_nothing() -> None:
@@ -234,9 +231,8 @@ def test_a_feature_moves_towards_the_mean_of_its_segment(
     voxel = plain["voxel"][:].astype(int)
     segment = np.random.default_rng(seed).integers(-1, 4, 60) * 7
     segment[segment < 0] = -1
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(targets, "_CHUNK", rows)
-        out = room.run(targets, {"segments": share}, **given, voxels=segmented(segment))
+    blocks = targets.Blocks(rows)
+    out = room.run(targets, {"segments": share}, **given, voxels=segmented(segment), blocks=blocks)
     feature = plain["feature"][:].astype(float)
     expected = blended_slowly(feature, segment[voxel].tolist(), share)
     np.testing.assert_allclose(out["feature"][:], expected, rtol=1e-3, atol=2e-3)

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 TILE = 16  # rows per product: with more the boxes grow, with fewer there are more calls
-_WEIGHT_BYTES = 64 << 20  # of the small matrices in memory at a time
+WEIGHT_BYTES = 64 << 20  # of the small matrices in memory at a time
 
 # From a frame and a mask (h w,) of its cells to the embeddings (n, d) of those in the mask.
 ReadCells: TypeAlias = Callable[[int, NDArray[np.bool_]], NDArray[np.floating]]
@@ -38,6 +38,7 @@ def accumulate(
     samples: Samples,
     grid_size: tuple[int, int],
     read_cells: ReadCells,
+    weight_bytes: int = WEIGHT_BYTES,
 ) -> None:
     """Add weight x grid(frame) at xy to each sample's row of `total` (n, d).
 
@@ -48,11 +49,11 @@ def accumulate(
     if len(samples.row) == 0:
         return
     runs = _runs(samples)
-    if len(runs.begin) > 1 and 4 * TILE * int(runs.size.sum()) > _WEIGHT_BYTES:
+    if len(runs.begin) > 1 and 4 * TILE * int(runs.size.sum()) > weight_bytes:
         middle = int(runs.begin[len(runs.begin) // 2])
         for half in (slice(middle), slice(middle, None)):
             part = Samples(*(values[half] for values in vars(samples).values()))
-            accumulate(total, part, grid_size, read_cells)
+            accumulate(total, part, grid_size, read_cells, weight_bytes)
         return
     weights, columns = _weights(samples, runs, len(total))
     table, cell = _cells(samples, runs, grid_size, read_cells)

@@ -28,9 +28,9 @@ def raw_digests(
     """Scan -> group -> SHA-256 over the group's files, hashing only what is not yet recorded.
 
     `files` gives the raw files of each scan, or None where this machine has no raw data: then the
-    record alone speaks. A file counts as known if its size, times and inode are as recorded: the
-    change time betrays a file that was replaced by one of equal size and modification time. Every
-    scan is recorded in `records` as soon as it is read, so an interrupted run goes on where it was.
+    record decides. A file counts as known if its size, times and inode are as recorded: the
+    change time shows a file that was replaced by one of equal size and modification time. Every
+    scan is recorded in `records` as soon as it is read, so an interrupted run resumes there.
     Scans that are neither here nor recorded are absent from the result.
     """
     known = {scan: _read_record(records / f"{scan}.json") for scan in files}
@@ -57,12 +57,14 @@ def raw_digests(
 
 def _measure(groups: Files, bar: tqdm) -> dict[str, dict[str, Any]]:
     return {
-        group: {name: {**_stat(path), "sha256": _sha256(path, bar)} for name, path in names.items()}
+        group: {
+            name: {**_stat(path), "sha256": hash_file(path, bar)} for name, path in names.items()
+        }
         for group, names in groups.items()
     }
 
 
-def _sha256(path: Path, bar: tqdm) -> str:
+def hash_file(path: Path, bar: tqdm) -> str:
     h = hashlib.sha256()
     with path.open("rb") as file:
         while block := file.read(1 << 22):

@@ -51,7 +51,7 @@ def recipe(
         "format": FORMAT,
         "stage": stage,
         "code": {name: meaning_digest(name) for name in covered},
-        "packages": {name: _version(name) for name in distributions},
+        "packages": {name: installed_version(name) for name in distributions},
         "params": params,
         "upstream": dict(upstream or {}),
     }
@@ -149,7 +149,7 @@ def _source(module: str) -> str | None:
 
 
 @cache
-def _version(package: str) -> str:
+def installed_version(package: str) -> str:
     try:
         return version(package)
     except PackageNotFoundError:

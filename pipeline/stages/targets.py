@@ -18,16 +18,11 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from pipeline.facts import Facts
-from pipeline.geometry.fusion import Samples, accumulate
+from pipeline.geometry.fusion import WEIGHT_BYTES, Samples, accumulate
 from pipeline.grids.reading import Grids
 from pipeline.stages.declaration import Stage
 from pipeline.stages.parts import part_names
 from pipeline.store import arrays
-
-_CHUNK = 4096  # features
-_TOTAL_BYTES = 64 << 20  # of float32 sums at a time
-_GRID_BYTES = 64 << 20  # of float32 grids at a time
-_PAIRS = 1 << 21  # (frame, voxel) pairs at a time
 
 Span = tuple[int, int]  # frames, from and to
 
@@ -40,6 +35,17 @@ class Pairs:
     voxel: NDArray[np.int64]  # (P,)
     uv: NDArray[np.float32]  # (P, 2) pixels of the colour image
     weight: NDArray[np.float32]  # (P,)
+
+
+@dataclass(frozen=True)
+class Blocks:
+    """How much is in memory at a time; none of it changes the result."""
+
+    rows: int = 4096  # features in a chunk
+    total_bytes: int = 64 << 20  # of float32 sums
+    grid_bytes: int = 64 << 20  # of float32 grids
+    pairs: int = 1 << 21  # of a frame and a voxel
+    weight_bytes: int = WEIGHT_BYTES  # of the matrices that fuse them
 
 
 class TargetsStage(Stage):
@@ -76,6 +82,7 @@ class Worker:
         embeddings: zarr.Group,
         projections: zarr.Group,
         voxels: zarr.Group | None = None,
+        blocks: Blocks = Blocks(),
     ) -> None:
         """Write `voxel` u32 (V,), increasing, `feature` f16 (V, d) and `views` u16 (V,).
 
@@ -86,17 +93,17 @@ class Worker:
         """
         grids = Grids(embeddings, self._codec)
         _, height, width, depth = grids.shape
-        spans = list(_spans(np.asarray(projections["offsets"])))
+        spans = list(_spans(np.asarray(projections["offsets"]), blocks.pairs))
         views = count_views(projections, spans)
         voxel = np.flatnonzero(views)
         arrays.write(out, "voxel", voxel.astype(np.uint32))
-        feature = arrays.create(out, "feature", (len(voxel), depth), np.float16, _CHUNK, False)
+        feature = arrays.create(out, "feature", (len(voxel), depth), np.float16, blocks.rows, False)
         arrays.write(out, "views", views[voxel].astype(np.uint16))
 
         row_of_voxel = np.cumsum(views > 0) - 1
         read = lru_cache(maxsize=1)(lambda span: read_pairs(projections, span))
-        rows_at_once = max(1, _TOTAL_BYTES // (4 * depth * _CHUNK)) * _CHUNK
-        frames_at_once = max(1, _GRID_BYTES // (4 * height * width * depth))
+        rows_at_once = max(1, blocks.total_bytes // (4 * depth * blocks.rows)) * blocks.rows
+        frames_at_once = max(1, blocks.grid_bytes // (4 * height * width * depth))
         for begin in range(0, len(voxel), rows_at_once):
             rows = min(rows_at_once, len(voxel) - begin)
             total, weight = np.zeros((rows, depth), np.float32), np.zeros(rows)
@@ -106,27 +113,29 @@ class Worker:
                 for some in _by_frames(pairs.frame, (row >= 0) & (row < rows), frames_at_once):
                     xy = grids.position(pairs.uv[some])
                     samples = Samples(row[some], pairs.frame[some], xy, pairs.weight[some])
-                    accumulate(total, samples, (height, width), grids.cells)
+                    accumulate(total, samples, (height, width), grids.cells, blocks.weight_bytes)
                     weight += np.bincount(samples.row, samples.weight, rows)
             total /= weight[:, None]
             feature[begin : begin + rows] = total.astype(np.float16)
         if voxels is not None and self._segments:
             segment = np.asarray(voxels["voxel_segment"])[voxel]
-            blend_segments(feature, segment, self._segments)
+            blend_segments(feature, segment, self._segments, blocks.rows)
 
 
-def blend_segments(feature: zarr.Array, segment: NDArray[np.int32], share: float) -> None:
+def blend_segments(
+    feature: zarr.Array, segment: NDArray[np.int32], share: float, chunk: int
+) -> None:
     """Move features (V, d) by `share` of the way to the mean of all in their superpoint (V,).
 
     A superpoint usually belongs to one object, and its mean over many voxels and views is
     steadier than what was seen of any one. Longer features, those whose views agree, count for
-    more in it. A voxel of superpoint -1 keeps its own.
+    more in it. A voxel of superpoint -1 keeps its own. `chunk` rows are in memory at a time.
     """
     names, of_member = np.unique(segment[segment >= 0], return_inverse=True)
     place = np.full(len(segment), -1)
     place[segment >= 0] = of_member
     total = np.zeros((len(names), feature.shape[1]), np.float32)
-    blocks = [slice(first, first + _CHUNK) for first in range(0, len(segment), _CHUNK)]
+    blocks = [slice(first, first + chunk) for first in range(0, len(segment), chunk)]
     for rows in blocks:
         member = np.flatnonzero(place[rows] >= 0)
         ones, where = np.ones(len(member), np.float32), (place[rows][member], member)
@@ -166,11 +175,11 @@ def count_views(projections: zarr.Group, spans: list[Span]) -> NDArray[np.int64]
     return views
 
 
-def _spans(offsets: NDArray[np.int64]) -> Iterator[Span]:
-    """Consecutive frames with at most _PAIRS pairs together, or single frames."""
+def _spans(offsets: NDArray[np.int64], most: int) -> Iterator[Span]:
+    """Consecutive frames with at most `most` pairs together, or single frames."""
     first = 0
     while first < len(offsets) - 1:
-        last = int(np.searchsorted(offsets, offsets[first] + _PAIRS, "right")) - 1
+        last = int(np.searchsorted(offsets, offsets[first] + most, "right")) - 1
         last = max(first + 1, last)
         yield first, last
         first = last

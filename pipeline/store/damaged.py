@@ -1,4 +1,4 @@
-"""Damaged entries are moved aside: kept to be looked at, and made anew by the next run."""
+"""Damaged entries are moved aside: kept to be looked at, and made again by the next run."""
 
 import os
 import uuid
@@ -31,7 +31,7 @@ def move_aside(home: Path) -> Path:
 
 @contextmanager
 def moving_aside() -> Iterator[None]:
-    """Move an entry that is found damaged aside, so that the next run makes it anew.
+    """Move an entry that is found damaged aside, so that the next run makes it again.
 
     Raises `BadInput` that says where it is now.
     """

@@ -40,7 +40,7 @@ class Damaged(BadInput):
 
     def __init__(self, home: Path, what: str) -> None:
         self.home, self.what = home, f"this entry {what}"
-        super().__init__(home, self.what, "move it away and run again to make it anew")
+        super().__init__(home, self.what, "move it away and run again to make it again")
 
 
 def identity(path: Path) -> str:

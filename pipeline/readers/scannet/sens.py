@@ -39,7 +39,7 @@ class SensFile:
     """The frames of one `.sens` (a `RawFrames`), with the poses in memory and the images on disk.
 
     Raises `BadInput` for a file that is cut off, is longer than its header says, has another
-    version or an unsupported compression. The file is opened anew for each frame, so an object can
+    version or an unsupported compression. The file is opened again for each frame, so an object can
     be shared with forked or spawned workers.
     """
 
