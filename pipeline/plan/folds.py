@@ -14,6 +14,7 @@ from pipeline.plan import provenance
 from pipeline.plan.plan import Plan
 from pipeline.store import links
 
+MODULES = ["model.reports.folds"]  # which write the tables
 PARTS = {"5a": "5", "5b": "5"}  # of one building, in the images of 2D-3D-S
 
 
@@ -51,7 +52,8 @@ def results(plan: Plan, found: Mapping[str, Plan]) -> Path:
         for area, fold in found.items()
         for name in scores(fold)
     ]
-    mark = provenance.digest(plan.keys["report"], *parts)
+    written = provenance.key(provenance.recipe("sixfold", MODULES, {}))
+    mark = provenance.digest(plan.keys["report"], written, *parts)
     return Path(plan.facts.results, plan.dataset, "sixfold", mark)
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.errors import BadInput
-from pipeline.plan import provenance
+from pipeline.plan import graph, provenance
 from pipeline.plan.plan import Entry, Plan
 from pipeline.store import links
 
@@ -47,7 +47,8 @@ class Transfer:
     def results(self) -> Path:
         """The folder of the tables, named by all that they come from: never out of date."""
         params = {plan.dataset: _shown(plan) for plan in self.plans}
-        parts = [provenance.key(provenance.recipe("transfer", MODULES, params))]
+        modules = [*MODULES, *graph.stage("report").parts(self.plans[0].facts).values()]
+        parts = [provenance.key(provenance.recipe("transfer", modules, params))]
         for plan, (stage, name) in self.entries:
             parts += [plan.keys[stage], plan.digest(stage, name)]
         one = self.plans[0]
