@@ -95,6 +95,9 @@ def write_room(folder: Path, scan: str, seed: int, leaning: float = LEANING) -> 
         arrays.write(out, "voxel_of_point", voxel_of_point)
         arrays.write(out, "voxel_xyz", mean(xyz).astype(np.float32))
         arrays.write(out, "voxel_rgb", mean(rgb).astype(np.uint8))
+        # Up where there is floor in the voxel, else unknown.
+        flat = mean((label == 0)[:, None]) > 0
+        arrays.write(out, "voxel_normal", np.where(flat, [0, 0, 1], 0).astype(np.float32))
     write_labels(room, label)
 
     text = text_embeddings()
