@@ -152,8 +152,15 @@ def train_tiny(
     variant: str, rooms: list[Room], text: Path, out: Path, steps: int = 4, **options: Any
 ) -> Path:
     """Train one network into `out`.safetensors, with its own scratch folder."""
+    return train_with(tiny_params(steps), variant, rooms, text, out, **options)
+
+
+def train_with(
+    settings: dict[str, Any], variant: str, rooms: list[Room], text: Path, out: Path, **options: Any
+) -> Path:
+    """The same, with other settings."""
     path, scratch = out.with_suffix(".safetensors"), out.with_suffix(".scratch")
-    settings, seed = tiny_params(steps), options.pop("seed", 0)
+    seed = options.pop("seed", 0)
     if variant == "supervised":
         scans = [room.labelled for room in rooms]
         train_fully_supervised(settings, seed, scans, text, path, scratch, **options)

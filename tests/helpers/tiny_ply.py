@@ -15,12 +15,16 @@ def points(count: int = 3000) -> NDArray[np.float64]:
     return xyz
 
 
-def write_ply(path: Path, xyz: NDArray[np.float64]) -> Path:
-    """Write points (N, 3) with colours that depend on their positions."""
-    names = [*((axis, "f4") for axis in "xyz"), *((c, "u1") for c in ("red", "green", "blue"))]
+def write_ply(path: Path, xyz: NDArray[np.float64], colors: bool = True) -> Path:
+    """Write points (N, 3), by default with colours that depend on their positions."""
+    names = [(axis, "f4") for axis in "xyz"]
+    if colors:
+        names += [(c, "u1") for c in ("red", "green", "blue")]
     vertex = np.zeros(len(xyz), names)
     for axis, column in zip("xyz", xyz.T, strict=True):
         vertex[axis] = column
+        if not colors:
+            continue
         vertex[{"x": "red", "y": "green", "z": "blue"}[axis]] = np.rint(80 * column.clip(0, 3))
     PlyData([PlyElement.describe(vertex, "vertex")]).write(str(path))
     return path
