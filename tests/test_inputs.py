@@ -258,9 +258,11 @@ def test_a_network_with_all_inputs_labels_clouds_that_lack_them(
             label_scan(scan, path, tmp_path / name, None)
         vertex = PlyData.read(str(tmp_path / name / "labels.ply"))["vertex"]
         assert len(vertex["label"]) == len(few)
-        assert np.isfinite(vertex["confidence"]).all()
-    single = voxelised(cloud(**{k: v[:1] for k, v in vars(cloud()).items()}), VOXEL_SIZE)
-    assert predict(trained, single).label.shape == (1,)
+        grey, unknown = np.full(few.shape, 128, np.uint8), np.zeros(few.shape, np.float32)
+        bare = Cloud(few.astype(np.float32), grey, unknown, np.full(len(few), -1, np.int32))
+        entry = voxelised(bare, VOXEL_SIZE)  # as the training entries are, not as the network is
+        expected = predict(trained, entry).label_of_points(entry)
+        np.testing.assert_array_equal(vertex["label"], expected)
 
 
 @exact
@@ -279,6 +281,20 @@ def test_defaults_are_what_settings_without_these_keys_mean(
     after, _ = files.read(train_with(new, variant, rooms, text, tmp_path / "new"))
     assert before.keys() == after.keys()
     assert all(torch.equal(before[name], after[name]) for name in before)
+
+
+@exact
+def test_training_takes_voxels_of_the_size_that_is_asked_for(
+    rooms: list[Room], text: Path, tmp_path: Path
+) -> None:
+    weights = {}
+    for size in (None, VOXEL_SIZE, 0.15):
+        settings = tiny_params(2) | {"voxel_size": size}
+        path = train_with(settings, "esgs", rooms, text, tmp_path / f"{size}")
+        weights[size] = files.read(path)[0]["network.head.weight"]
+        assert load(path, CPU).voxel_size == (size or VOXEL_SIZE)
+    assert torch.equal(weights[None], weights[VOXEL_SIZE])
+    assert not torch.equal(weights[None], weights[0.15])
 
 
 def test_a_file_from_before_these_settings_is_read_as_it_was_meant(
