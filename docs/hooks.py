@@ -130,7 +130,8 @@ def _value(part: Schema, definitions: Schema) -> str:
     kinds = part.get("type", "")
     text = " or ".join([kinds] if isinstance(kinds, str) else kinds)
     if "items" in part:
-        count = f"{part['minItems']} " if part.get("minItems") == part.get("maxItems") else ""
+        least = part.get("minItems")
+        count = f"{least} " if least is not None and least == part.get("maxItems") else ""
         text = f"list of {count}{_value(_resolve(part['items'], definitions), definitions)}"
     bounds = {"minimum": "≥", "exclusiveMinimum": ">", "maximum": "≤", "exclusiveMaximum": "<"}
     limits = [f"{sign} {_plain(part[key])}" for key, sign in bounds.items() if key in part]

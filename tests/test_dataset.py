@@ -15,6 +15,7 @@ from model.data.entries import Scene
 from model.data.samples import crop, make_sample, voxelise
 from pipeline.errors import BadInput
 from pipeline.geometry.votes import majority
+from pipeline.stages.voxels import unit_or_zero
 from pipeline.store import arrays, groups
 from tests.helpers.tiny_entries import GENTLE, VOXEL_SIZE, Room, write_rooms
 
@@ -65,11 +66,11 @@ def test_a_batch_is_what_the_network_takes(rooms: list[Room]) -> None:
     batch = read(rooms, range(1))[0]
     assert batch.indices.dtype == torch.int32
     assert set(batch.indices[:, 0].tolist()) == {0, 1}
-    assert len(batch.indices.unique(dim=0)) == len(batch.indices) == len(batch.rgb)
+    assert len(batch.indices.unique(dim=0)) == len(batch.indices) == len(batch.inputs)
     assert batch.indices.min() >= 0
-    assert batch.rgb.abs().max() <= 1
+    assert batch.inputs.abs().max() <= 1
     assert batch.row.diff().min() > 0
-    assert len(batch.row) == len(batch.feature) == len(batch.label) < len(batch.rgb)
+    assert len(batch.row) == len(batch.feature) == len(batch.label) < len(batch.inputs)
 
 
 def one_voxel_each(seed: int) -> Scene:
@@ -80,6 +81,8 @@ def one_voxel_each(seed: int) -> Scene:
     return Scene(
         xyz=((cells + 0.5) * VOXEL_SIZE).astype(np.float32),
         rgb=np.repeat(np.arange(len(cells), dtype=np.uint8)[:, None], 3, 1),
+        normal=unit_or_zero(rng.normal(size=(len(cells), 3))).astype(np.float32),
+        height=(cells[:, 2] * VOXEL_SIZE).astype(np.float32),
         voxel_size=VOXEL_SIZE,
         voxel=voxel,
         feature=voxel[:, None].astype(np.float16),
@@ -93,7 +96,7 @@ def test_embedding_and_label_follow_their_voxel(seed: int, turned: bool) -> None
     scene = one_voxel_each(seed % 7)
     augmentation = Augmentation(color=0, rotation=turned, scale=0.0)
     sample = make_sample(scene, augmentation, np.random.default_rng(seed))
-    number = np.round((sample.rgb[:, 0] + 1) * 127.5).astype(int)  # its colour is its number
+    number = np.round((sample.inputs[:, 0] + 1) * 127.5).astype(int)  # its colour is its number
     assert len(sample.coords) == len(scene.xyz)
     assert sorted(number[sample.row]) == scene.voxel.tolist()
     np.testing.assert_array_equal(sample.label, number[sample.row])
@@ -123,7 +126,8 @@ def test_augmentation_reaches_the_network() -> None:
 @settings(max_examples=25)
 def test_a_turn_keeps_distances_and_a_scale_scales_them(seed: int) -> None:
     xyz = np.random.default_rng(seed).uniform(-3, 3, (20, 3)).astype(np.float32)
-    moved = Augmentation(scale=0.2).positions(xyz, np.random.default_rng(seed))
+    augmentation, rng = Augmentation(scale=0.2), np.random.default_rng(seed)
+    moved = augmentation.positions(xyz, augmentation.transform(rng), rng)
     before = np.linalg.norm(xyz - xyz[:1], axis=1)[1:]
     after = np.linalg.norm(moved - moved[:1], axis=1)[1:]
     ratio = after / before
@@ -164,6 +168,8 @@ def test_voxels_that_merge_average_colours_and_keep_one_embedding() -> None:
     scene = Scene(
         xyz=np.array([[0, 0, 0], [0.001, 0, 0], [1, 1, 1]], np.float32),
         rgb=np.array([[0, 0, 0], [255, 255, 255], [255, 0, 0]], np.uint8),
+        normal=np.array([[0, 0, 1], [0, 1, 0], [0, 0, 0]], np.float32),
+        height=np.array([0, 0, 1], np.float32),
         voxel_size=10.0,
         voxel=np.array([1, 2]),
         feature=np.array([[5.0], [7.0]], np.float16),
@@ -171,7 +177,7 @@ def test_voxels_that_merge_average_colours_and_keep_one_embedding() -> None:
     )
     sample = make_sample(scene, STILL, np.random.default_rng(3))
     assert len(sample.coords) == 1
-    np.testing.assert_allclose(sample.rgb, [[1 / 3, -1 / 3, -1 / 3]], atol=1e-6)
+    np.testing.assert_allclose(sample.inputs, [[1 / 3, -1 / 3, -1 / 3]], atol=1e-6)
     assert sample.feature.tolist() == [[5.0]]
     assert sample.label.tolist() == [4]
 

@@ -11,6 +11,7 @@ import yaml
 
 from model.data.augment import Augmentation
 from model.network.adapter import PRESETS, AdapterConfig
+from model.network.inputs import CHANNELS, COLOR_ONLY
 from model.network.unet import ARCHITECTURES, MinkUNet
 from model.training import losses
 from model.training.loop import OptimiserConfig
@@ -105,8 +106,14 @@ def test_terms_of_the_loss_have_the_weights_that_the_schema_says() -> None:
 def test_names_that_the_schema_lists_are_those_that_the_code_knows() -> None:
     train = SECTIONS["train"]
     assert set(train["variants"]["items"]["enum"]) == {*VARIANTS, SUPERVISED}
+    assert train["inputs"]["items"]["enum"] == list(CHANNELS)
     assert SECTIONS["train.network"]["arch"]["enum"] == list(ARCHITECTURES)
     assert SECTIONS["train.adapter"]["preset"]["enum"] == list(PRESETS)
+
+
+def test_inputs_are_by_default_those_of_the_schema() -> None:
+    assert SECTIONS["train"]["inputs"]["default"] == list(COLOR_ONLY)
+    assert SECTIONS["train"]["voxel_size"]["default"] is None
 
 
 def test_recipe_and_codec_are_by_default_those_of_the_schema() -> None:

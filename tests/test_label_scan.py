@@ -139,6 +139,19 @@ def test_a_scan_with_another_axis_up_is_turned(tmp_path: Path) -> None:
     np.testing.assert_allclose(turned.xyz, xyz, atol=1e-6)
 
 
+def test_normals_of_a_file_are_kept_and_turn_with_it(tmp_path: Path) -> None:
+    xyz = points()
+    lying = np.stack([xyz[:, 0], xyz[:, 2], -xyz[:, 1]], 1)  # y is up
+    up = np.tile([0.0, 1.0, 0.0], (len(xyz), 1))
+    turned = read_any(write_ply(tmp_path / "lying.ply", lying, normal=up), "y")[0]
+    np.testing.assert_allclose(turned.normal, np.tile([0, 0, 1], (len(xyz), 1)), atol=1e-6)
+    mesh = tmp_path / "scans" / "scene0000_00"
+    mesh.mkdir(parents=True)
+    write_ply(mesh / "scene0000_00_vh_clean_2.ply", xyz, normal=up)
+    np.testing.assert_allclose(read_any(mesh)[0].normal, up)
+    assert not read_any(write_ply(tmp_path / "bare.ply", xyz))[0].normal.any()
+
+
 @pytest.mark.parametrize("dataset", ["scannet", "s3dis"])
 def test_classes_have_the_colours_of_their_own_dataset(dataset: str) -> None:
     classes = read_classes(Path("data_manifest", dataset, "classes.csv"))

@@ -205,6 +205,19 @@ def test_learning_rates_fall_to_zero() -> None:
     assert poly.rate(25) == pytest.approx(0.1 * 0.5**0.9)
 
 
+@pytest.mark.parametrize("schedule", ["poly", "cosine"])
+@pytest.mark.parametrize(("share", "rising"), [(0.0, 0), (0.1, 5), (0.99, 49)])
+def test_a_warm_up_rises_to_the_full_rate_and_the_rest_falls_from_it(
+    schedule: str, share: float, rising: int
+) -> None:
+    config = OptimiserConfig(steps=50, lr=0.1, schedule=schedule, warm_up=share)
+    rates = [config.rate(step) for step in range(51)]
+    expected = [0.1 * (step + 1) / (rising + 1) for step in range(rising)]
+    assert rates[:rising] == pytest.approx(expected)
+    rest = OptimiserConfig(steps=50 - rising, lr=0.1, schedule=schedule)
+    assert rates[rising:] == pytest.approx([rest.rate(step) for step in range(51 - rising)])
+
+
 def test_wrong_input_is_refused(rooms: list[Room], text: Path, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="'supervised' is none of"):
         train(tiny_params(1), "supervised", rooms[:1], text, tmp_path / "a")

@@ -30,6 +30,18 @@ def test_the_sizes_of_an_architecture_can_be_replaced() -> None:
         MinkUNet(3, 5, planes=[8, 8])
 
 
+def test_a_head_has_hidden_layers_of_the_widths_that_are_asked_for() -> None:
+    plain, deep = MinkUNet(3, 5, "14A"), MinkUNet(3, 5, "14A", head=[64, 24])
+    assert [type(layer) for layer in deep.hidden] == [nn.Linear, nn.BatchNorm1d, nn.ReLU] * 2
+    shapes = [tuple(p.shape) for p in deep.hidden.parameters() if p.ndim == 2]
+    assert shapes == [(64, 96), (24, 64)]
+    assert deep.head.weight.shape == (5, 24)
+    assert plain.head.weight.shape == (5, 96)
+    added = deep.state_dict().keys() - plain.state_dict().keys()
+    assert added
+    assert all(name.startswith("hidden.") for name in added)
+
+
 def some_voxels(seed: int) -> list[np.ndarray]:
     """Two scans of another extent, about a third of the grid full, in no order."""
     rng = np.random.default_rng(seed)
@@ -96,7 +108,7 @@ class DenseTwin:
         x = skips.pop()
         for level, up in zip((3, 2, 1, 0), cast(Iterable[Up], network.up), strict=True):
             x = self.up(x, skips.pop(), up, level)
-        return network.head(x.movedim(1, -1)[at])
+        return network.head(network.hidden(x.movedim(1, -1)[at]))
 
 
 def gradients_of(network: nn.Module) -> dict[str, Tensor]:
@@ -115,11 +127,13 @@ def _double() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("_double")
-@pytest.mark.parametrize("stem_kernel", [3, 5])
-def test_outputs_and_gradients_are_those_of_a_dense_network(stem_kernel: int) -> None:
+@pytest.mark.parametrize(("stem_kernel", "head"), [(3, []), (5, []), (3, [12, 10])])
+def test_outputs_and_gradients_are_those_of_a_dense_network(
+    stem_kernel: int, head: list[int]
+) -> None:
     torch.manual_seed(0)
     planes, layers = [8, 8, 12, 8, 8, 12, 8, 8], [1, 2, 1, 1, 1, 1, 1, 1]
-    network = MinkUNet(3, 6, "18A", planes, layers, 8, stem_kernel).train()
+    network = MinkUNet(3, 6, "18A", planes, layers, 8, stem_kernel, head).train()
     indices = batch_indices(some_voxels(1))
     colors, wanted = torch.randn(len(indices), 3), torch.randn(len(indices), 6)
 

@@ -1,6 +1,7 @@
 """Augmentation of a scan's voxel positions and colours, before they are voxelised again."""
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,6 +10,13 @@ from scipy.ndimage import convolve1d, map_coordinates
 # Two elastic fields, fine and coarse: (spacing of the knots, largest push), in metres. Values are
 # those of the code of Choy et al., CVPR 2019, for indoor scans.
 _ELASTIC = ((0.2, 0.4), (0.8, 1.6))
+
+
+class Transform(NamedTuple):
+    """A random linear map of a scan: x -> scale turn x."""
+
+    turn: NDArray[np.float64]  # (3, 3) orthogonal: a rotation, or one that mirrors
+    scale: float
 
 
 @dataclass(frozen=True)
@@ -22,8 +30,8 @@ class Augmentation:
     elastic: bool = False  # smooth random distortion
     color: float = 0.05  # largest change of a channel's offset and gain, and noise of a tenth
 
-    def positions(self, xyz: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
-        """Positions (M, 3) in metres, augmented."""
+    def transform(self, rng: np.random.Generator) -> Transform:
+        """Draw how a scan is mirrored, tilted, turned and scaled."""
         matrix = np.eye(3)
         if self.flip:
             matrix = np.diag([*rng.choice([-1.0, 1.0], 2), 1.0])
@@ -32,7 +40,13 @@ class Augmentation:
         matrix = _rotation(1, rng.uniform(-tilt, tilt)) @ matrix
         if self.rotation:
             matrix = _rotation(2, rng.uniform(0, 2 * np.pi)) @ matrix
-        matrix *= rng.uniform(1 - self.scale, 1 + self.scale)
+        return Transform(matrix, rng.uniform(1 - self.scale, 1 + self.scale))
+
+    def positions(
+        self, xyz: NDArray[np.float32], transform: Transform, rng: np.random.Generator
+    ) -> NDArray[np.float32]:
+        """Positions (M, 3) in metres, transformed, and distorted if `elastic`."""
+        matrix = transform.turn * transform.scale
         moved = (xyz @ matrix.T).astype(np.float32)
         if self.elastic:
             for spacing, size in _ELASTIC:

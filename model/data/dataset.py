@@ -4,7 +4,7 @@ A batch is a function of the seed and its number only: training that resumes at 
 number of workers, sees the same data.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from functools import cache
 from typing import Any, NamedTuple, Protocol, TypeVar
 
@@ -16,6 +16,7 @@ from torch.utils.data import DataLoader, Dataset
 from model.data.augment import Augmentation
 from model.data.entries import ScanEntries, Scene, read_array, read_entry
 from model.data.samples import Sample, crop, make_sample
+from model.network.inputs import COLOR_ONLY
 
 _CACHE_BYTES = 4 << 30  # data sets up to this size are kept in memory
 
@@ -51,7 +52,7 @@ def in_order(scans: Sequence[AnyScan]) -> list[AnyScan]:
 class Batch(NamedTuple):
     """The samples of several scans, concatenated: m voxels, of which s are supervised."""
 
-    rgb: torch.Tensor  # (m, 3) float32 in [-1, 1]
+    inputs: torch.Tensor  # (m, C) float32
     indices: torch.Tensor  # (m, 4) int32 [scan, x, y, z]
     row: torch.Tensor  # (s,) int64 rows of the supervised voxels
     feature: torch.Tensor  # (s, d) float16
@@ -76,7 +77,7 @@ def collate(samples: Sequence[Sample]) -> Batch:
     begin = np.cumsum([0, *(len(s.coords) for s in samples[:-1])])
     row = [s.row + b for s, b in zip(samples, begin, strict=True)]
     return Batch(
-        rgb=torch.from_numpy(np.concatenate([s.rgb for s in samples])),
+        inputs=torch.from_numpy(np.concatenate([s.inputs for s in samples])),
         indices=batch_indices([s.coords for s in samples]),
         row=torch.from_numpy(np.concatenate(row)),
         feature=torch.from_numpy(np.concatenate([s.feature for s in samples])),
@@ -112,9 +113,12 @@ class _Samples(Scenes):
         seed: int,
         augmentation: Augmentation,
         max_voxels: int | None,
+        inputs: Collection[str],
+        voxel_size: float | None,
     ) -> None:
         super().__init__(scans, workers)
         self.seed, self.augmentation, self.max_voxels = seed, augmentation, max_voxels
+        self.inputs, self.voxel_size = inputs, voxel_size
 
     def __getitem__(self, position: int) -> Sample:
         epoch, place = divmod(position, len(self.scans))
@@ -122,7 +126,7 @@ class _Samples(Scenes):
         rng = np.random.default_rng([self.seed, 1, position])
         if self.max_voxels is not None:
             scene = crop(scene, self.max_voxels, rng)
-        return make_sample(scene, self.augmentation, rng)
+        return make_sample(scene, self.augmentation, rng, self.inputs, self.voxel_size)
 
 
 @cache
@@ -150,13 +154,16 @@ def read_batches(
     steps: range,
     augmentation: Augmentation,
     max_voxels: int | None = None,
+    inputs: Collection[str] = COLOR_ONLY,
+    voxel_size: float | None = None,
     workers: int = 0,
 ) -> Iterator[Batch]:
     """The batches of the given steps, of `batch` scans each.
 
-    `max_voxels` of each scan are kept, all if None.
+    `max_voxels` of each scan are kept, all if None, and then voxelised with a `voxel_size` in
+    metres, that of the scan if None.
     """
-    samples = _Samples(scans, workers, seed, augmentation, max_voxels)
+    samples = _Samples(scans, workers, seed, augmentation, max_voxels, inputs, voxel_size)
     numbers = [list(range(step * batch, (step + 1) * batch)) for step in steps]
     yield from load(samples, numbers, collate, workers)
 

@@ -8,6 +8,7 @@ import numpy as np
 import zarr
 from numpy.typing import NDArray
 
+from model.data.inputs import height_above_floor
 from pipeline.errors import BadInput
 
 
@@ -43,6 +44,8 @@ class Scene:
 
     xyz: NDArray[np.float32]  # (M, 3) metres
     rgb: NDArray[np.uint8]  # (M, 3)
+    normal: NDArray[np.float32]  # (M, 3) unit length, 0 where unknown
+    height: NDArray[np.float32]  # (M,) metres above the floor of the whole scan
     voxel_size: float  # metres
     voxel: NDArray[np.int64]  # (V,) the supervised voxels, increasing
     feature: NDArray[np.float16]  # (V, d) fused 2D embeddings; d = 0 with dense labels
@@ -66,9 +69,12 @@ class ScanEntries:
     def read(self) -> Scene:
         """Read the scan. Raises `BadInput` if the entries do not belong together."""
         voxels, targets = read_entry(self.voxels), read_entry(self.targets)
+        xyz = read_array(voxels, "voxel_xyz")
         scene = Scene(
-            xyz=read_array(voxels, "voxel_xyz"),
+            xyz=xyz,
             rgb=read_array(voxels, "voxel_rgb"),
+            normal=read_array(voxels, "voxel_normal"),
+            height=height_above_floor(xyz),
             voxel_size=voxel_size(voxels),
             voxel=read_array(targets, "voxel").astype(np.int64),
             feature=read_array(targets, "feature"),

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.data.entries import Scene, class_names, read_array, read_entry, voxel_size
+from model.data.inputs import height_above_floor
 from pipeline.errors import BadInput
 from pipeline.geometry.votes import majority
 
@@ -60,6 +61,8 @@ class LabelledScan:
         return Scene(
             xyz=xyz,
             rgb=read_array(entry, "voxel_rgb"),
+            normal=read_array(entry, "voxel_normal"),
+            height=height_above_floor(xyz),
             voxel_size=voxel_size(entry),
             voxel=voxel,
             feature=np.zeros((len(voxel), 0), np.float16),

@@ -1,5 +1,6 @@
 """One training sample: a scan that is cropped, augmented and voxelised again."""
 
+from collections.abc import Collection
 from typing import NamedTuple
 
 import numpy as np
@@ -7,6 +8,8 @@ from numpy.typing import NDArray
 
 from model.data.augment import Augmentation
 from model.data.entries import Scene
+from model.data.inputs import VoxelValues, unit_colors
+from model.network.inputs import COLOR_ONLY
 
 _GRID_SHIFT = 16  # voxels; the coarsest level of the network has cells of this size
 
@@ -15,7 +18,7 @@ class Sample(NamedTuple):
     """One scan as the network sees it: m voxels, of which s are supervised."""
 
     coords: NDArray[np.int32]  # (m, 3) >= 0, no repeats
-    rgb: NDArray[np.float32]  # (m, 3) in [-1, 1]
+    inputs: NDArray[np.float32]  # (m, C)
     row: NDArray[np.int64]  # (s,) the supervised voxels, increasing
     feature: NDArray[np.float16]  # (s, d)
     label: NDArray[np.int64]  # (s,) -1 = ignored
@@ -31,11 +34,6 @@ def voxelise(
     return np.column_stack(np.unravel_index(flat, grid)).astype(np.int32), voxel_of
 
 
-def unit_colors(rgb: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Colours (M, 3) in 0..255 as the network takes them, in [-1, 1]."""
-    return rgb.astype(np.float32) / 127.5 - 1.0
-
-
 def crop(scene: Scene, voxels: int, rng: np.random.Generator) -> Scene:
     """The `voxels` voxels of a scan that are nearest to a random one of its voxels."""
     if len(scene.xyz) <= voxels:
@@ -47,6 +45,8 @@ def crop(scene: Scene, voxels: int, rng: np.random.Generator) -> Scene:
     return Scene(
         xyz=scene.xyz[kept],
         rgb=scene.rgb[kept],
+        normal=scene.normal[kept],
+        height=scene.height[kept],
         voxel_size=scene.voxel_size,
         voxel=(np.cumsum(kept) - 1)[scene.voxel[known]],
         feature=scene.feature[known],
@@ -54,22 +54,34 @@ def crop(scene: Scene, voxels: int, rng: np.random.Generator) -> Scene:
     )
 
 
-def make_sample(scene: Scene, augmentation: Augmentation, rng: np.random.Generator) -> Sample:
+def make_sample(
+    scene: Scene,
+    augmentation: Augmentation,
+    rng: np.random.Generator,
+    inputs: Collection[str] = COLOR_ONLY,
+    voxel_size: float | None = None,
+) -> Sample:
     """Augment the voxels of a scan and voxelise them again, with their supervision.
 
-    If several fall into one voxel, their colours are averaged, and the embedding and label of the
-    first supervised one are taken: a mean of embeddings would belong to no object.
+    The voxels of the sample have `voxel_size` metres, those of the scan if None. If several fall
+    into one, their inputs are averaged, and the embedding and label of the first supervised one are
+    taken: a mean of embeddings would belong to no object.
+
+    Normals turn with the scan, and heights scale with it. A height is still that above the scan's
+    own floor: neither a tilt, which stands for a scan that is not quite upright, nor the elastic
+    distortion changes it.
     """
-    xyz = augmentation.positions(scene.xyz, rng)
+    size = voxel_size or scene.voxel_size
+    turn, scale = transform = augmentation.transform(rng)
+    xyz = augmentation.positions(scene.xyz, transform, rng)
     rgb = augmentation.colors(unit_colors(scene.rgb), rng)
-    shift = rng.uniform(0, _GRID_SHIFT * scene.voxel_size, 3)
-    coords, voxel_of = voxelise(xyz - xyz.min(axis=0) + shift, scene.voxel_size)
-    count = np.bincount(voxel_of)
-    mean = [np.bincount(voxel_of, channel) / count for channel in rgb.T]
+    shift = rng.uniform(0, _GRID_SHIFT * size, 3)
+    coords, voxel_of = voxelise(xyz - xyz.min(axis=0) + shift, size)
+    values = VoxelValues(rgb, scene.height * scale, scene.normal @ turn.T)
     row, first = np.unique(voxel_of[scene.voxel], return_index=True)
     return Sample(
         coords=coords,
-        rgb=np.column_stack(mean).astype(np.float32),
+        inputs=values.averaged(voxel_of).stack(inputs),
         row=row,
         feature=scene.feature[first],
         label=scene.label[first],

@@ -34,11 +34,11 @@ def label_scan(scan: Path, network: Path, out: Path, words: str | None, up: str 
     trained = load(network, device())
     text = embed(trained, network, [[words]]) if words else None  # first, since it may fail
     cloud, kind = read_any(scan, up)
-    voxels = voxelised(cloud, trained.voxel_size)
+    voxels = voxelised(cloud, trained.scan_voxel_size)
     of_point = read_array(voxels, "voxel_of_point")
     print(
         f"{scan}: {len(of_point):,} points in {len(read_array(voxels, 'coords')):,} voxels of "
-        f"{100 * trained.voxel_size:g} cm, read as {kind}",
+        f"{100 * trained.scan_voxel_size:g} cm, read as {kind}",
         flush=True,
     )
     labelled = out / "labels.ply"

@@ -1,6 +1,7 @@
 """Inference with a trained network: one deterministic pass, without images and scene tags."""
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -9,10 +10,11 @@ import zarr
 from numpy.typing import NDArray
 
 from model.data.dataset import batch_indices
-from model.data.entries import read_array
-from model.data.samples import unit_colors
+from model.data.entries import read_array, voxel_size
+from model.data.inputs import VoxelValues, height_above_floor, unit_colors
 from model.network.device import reproducible
 from model.network.trained import Trained
+from pipeline.stages.voxels import voxelise
 
 _ROWS = 1 << 16  # voxels whose embeddings are in memory at the same time
 
@@ -31,9 +33,13 @@ class Prediction:
 
 
 def predict(trained: Trained, voxels: zarr.Group) -> Prediction:
-    """Classify the M voxels of an entry `voxels`."""
+    """Classify the M voxels of an entry `voxels`.
+
+    If the network takes voxels of another size, each gets the class of the one that it falls into.
+    """
+    given = _read(trained, voxels)
     with reproducible(), torch.no_grad():
-        probability = _probability(trained, *_read(voxels)).cpu().numpy()
+        probability = _probability(trained, given).cpu().numpy()[given.voxel_of]
     label = probability.argmax(axis=1)
     confidence = np.take_along_axis(probability, label[:, None], axis=1)[:, 0]
     return Prediction(label.astype(np.int16), confidence, probability)
@@ -48,31 +54,43 @@ def query(trained: Trained, voxels: zarr.Group, text: NDArray[np.float32]) -> ND
     if not trained.head.normalise or text.shape[1] != trained.text_embeddings.shape[1]:
         raise ValueError("the network does not predict embeddings like these text embeddings")
     wanted = torch.from_numpy(text.astype(np.float32)).to(trained.text_embeddings.device)
+    given = _read(trained, voxels)
     with reproducible(), torch.no_grad():
-        trunk = _trunk(trained, *_read(voxels))
+        trunk = _trunk(trained, given)
         parts = [
             F.normalize(trained.network.head(rows), dim=1) @ wanted.T for rows in trunk.split(_ROWS)
         ]
-    return torch.cat(parts).cpu().numpy()
+    return torch.cat(parts).cpu().numpy()[given.voxel_of]
 
 
-def _read(voxels: zarr.Group) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
-    """Voxel coordinates (M, 3) and colours (M, 3) in [-1, 1]."""
-    return read_array(voxels, "coords"), unit_colors(read_array(voxels, "voxel_rgb"))
+class _Given(NamedTuple):
+    """What a network is given of a scan with M voxels."""
+
+    coords: NDArray[np.int32]  # (m, 3) >= 0
+    inputs: NDArray[np.float32]  # (m, C)
+    voxel_of: NDArray[np.integer]  # (M,) the one of m that each voxel of the scan falls into
 
 
-def _trunk(trained: Trained, coords: NDArray[np.int32], rgb: NDArray[np.float32]) -> torch.Tensor:
+def _read(trained: Trained, voxels: zarr.Group) -> _Given:
+    coords, xyz = read_array(voxels, "coords"), read_array(voxels, "voxel_xyz")
+    color = unit_colors(read_array(voxels, "voxel_rgb"))
+    values = VoxelValues(color, height_above_floor(xyz), read_array(voxels, "voxel_normal"))
+    if trained.voxel_size == voxel_size(voxels):
+        return _Given(coords, values.stack(trained.inputs), np.arange(len(coords)))
+    coords, voxel_of, _ = voxelise(xyz, trained.voxel_size)
+    return _Given(coords, values.averaged(voxel_of).stack(trained.inputs), voxel_of)
+
+
+def _trunk(trained: Trained, given: _Given) -> torch.Tensor:
     device = trained.text_embeddings.device
-    indices = batch_indices([coords]).to(device)
-    return trained.network.trunk(torch.from_numpy(rgb).to(device), indices)
+    indices = batch_indices([given.coords]).to(device)
+    return trained.network.trunk(torch.from_numpy(given.inputs).to(device), indices)
 
 
-def _probability(
-    trained: Trained, coords: NDArray[np.int32], rgb: NDArray[np.float32]
-) -> torch.Tensor:
-    """Class probabilities (M, K) of voxels (M, 3) with colours (M, 3) in [-1, 1]."""
+def _probability(trained: Trained, given: _Given) -> torch.Tensor:
+    """Class probabilities (m, K) of the voxels that the network is given."""
     parts = []
-    for rows in _trunk(trained, coords, rgb).split(_ROWS):
+    for rows in _trunk(trained, given).split(_ROWS):
         vector = trained.network.head(rows)
         if trained.head.normalise:
             vector = F.normalize(vector, dim=1)

@@ -1,7 +1,7 @@
 """The file of a trained network: written by training, read by inference and scoring."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -10,6 +10,7 @@ import torch
 
 from model.network import files
 from model.network.adapter import Adapter
+from model.network.inputs import COLOR_ONLY, in_channels
 from model.network.unet import MinkUNet
 from pipeline.errors import BadInput
 
@@ -49,7 +50,7 @@ class Trained:
     classes: list[str]
     head: ClassifierHead
     config: dict[str, Any]  # the parameters of the run
-    voxel_size: float  # metres: of the training scans, and to be used in inference
+    voxel_size: float  # metres: of the voxels that the network is given, also in inference
     selection: str  # how the checkpoint was chosen
     curves: dict[str, Any] = field(default_factory=dict)
     adapter: Adapter | None = None
@@ -57,6 +58,19 @@ class Trained:
     # and templates. None for a supervised network, and for features that were made elsewhere.
     tower: Mapping[str, Any] | None = None
     entry: str = ""  # the identity of the store entry that it is written to
+    # Metres: of the voxels that scans are read in, from which those of the network are made. None
+    # where they are the same.
+    entry_voxel_size: float | None = None
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """What each voxel gives it, of `model.network.inputs.CHANNELS`."""
+        return _inputs(self.config)
+
+    @property
+    def scan_voxel_size(self) -> float:
+        """Metres: of the voxels that a scan is to be read in."""
+        return self.entry_voxel_size or self.voxel_size
 
     def save(self, path: Path) -> None:
         """Write everything to one safetensors file."""
@@ -74,6 +88,7 @@ class Trained:
             "head": json.dumps(vars(self.head), sort_keys=True),
             "config": json.dumps(self.config, sort_keys=True),
             "voxel_size": json.dumps(self.voxel_size),
+            "entry_voxel_size": json.dumps(self.entry_voxel_size),
             "tower": json.dumps(self.tower, sort_keys=True),
             "selection": self.selection,
             "curves": json.dumps(self.curves, sort_keys=True),
@@ -81,13 +96,21 @@ class Trained:
         files.write(path, tensors, metadata)
 
 
-def build_network(out_channels: int, sizes: Mapping[str, Any], seed: int) -> MinkUNet:
-    """A network from colours to `out_channels`, its initial weights fixed by the seed.
+def build_network(
+    out_channels: int, sizes: Mapping[str, Any], seed: int, inputs: Collection[str] = COLOR_ONLY
+) -> MinkUNet:
+    """A network from `inputs` to `out_channels`, its initial weights fixed by the seed.
 
-    `sizes` are the keywords of `MinkUNet` after its channels.
+    `sizes` are the keywords of `MinkUNet` after its channels. Raises `ValueError` for an unknown
+    input.
     """
     torch.manual_seed(seed)
-    return MinkUNet(3, out_channels, **sizes)
+    return MinkUNet(in_channels(inputs), out_channels, **sizes)
+
+
+def _inputs(config: Mapping[str, Any]) -> tuple[str, ...]:
+    """The inputs in the parameters of a run; networks of older files take colours only."""
+    return tuple(config.get("inputs", COLOR_ONLY))
 
 
 def load(path: Path, where: torch.device) -> Trained:
@@ -103,7 +126,7 @@ def load(path: Path, where: torch.device) -> Trained:
         raise BadInput(path, what, "name a network that it trained, or train again")
     config = json.loads(metadata["config"])
     weights = files.under("network", tensors)
-    network = build_network(len(weights["head.weight"]), config["network"], 0)
+    network = build_network(len(weights["head.weight"]), config["network"], 0, _inputs(config))
     network.load_state_dict(weights)
     return Trained(
         variant=metadata["variant"],
@@ -114,6 +137,7 @@ def load(path: Path, where: torch.device) -> Trained:
         head=ClassifierHead(**json.loads(metadata["head"])),
         config=config,
         voxel_size=json.loads(metadata["voxel_size"]),
+        entry_voxel_size=json.loads(metadata.get("entry_voxel_size", "null")),
         tower=json.loads(metadata["tower"]),
         selection=metadata["selection"],
         curves=json.loads(metadata["curves"]),

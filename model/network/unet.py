@@ -42,6 +42,13 @@ def _norm(width: int) -> nn.BatchNorm1d:
     return nn.BatchNorm1d(width, eps=1e-3, momentum=0.05)
 
 
+def _hidden(width_in: int, widths: Sequence[int]) -> nn.Sequential:
+    layers: list[nn.Module] = []
+    for a, b in pairwise([width_in, *widths]):
+        layers += [nn.Linear(a, b, bias=False), _norm(b), nn.ReLU()]
+    return nn.Sequential(*layers)
+
+
 def _submanifold(width_in: int, width_out: int, kernel: int, key: str) -> spconv.SubMConv3d:
     return spconv.SubMConv3d(
         width_in, width_out, kernel, bias=False, indice_key=key, algo=ALGORITHM
@@ -128,10 +135,13 @@ class MinkUNet(nn.Module):
         layers: Sequence[int] | None = None,
         stem_width: int | None = None,
         stem_kernel: int | None = None,
+        head: Sequence[int] = (),
     ) -> None:
         """Build `arch` (14A, 18A or 34C), with any of its sizes replaced.
 
-        Raises `KeyError` for an unknown `arch` and `ValueError` unless there are 8 stages.
+        `head` are the widths of hidden layers, each with norm and ReLU, between the last stage and
+        the linear layer that gives the outputs. Raises `KeyError` for an unknown `arch` and
+        `ValueError` unless there are 8 stages.
         """
         super().__init__()
         known = ARCHITECTURES[arch]
@@ -159,16 +169,19 @@ class MinkUNet(nn.Module):
             up.append(Up(width, skips[level], plane, count, level))
             width = plane
         self.down, self.up = nn.ModuleList(down), nn.ModuleList(up)
-        self.head = nn.Linear(width, out_channels)
+        self.hidden = _hidden(width, head)
+        self.head = nn.Linear(head[-1] if head else width, out_channels)
 
     def forward(self, features: torch.Tensor, indices: torch.Tensor) -> torch.Tensor:
         """Features (M, in) at indices (M, 4) int32 [scan, x, y, z] -> (M, out), in that order."""
         return self.head(self.trunk(features, indices))
 
     def trunk(self, features: torch.Tensor, indices: torch.Tensor) -> torch.Tensor:
-        """All layers but the head: (M, in) -> (M, last width).
+        """All layers but the last: (M, in) -> (M, last width).
 
-        Only the output of the head is wide: of large scans it can be computed in pieces.
+        Only the output of the last is wide: of large scans it can be computed in pieces. Hidden
+        layers of the head belong to the trunk, so that their norms see every voxel in training,
+        as in inference, and not the supervised ones only.
         """
         x = self.stem(sparse_tensor(features, indices))
         x = x.replace_feature(torch.relu(self.stem_norm(x.features)))
@@ -178,4 +191,4 @@ class MinkUNet(nn.Module):
         x = skips.pop()
         for up in self.up:
             x = up(x, skips.pop())
-        return x.features
+        return self.hidden(x.features)

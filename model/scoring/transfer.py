@@ -59,10 +59,10 @@ def evaluate_transferred(
 def label_points(trained: Trained, voxels: zarr.Group) -> NDArray[np.int16]:
     """The class of each point (N,) of an entry `voxels`, which may have voxels of any size.
 
-    The network is given the points in voxels of the size that it was trained on.
+    The points are read in voxels of the size of the network's training entries.
     """
     cloud = Cloud(*(read_array(voxels, name) for name in ("xyz", "rgb", "normal", "segment")))
-    given = voxelised(cloud, trained.voxel_size)
+    given = voxelised(cloud, trained.scan_voxel_size)
     return predict(trained, given).label_of_points(given)
 
 

@@ -15,6 +15,7 @@ from model.data.dataset import Batch, in_order
 from model.data.entries import read_entry, read_text, voxel_size
 from model.data.labels import LabelledScan
 from model.network.device import device, reproducible
+from model.network.inputs import COLOR_ONLY
 from model.network.trained import LAST_STEP, ClassifierHead, Trained, build_network
 from model.training.cross_entropy import class_weights, cross_entropy
 from model.training.loop import Run, fit
@@ -44,6 +45,7 @@ def train_fully_supervised(
     """
     scans = in_order(scans)
     _, classes = read_text(text)
+    entry_voxel_size = voxel_size(read_entry(scans[0].voxels))
     scratch.mkdir(parents=True, exist_ok=True)
     run = Run(VARIANT, seed, params, scans, scratch, workers, checkpoint_every)
     with reproducible():
@@ -54,7 +56,8 @@ def train_fully_supervised(
         def loss(output: torch.Tensor, batch: Batch) -> torch.Tensor:
             return cross_entropy(output, batch.label, weight)
 
-        network = build_network(len(classes), params["network"], seed).to(device())
+        inputs = params.get("inputs", COLOR_ONLY)
+        network = build_network(len(classes), params["network"], seed, inputs).to(device())
         losses = fit(run, network, loss)
     Trained(
         variant=VARIANT,
@@ -65,7 +68,8 @@ def train_fully_supervised(
         classes=classes,
         head=ClassifierHead(normalise=False, temperature=1.0),
         config=dict(params),
-        voxel_size=voxel_size(read_entry(scans[0].voxels)),
+        voxel_size=params.get("voxel_size") or entry_voxel_size,
+        entry_voxel_size=entry_voxel_size,
         selection=LAST_STEP,
         curves={"network": {"loss": losses}},
     ).save(out)

@@ -15,6 +15,7 @@ from tqdm import tqdm
 from model.data.augment import Augmentation
 from model.data.dataset import Batch, Scan, read_batches
 from model.network import files
+from model.network.inputs import COLOR_ONLY
 from model.network.unet import MinkUNet
 
 
@@ -28,10 +29,15 @@ class OptimiserConfig:
     lr: float = 1e-3
     weight_decay: float = 0.0
     schedule: str = "poly"  # poly (power 0.9) or cosine, to 0 at the last step
+    warm_up: float = 0.0  # share of the steps in which the rate rises; the schedule has the rest
+    clip: float | None = None  # largest norm of the gradient of all weights; None: any
 
     def rate(self, step: int) -> float:
         """The learning rate of a step, counted from 0."""
-        left = 1 - step / self.steps
+        rising = int(self.warm_up * self.steps)
+        if step < rising:
+            return self.lr * (step + 1) / (rising + 1)
+        left = 1 - (step - rising) / (self.steps - rising)
         if self.schedule == "poly":
             return self.lr * left**0.9
         return self.lr * 0.5 * (1 - math.cos(math.pi * left))
@@ -88,6 +94,8 @@ def fit(
         steps=steps,
         augmentation=Augmentation(**run.params["augment"]),
         max_voxels=run.params["max_voxels"],
+        inputs=run.params.get("inputs", COLOR_ONLY),
+        voxel_size=run.params.get("voxel_size"),
         workers=run.workers,
     )
     bar = tqdm(initial=len(losses), total=config.steps, unit="step", desc="training", mininterval=2)
@@ -96,10 +104,13 @@ def fit(
         for group in optimiser.param_groups:
             group["lr"] = config.rate(step)
         with torch.autocast(where.type, torch.float16, enabled=amp):
-            output = network.head(network.trunk(batch.rgb, batch.indices)[batch.row])
+            output = network.head(network.trunk(batch.inputs, batch.indices)[batch.row])
         loss = loss_of(output.float(), batch)
         optimiser.zero_grad()
         scaler.scale(loss).backward()
+        if config.clip is not None:
+            scaler.unscale_(optimiser)
+            nn.utils.clip_grad_norm_(network.parameters(), config.clip)
         scaler.step(optimiser)
         scaler.update()
         losses.append(loss.item())

@@ -20,6 +20,7 @@ from model.data.entries import ScanEntries, read_array, read_entry, read_text, v
 from model.network import files
 from model.network.adapter import Adapter, adapter_config
 from model.network.device import device, reproducible
+from model.network.inputs import COLOR_ONLY
 from model.network.trained import LAST_STEP, ClassifierHead, Trained, build_network
 from model.training.fit_adapter import fit_adapter
 from model.training.loop import Run, fit
@@ -52,12 +53,14 @@ def train_weakly_supervised(
 ) -> None:
     """Train one network and write it to `out`.
 
-    `params` has `network` (keywords of `MinkUNet`), `optimiser` (`OptimiserConfig`), `augment`
-    (`Augmentation`), `loss` (weights of terms, and settings of `LossConfig`), `adapter` (a preset
-    and changes to it) and `max_voxels` (of one scan in a step, or None). `parts` are the modules
-    of the loss terms, by the names in `model.training.losses.module_names`. `entry` and the text
-    `tower` are written into the file. A run that was killed resumes from the checkpoint in
-    `scratch` and ends, on a CPU, with the same bytes.
+    `params` has `inputs` (of `model.network.inputs.CHANNELS`; colours if left out), `voxel_size`
+    (the network's in metres; that of the scans if None or left out), `network` (keywords of
+    `MinkUNet`), `optimiser` (`OptimiserConfig`), `augment` (`Augmentation`), `loss` (weights of
+    terms, and settings of `LossConfig`), `adapter` (a preset and changes to it) and `max_voxels`
+    (of one scan in a step, or None). `parts` are the modules of the loss terms, by the names in
+    `model.training.losses.module_names`. `entry` and the text `tower` are written into the file. A
+    run that was killed resumes from the checkpoint in `scratch` and ends, on a CPU, with the same
+    bytes.
 
     Raises `BadInput` if text and targets differ in width or the variant has no loss term, and
     `ValueError` for an unknown variant or without any scan.
@@ -74,6 +77,7 @@ def train_weakly_supervised(
             "make both with the same model",
         )
     config = _loss_of(variant, params["loss"], parts)
+    entry_voxel_size = voxel_size(read_entry(scans[0].voxels))
     scratch.mkdir(parents=True, exist_ok=True)
     run = Run(variant, seed, params, scans, scratch, workers, checkpoint_every)
     curves: dict[str, Any] = {}
@@ -88,7 +92,8 @@ def train_weakly_supervised(
             target = batch.feature if adapter is None else adapter(batch.feature)
             return objective(output, target, batch.label)
 
-        network = build_network(width, params["network"], seed).to(device())
+        inputs = params.get("inputs", COLOR_ONLY)
+        network = build_network(width, params["network"], seed, inputs).to(device())
         curves["network"] = {"loss": fit(run, network, loss)}
     Trained(
         variant=variant,
@@ -99,7 +104,8 @@ def train_weakly_supervised(
         classes=classes,
         head=ClassifierHead(normalise=True, temperature=config.temperature),
         config=dict(params),
-        voxel_size=voxel_size(read_entry(scans[0].voxels)),
+        voxel_size=params.get("voxel_size") or entry_voxel_size,
+        entry_voxel_size=entry_voxel_size,
         tower=tower,
         selection=LAST_STEP,
         curves=curves,

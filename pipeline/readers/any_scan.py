@@ -21,13 +21,14 @@ def read_any(path: Path, up: str = "z") -> tuple[Cloud, str]:
     `path` is a PLY file, or the folder of a scan that a reader recognises: ScanNet, a room of S3DIS
     (either release, with or without its angle) or RGB-D frames, whose depth is fused without a PLY
     file. `up` is the axis of the file that points up; folders of frames are turned upright by their
-    cameras before. Normals and segments are unknown (0 and -1) except for those of frames. Raises
-    `BadInput` where there is no such scan, it is damaged, or its unit is not the metre.
+    cameras before. Normals are those of the file, or else of its faces; without either they are
+    unknown (0), and so are those of S3DIS. Segments are unknown (-1) except for those of frames.
+    Raises `BadInput` where there is no such scan, it is damaged, or its unit is not the metre.
     """
     if not path.exists():
         raise BadInput(path, "no such file or folder", "give a PLY file or the folder of a scan")
     if path.is_file():
-        cloud, kind = _bare(*read_points(path)[:2]), "a PLY file"
+        cloud, kind = _bare(*read_points(path)), "a PLY file"
     else:
         cloud, kind = _read_folder(path)
     if up != "z":
@@ -54,10 +55,12 @@ def _read_folder(path: Path) -> tuple[Cloud, str]:
     return cloud, files.KIND + fused
 
 
-def _bare(xyz: NDArray[np.floating], rgb: NDArray[np.uint8]) -> Cloud:
+def _bare(
+    xyz: NDArray[np.floating], rgb: NDArray[np.uint8], normal: NDArray[np.floating] | None
+) -> Cloud:
     return Cloud(
         xyz=xyz.astype(np.float32),
         rgb=rgb,
-        normal=np.zeros((len(xyz), 3), np.float32),
+        normal=np.zeros((len(xyz), 3), np.float32) if normal is None else normal.astype(np.float32),
         segment=np.full(len(xyz), -1, np.int32),
     )

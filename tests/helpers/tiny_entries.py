@@ -95,6 +95,9 @@ def write_room(folder: Path, scan: str, seed: int, leaning: float = LEANING) -> 
         arrays.write(out, "voxel_of_point", voxel_of_point)
         arrays.write(out, "voxel_xyz", mean(xyz).astype(np.float32))
         arrays.write(out, "voxel_rgb", mean(rgb).astype(np.uint8))
+        # Up where there is floor in the voxel, else unknown.
+        flat = mean((label == 0)[:, None]) > 0
+        arrays.write(out, "voxel_normal", np.where(flat, [0, 0, 1], 0).astype(np.float32))
     write_labels(room, label)
 
     text = text_embeddings()
@@ -149,8 +152,15 @@ def train_tiny(
     variant: str, rooms: list[Room], text: Path, out: Path, steps: int = 4, **options: Any
 ) -> Path:
     """Train one network into `out`.safetensors, with its own scratch folder."""
+    return train_with(tiny_params(steps), variant, rooms, text, out, **options)
+
+
+def train_with(
+    settings: dict[str, Any], variant: str, rooms: list[Room], text: Path, out: Path, **options: Any
+) -> Path:
+    """The same, with other settings."""
     path, scratch = out.with_suffix(".safetensors"), out.with_suffix(".scratch")
-    settings, seed = tiny_params(steps), options.pop("seed", 0)
+    seed = options.pop("seed", 0)
     if variant == "supervised":
         scans = [room.labelled for room in rooms]
         train_fully_supervised(settings, seed, scans, text, path, scratch, **options)

@@ -11,10 +11,10 @@ from pipeline.readers.ply import read_points
 
 def read_points_only(
     files: Mapping[str, Path],
-) -> tuple[NDArray[np.float64], NDArray[np.uint8]]:
-    """Positions (N, 3) in metres and colours (N, 3) of the group "cloud" of `scan_files`.
+) -> tuple[NDArray[np.float64], NDArray[np.uint8], NDArray[np.float64] | None]:
+    """Positions (N, 3) in metres, colours and normals (N, 3) of the group "cloud" of `scan_files`.
 
-    "mesh" may be a PLY file of any program, and no other file is needed. Raises `BadInput`.
+    "mesh" may be a PLY file of any program, and no other file is needed. Normals are None where
+    the file has neither normals nor faces. Raises `BadInput`.
     """
-    xyz, rgb, _ = read_points(files["mesh"])
-    return xyz, rgb
+    return read_points(files["mesh"])
