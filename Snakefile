@@ -6,7 +6,7 @@ from snakemake.utils import min_version
 from pipeline.errors import BadInput
 from pipeline.plan import folds, rules
 from pipeline.plan.config import check, datasets, folded, register, transfers, wanted
-from pipeline.plan.making import make_plan
+from pipeline.plan.making import make_plans
 from pipeline.plan.transfer import Transfer
 
 min_version("9.27")
@@ -23,8 +23,12 @@ workflow.resource_settings.resources.setdefault("gpu", rules.gpus())
 try:
     check(config)
     WANTED = wanted(datasets(config), sys.argv[1:], config["transfer"])
-    PLANS = {d: make_plan(d, config, wanted=d in WANTED) for d in datasets(config)}
-    TRANSFERS = {a: Transfer(PLANS[a], PLANS[b]) for a, b in config["transfer"].items()}
+    PLANS = make_plans(datasets(config), config, WANTED)
+    TRANSFERS = {
+        a: Transfer(PLANS[a], PLANS[b])
+        for a, b in config["transfer"].items()
+        if {a, b} <= PLANS.keys()
+    }
     FOLDS = {d: folds.folds(PLANS[d]) for d in folded(datasets(config), sys.argv[1:])}
     # The folds of a dataset beside its own split, which may be one of them.
     SPLITS = {
@@ -76,7 +80,8 @@ include: "workflow/rules/predict.smk"
 # For each dataset of the config its rules, all named <dataset>_<rule> but the targets.
 for dataset, plan in PLANS.items():
     found = FOLDS.get(dataset, {})
-    rules_of, named = f"{dataset}_rules", f"{dataset}_"
+    rules_of, results_of = f"{dataset}_rules", f"{dataset}_results"
+    named = f"{dataset}_"
     tables, clouds = f"train_{dataset}", f"clouds_{dataset}"
 
     module:
@@ -88,15 +93,23 @@ for dataset, plan in PLANS.items():
         config:
             {
                 "plan": str(plan.path),
-                "rules": [
-                    *rules.rules_of_scans(plan, found),
-                    *rules.rules_of_results(plan),
-                ],
+                "rules": [*rules.rules_of_scans(plan, found)],
             }
 
-    use rule * from rules_of exclude report as named*
+    use rule * from rules_of as named*
 
-    use rule report from rules_of as tables
+    module:
+        name: results_of
+        pathvars:
+            **rules.pathvars(plan),
+        snakefile:
+            "workflow/rules/results.smk"
+        config:
+            {"plan": str(plan.path), "rules": [*rules.rules_of_results(plan)]}
+
+    use rule clouds from results_of as named*
+
+    use rule report from results_of as tables
 
     rule:
         name:

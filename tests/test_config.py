@@ -177,3 +177,26 @@ def test_a_plan_follows_the_blessings_of_the_checkout(
         "clouds",
         "report",
     }
+
+
+def test_what_one_dataset_says_does_not_reach_another() -> None:
+    loaded = config.load()
+    assert loaded["s3dis"]["projections"]["max_offset"] == 0.05
+    assert "max_offset" not in loaded["scannet"]["projections"]
+    for section in ("projections", "voxels", "train"):
+        assert loaded["demo"][section] is not loaded["simulated"][section]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("\nscannet:", "\ntrain:", "no dataset can be called 'train'"),
+        ("demo: demo_s3dis", "demo: demo", "'demo' is paired with itself"),
+        ("source: none}", "source: file}", "folder.tags: has `source: file` and names no file"),
+    ],
+)
+def test_names_that_could_not_work_are_refused(
+    tmp_path: Path, old: str, new: str, said: str
+) -> None:
+    with pytest.raises(BadInput, match=said):
+        config.load(edited(tmp_path, old, new))

@@ -11,6 +11,7 @@ import torch
 
 from model.training import losses
 from model.training.weakly_supervised import train_weakly_supervised
+from pipeline.plan import graph
 from tests.helpers.tiny_entries import train_tiny, write_labels, write_room, write_text
 
 ROOT = Path(__file__).parent.parent
@@ -62,6 +63,7 @@ def imported(name: str, seen: set[str]) -> set[str]:
 
 
 def test_weak_training_has_no_way_to_a_dense_label() -> None:
+    assert "labels" not in graph.stage("train").reads
     assert "labels" not in inspect.signature(train_weakly_supervised).parameters
     reached = imported("model.training.weakly_supervised", set())
     for term in losses.known_terms():  # loss terms are passed in, and not imported

@@ -36,6 +36,12 @@ def test_any_changed_constant_has_meaning(lines: list[str], value: int) -> None:
     assert provenance.meaning(plain) != provenance.meaning(changed)
 
 
+def test_only_modules_of_stages_declare_and_a_stage_of_a_network_has_meaning() -> None:
+    sources = [f"class ResidualStage:\n    width = {width}" for width in (1, 2)]
+    assert len({provenance.meaning(source) for source in sources}) == 2
+    assert len({provenance.meaning(source, of_a_stage=True) for source in sources}) == 1
+
+
 def test_a_key_covers_parameters_upstream_and_packages(monkeypatch: pytest.MonkeyPatch) -> None:
     def key(**change: Any) -> str:
         given: dict[str, Any] = {

@@ -125,6 +125,8 @@ def test_records_and_recipe_stay_with_the_entries_that_stay(root: Path) -> None:
         lambda facts: facts["keys"].update(superpoints="0123456789ab"),
         lambda facts: facts["keys"].update(text="0123456789ab"),
         lambda facts: facts["section"].pop("train"),
+        lambda facts: facts["section"]["embeddings"].update(recipe="of_another_version"),
+        lambda facts: facts["section"].update(reader="of_another_version"),
         lambda facts: facts.pop("raw_digests"),
         lambda facts: facts["raw_digests"].pop("scene0001_00"),
     ],

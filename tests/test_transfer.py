@@ -19,13 +19,14 @@ from model.scoring.evaluate import evaluate_network
 from model.scoring.results import as_result, restricted
 from model.scoring.transfer import evaluate_transferred, label_points
 from pipeline.errors import BadInput
-from pipeline.plan import config
+from pipeline.jobs.transfer import report
+from pipeline.plan import config, provenance
 from pipeline.plan.making import make_plan
 from pipeline.plan.transfer import Transfer
 from pipeline.scan import Cloud
 from pipeline.stages.voxels import Worker
-from pipeline.store import arrays, groups
-from tests.helpers import tiny_clip
+from pipeline.store import arrays, entry, groups
+from tests.helpers import tiny_clip, tiny_store
 from tests.helpers.tiny_checkout import SCANS, Checkout
 from tests.helpers.tiny_entries import CLASSES, VOXEL_SIZE
 from tests.helpers.tiny_network import network
@@ -173,6 +174,33 @@ def test_tables_are_renamed_when_anything_they_depend_on_changes(
         {"classes": "data_manifest/scannet/classes.csv"},
     ):
         assert planned(monkeypatch, tmp_path, **changed).results != plain.results
+
+
+def test_tables_are_renamed_by_an_edit_of_a_protocol(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    plain = planned(monkeypatch, tmp_path).results
+    true = provenance.meaning_digest
+    edited = "model.scoring.protocols.openscene"
+    monkeypatch.setattr(
+        provenance, "meaning_digest", lambda m: "edited" if m == edited else true(m)
+    )
+    assert planned(monkeypatch, tmp_path).results != plain
+
+
+def test_scores_of_own_networks_are_checked_before_they_are_read(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    transfer = planned(monkeypatch, tmp_path)
+    assert (transfer.plans[1], ("evaluate", "esgs-0")) in transfer.entries
+    for plan, what in transfer.entries:
+        tiny_store.make(plan, what)
+    home = transfer.plans[1].home("evaluate", "esgs-0")
+    home.chmod(0o644)
+    home.write_text(home.read_text().replace("39", "38"))
+    with pytest.raises(entry.Damaged, match="checksum mismatch") as refused:
+        report(transfer, tmp_path / "table.txt")
+    assert refused.value.home == home
 
 
 def test_no_label_of_a_training_scan_is_read(

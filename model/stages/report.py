@@ -40,6 +40,7 @@ class ReportStage(Stage):
         return {
             "dataset": facts.dataset,
             "protocol": facts.protocol,
+            "protocols": list(protocols.names()),
             "simulated": facts.simulated,
             "left_out": list(facts.left_out),
             "tagged": sum(scan in facts.splits["train"] for scan in tagged),

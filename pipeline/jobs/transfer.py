@@ -31,13 +31,7 @@ def report(transfer: Transfer, table: Path) -> str:
     """Score the networks, write `table` with .json and .csv, and return the text."""
     from model.reports.transfer_report import write_report
 
-    sources = dict.fromkeys(
-        plan.home(*source)
-        for plan in transfer.plans
-        for run in plan.facts.runs("train")
-        for source in plan.inputs("evaluate", run)
-    )
-    with sound(sources):
+    with sound([plan.home(*entry) for plan, entry in transfer.entries]):
         groups = [
             group for direction in transfer.directions for group in _groups(*direction, transfer)
         ]
@@ -57,8 +51,7 @@ def _groups(taught: Plan, asked: Plan, transfer: Transfer) -> list["Group"]:
     from model.reports.transfer_report import Group
     from model.scoring.results import restricted
 
-    runs = taught.facts.runs("train")
-    homes = [asked.home("evaluate", run) for run in runs if run in asked.facts.runs("train")]
+    homes = [asked.home("evaluate", run) for run in _own_runs(taught, asked)]
     of_own = [result for home in homes for result in read_results(home)]
     found = []
     for plan, results in ((taught, _transferred(taught, asked)), (asked, of_own)):
@@ -69,6 +62,11 @@ def _groups(taught: Plan, asked: Plan, transfer: Transfer) -> list["Group"]:
                 kept = [restricted(result, transfer.common) for result in results]
                 found.append(Group(*which, "common", kept))
     return found
+
+
+def _own_runs(taught: Plan, asked: Plan) -> list[str]:
+    """The networks of `asked` that are of the same variant and seed as those of `taught`."""
+    return [run for run in taught.facts.runs("train") if run in asked.facts.runs("train")]
 
 
 def _transferred(taught: Plan, asked: Plan) -> list[dict[str, Any]]:

@@ -3,6 +3,7 @@
 Commands that look at a store or keep it use these; `snakemake` reads the same two files itself.
 """
 
+import copy
 import getpass
 import json
 import os
@@ -29,6 +30,7 @@ from pipeline.store import filesystem
 
 CONFIG = Path("workflow/config.yaml")
 SCHEMA = provenance.ROOT / "workflow" / "config.schema.yaml"
+TARGETS = ("train", "clouds", "sixfold", "transfer")  # <target>_<dataset>
 PLANS = "plans"  # the folder of a store in which those who use it write their plans
 
 
@@ -58,6 +60,20 @@ def load(path: Path = CONFIG) -> dict[str, Any]:
 
 def check(config: dict[str, Any], where: Path | str = "the config") -> None:
     """Put defaults in. Raises `BadInput` where a key is unknown or has a bad value."""
+    whole = copy.deepcopy(config)
+    _validate(whole, where)
+    # Defaults are objects of the schema, and YAML's aliases too are shared by those that name
+    # them, so each dataset is validated in a copy, alone.
+    alone = {"store": config["store"]}
+    for name in datasets(config):
+        part = {**alone, name: copy.deepcopy(config[name])}
+        _validate(part, where)
+        whole[name] = part[name]
+    config.update(whole)
+    _check_names(config, where)
+
+
+def _validate(config: dict[str, Any], where: Path | str) -> None:
     try:
         validate(config, str(SCHEMA))
     except WorkflowError as error:
@@ -65,12 +81,27 @@ def check(config: dict[str, Any], where: Path | str = "the config") -> None:
         key = getattr(fault, "json_path", "$").removeprefix("$").removeprefix(".")
         what = f"{key}: {getattr(fault, 'message', error)}".removeprefix(": ")
         raise BadInput(where, what, f"see {SCHEMA.name} for what is allowed") from error
+
+
+def _check_names(config: Mapping[str, Any], where: Path | str) -> None:
+    """Raise `BadInput` for names that the schema cannot check."""
     known, formats = datasets(config), readers.names()
     for name in known:
+        if name in TARGETS:
+            what = f"no dataset can be called {name!r}, since targets begin with that word"
+            raise BadInput(where, what, "rename it")
+        tags = config[name]["tags"]
+        if tags["source"] == "file" and "file" not in tags:
+            what = f"{name}.tags: has `source: file` and names no file"
+            raise BadInput(where, what, "add `file:` with the csv file of the scene tags")
         reader = config[name]["reader"]
         if reader not in formats:
             what = f"{name}.reader: {reader!r} is not one of the readers"
             raise BadInput(where, what, f"use one of {', '.join(formats)}")
+    for one, other in config["transfer"].items():
+        if one == other:
+            what = f"transfer: {one!r} is paired with itself"
+            raise BadInput(where, what, "name another dataset, or remove the line")
     for name in (each for pair in config["transfer"].items() for each in pair):
         if name not in known:
             what = f"transfer: {name!r} is not one of its datasets"

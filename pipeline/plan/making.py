@@ -1,12 +1,13 @@
 """Making a plan: the facts about a dataset are collected from the config and from files."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from pipeline import readers
+from pipeline.errors import BadInput
 from pipeline.facts import Facts
 from pipeline.plan import digests, graph, manifest, provenance, rawdata, weights
 from pipeline.plan.plan import Plan
@@ -25,7 +26,12 @@ def make_plan(dataset: str, config: Mapping[str, Any], wanted: bool = True) -> P
         facts = replace(facts, weights=digest)
         rawdata.require_scans(facts)
     plan = Plan(facts)
-    plan = Plan(replace(facts, keys=plan.keys, raw_digests=raw_digests(plan, wanted)))
+    try:
+        found = plan.keys
+    except BadInput as error:  # a recipe, codec, model or loss term that does not exist
+        where, what, remedy = error.args
+        raise BadInput(f"{dataset}: {where}", what, remedy) from error
+    plan = Plan(replace(facts, keys=found, raw_digests=raw_digests(plan, wanted)))
     if wanted and not facts.simulated:
         needed = graph.raw_stages(facts)
         homes = [plan.home(stage, scan) for scan in facts.scans for stage in needed]
@@ -34,6 +40,23 @@ def make_plan(dataset: str, config: Mapping[str, Any], wanted: bool = True) -> P
         homes = [plan.home("embeddings", scan) for scan in facts.scans]
         weights.require_features(facts.features, homes)
     return plan
+
+
+def make_plans(
+    datasets: Sequence[str], config: Mapping[str, Any], wanted: Sequence[str]
+) -> dict[str, Plan]:
+    """The plans of all datasets; of one that is not wanted, a fault leaves it out.
+
+    Raises `BadInput` for a fault in one that is wanted.
+    """
+    plans = {}
+    for dataset in datasets:
+        try:
+            plans[dataset] = make_plan(dataset, config, dataset in wanted)
+        except BadInput:
+            if dataset in wanted:
+                raise
+    return plans
 
 
 def collect(dataset: str, config: Mapping[str, Any]) -> Facts:

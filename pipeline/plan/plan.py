@@ -61,7 +61,11 @@ class Plan:
         The other stages' code is not looked at, and their keys are not computed again: a job is
         short.
         """
-        plan = cls(Facts.from_json(json.loads(path.read_text(encoding="utf-8"))))
+        try:
+            plan = cls(Facts.from_json(json.loads(path.read_text(encoding="utf-8"))))
+        except (OSError, ValueError, TypeError) as error:
+            what = f"cannot be read as a plan ({getattr(error, 'strerror', None) or error})"
+            raise BadInput(path, what, "run snakemake, which writes it") from error
         if stage and keys.key(plan.facts, stage, plan.keys) != plan.keys[stage]:
             what = f"the code of {stage} has changed since the run was planned"
             raise BadInput(path, what, "run snakemake again")

@@ -26,6 +26,7 @@ FINDERS = (
     "pipeline.grids.codecs",
     "model.scoring.protocols",
 )
+STAGES = ("pipeline.stages.", "model.stages.")  # whose modules declare stages
 _IN_NO_KEY = {*DECLARATIONS, *FINDERS}
 # Packages of which a parameter chooses a module.
 CHOSEN = (*FINDERS, "pipeline.clip.towers", "model.training.losses")
@@ -102,13 +103,14 @@ def packages(module: str) -> tuple[str, ...]:
 @cache
 def meaning_digest(module: str) -> str:
     """Hash of the meaning of one module's source."""
-    return digest(meaning(_source(module) or ""))
+    return digest(meaning(_source(module) or "", module.startswith(STAGES)))
 
 
-def meaning(source: str) -> str:
-    """The source without comments, layout, docstrings and the declaration of a stage."""
+def meaning(source: str, of_a_stage: bool = False) -> str:
+    """The source without comments, layout and docstrings, and the declaration of a stage."""
     tree = ast.parse(source)
-    tree.body = [node for node in tree.body if not _declares_a_stage(node)]
+    if of_a_stage:
+        tree.body = [node for node in tree.body if not _declares_a_stage(node)]
     documented = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
     for node in ast.walk(tree):
         if isinstance(node, documented) and ast.get_docstring(node, clean=False) is not None:

@@ -106,8 +106,8 @@ def require(plan: Plan, homes: Iterable[Path]) -> None:
             )
 
 
-def open_raw(plan: Plan, stage: str, group: str, scan: str) -> Any:
-    """The raw files of a scan, opened by the dataset's reader for one of the raw stages.
+def open_raw(plan: Plan, group: str, scan: str) -> Any:
+    """A group of the raw files of a scan, opened by the dataset's reader.
 
     Raises `BadInput` where they have changed since the run was planned.
     """
@@ -117,12 +117,10 @@ def open_raw(plan: Plan, stage: str, group: str, scan: str) -> Any:
         if now != plan.facts.raw_digests[scan][group]:
             what = f"the files of {scan} have changed since the run was planned"
             raise BadInput(plan.raw, what, "run snakemake again")
-    reader = readers.load(plan.facts.reader, group)
-    if stage == "frames":
-        return reader.open_frames(files[group])
-    if stage == "voxels":
-        return reader.read_cloud(files[group])
-    return reader.read_labels(files[group], plan.facts.classes)
+    reader, own = readers.load(plan.facts.reader, group), files[group]
+    if group == "labels":
+        return reader.read_labels(own, plan.facts.classes)
+    return reader.open_frames(own) if group == "frames" else reader.read_cloud(own)
 
 
 def opened(plan: Plan, stage: str, name: str) -> dict[str, Any]:
@@ -132,7 +130,7 @@ def opened(plan: Plan, stage: str, name: str) -> dict[str, Any]:
     """
     declared = graph.stage(stage)
     if declared.raw:
-        return {"raw": open_raw(plan, stage, declared.raw, name)}
+        return {"raw": open_raw(plan, declared.raw, name)}
     if plan.facts.features and stage == "embeddings":
         return {"raw": weights.open_features(plan, name)}
     if plan.facts.features and stage == "text":

@@ -50,7 +50,7 @@ def rules_of_scans(plan: Plan, of_folds: Mapping[str, Plan] | None = None) -> It
     for stage in plan.stages:
         declared = graph.stage(stage)
         names = [ONLY] if declared.over is Over.DATASET else facts.scans
-        if stage == "tags" and not of_folds:  # those who are held out once are trained on too
+        if declared.training_only and not of_folds:  # in folds each scan is trained on, too
             names = list(facts.splits["train"])
         if not graph.per_split(stage) and declared.stored:
             yield from _rules(plan, stage, names)
@@ -182,12 +182,14 @@ def print_left_out(plan: Plan) -> None:
 def summary(plan: Plan, of_folds: Mapping[str, Plan] | None = None) -> str:
     """Where everything is, for the end of a run; of folds if there are any."""
     facts = plan.facts
-    lines = [f"tables (txt, json, csv): {plan.results.parent / 'latest'}"]
+    lines = []
+    if plan.results.is_dir():
+        lines += [f"tables (txt, json, csv): {plan.results.parent / 'latest'}"]
     if of_folds:
         tables = folds.results(plan, of_folds).parent / "latest"
         lines = [f"tables (txt, json, csv) of {len(of_folds)} folds: {tables}"]
-    elif not facts.scored:
-        latest = plan.results.parent / "latest"
+    elif plan.clouds.is_dir():
+        latest = plan.clouds.parent / "latest"
         lines += [f"labelled clouds: {latest}/<scan>/{name}.ply" for name in facts.clouds]
     for area, fold in (of_folds or {"": plan}).items():
         of = f" (area {area} held out)" if area else ""

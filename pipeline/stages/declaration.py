@@ -39,6 +39,8 @@ class Stage:
     stored: ClassVar[bool] = True  # whether what is made are entries of the store
     wants_name: ClassVar[bool] = False  # whether the worker is given the entry's name
 
+    training_only: ClassVar[bool] = False  # whether only scans to train on have entries
+
     gpu: ClassVar[bool] = False
     memory_mb: ClassVar[int] = 2000
     minutes: ClassVar[int] = 30  # at most, for a cluster's scheduler

@@ -36,6 +36,7 @@ class TagsStage(Stage):
     packages = ("numpy",)
     memory_mb = 1000
     wants_name = True
+    training_only = True
 
     def upstream(self, facts: Facts) -> tuple[str, ...]:
         """Dense labels, where the tags do not come from a file or from nothing."""

@@ -19,7 +19,7 @@ class TextStage(Stage):
     """The text embeddings of the classes, each the mean of its prompts."""
 
     over = Over.DATASET
-    packages = ("numpy", "open_clip_torch", "torch", "transformers")
+    packages = ("numpy", "open_clip_torch", "tokenizers", "torch", "transformers")
     memory_mb = 8000
 
     def module(self, facts: Facts) -> str:

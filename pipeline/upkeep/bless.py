@@ -55,6 +55,9 @@ def bless(plan: Plan, stage: str, count: int = 3, cosine: float | None = None) -
     They must have equal bytes, or a cosine of at least `cosine`. Raises `Unequal` where they
     differ, and `BadInput` where more than code differs.
     """
+    if stage not in graph.modules():
+        known = ", ".join(graph.modules())
+        raise BadInput("bless", f"there is no stage {stage!r}", f"name one of {known}")
     if count < 1 or not LEAST <= (1 if cosine is None else cosine) <= 1:
         what = f"{count} entries with a cosine of {cosine} prove nothing"
         raise BadInput("bless", what, f"compare one or more, with a cosine from {LEAST} to 1")

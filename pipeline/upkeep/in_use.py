@@ -2,12 +2,12 @@
 
 import os
 import socket
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
 from pipeline.errors import BadInput
-from pipeline.plan import config, keys
+from pipeline.plan import config, graph, keys
 from pipeline.plan.config import Registered
 from pipeline.plan.plan import Plan
 
@@ -18,13 +18,19 @@ def of_plan(plan: Plan) -> set[Path]:
     The latter if the entries' names are unknown, because some raw files are, or because the plan
     was made by other code or packages, which may have other stages or name other entries.
     """
-    with suppress(LookupError, TypeError, ValueError, AttributeError):
+    with suppress(LookupError, TypeError, ValueError, AttributeError, BadInput):
         raw, groups = plan.facts.raw_digests, {"features"} if plan.facts.features else set()
         known = all(scan in raw and groups <= raw[scan].keys() for scan in plan.facts.scans)
-        if known and keys.all_keys(plan.facts) == plan.keys:
+        if known and _stored(keys.all_keys(plan.facts)) == _stored(plan.keys):
             homes = (plan.home(*what) for what in plan.entries)
             return {home.relative_to(plan.facts.store) for home in homes}
     return {Path(plan.dataset, str(stage), str(key)) for stage, key in plan.keys.items()}
+
+
+def _stored(keys_: Mapping[str, str]) -> dict[str, str]:
+    """The keys less those of stages that this code knows and that make no entries."""
+    unstored = {name for name in graph.modules() if not graph.stage(name).stored}
+    return {name: key for name, key in keys_.items() if name not in unstored}
 
 
 def of_config(path: Path, users: Iterable[Registered]) -> tuple[set[Path], dict[str, str]]:
