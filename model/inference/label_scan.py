@@ -49,7 +49,8 @@ def label_scan(scan: Path, network: Path, out: Path, words: str | None, up: str 
         heat = query(trained, voxels, text)[:, 0]
         write_heat(out / "heat.ply", cloud.xyz, heat[of_point], words)
         best = _best(trained, found, heat)
-        print(f"{words!r}: fits best where the classes are {best}\nheat: {out / 'heat.ply'}")
+        print(f"classes of the 2 % of voxels that fit {words!r} best: {best}")
+        print(f"heat: {out / 'heat.ply'}")
     took, peak = time.monotonic() - begin, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     print(f"took {took:.1f} s and at most {peak / 2**20:.1f} GiB of memory")
 

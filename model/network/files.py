@@ -37,9 +37,10 @@ def read(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
         with safe_open(path, framework="pt") as file:
             return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}  # noqa: SIM118
     except (SafetensorError, OSError) as error:
-        raise BadInput(
-            path, f"not a readable safetensors file ({error})", "remove it and run again"
-        ) from error
+        if not path.is_file():
+            raise BadInput(path, "no such file", "name a network that train_... made") from error
+        what = f"not a readable safetensors file ({error})"
+        raise BadInput(path, what, "name a trained network, or make this one again") from error
 
 
 def under(prefix: str, tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:

@@ -85,8 +85,8 @@ class Worker:
                 scans.append(summarise(scan, split, voxels, projections, ply))
         count, tagged = len(facts.splits["train"]), self.params["tagged"]
         notes = [
-            f"Trained on {count} scan{'s' * (count != 1)}; somebody had named the classes in "
-            f"{tagged or 'none'} of them."
+            f"Trained on {count} scan{'s' * (count != 1)}, of which {tagged or 'none'} had "
+            "scene tags."
         ]
         notes += [f"Left out: {sentence}" for sentence in self.params["left_out"]]
         return write_summary(scans, path.with_suffix(""), facts.dataset, notes)

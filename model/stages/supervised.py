@@ -10,7 +10,7 @@ from pipeline.stages.declaration import Request
 
 
 class SupervisedStage(TrainingStage):
-    """The same network taught by dense labels: the fully supervised upper bound."""
+    """The network of `train`, trained with dense labels: the fully supervised upper bound."""
 
     reads = ("voxels", "labels", "text")
 

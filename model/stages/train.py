@@ -12,7 +12,7 @@ from pipeline.stages.declaration import Request
 
 
 class TrainStage(TrainingStage):
-    """A 3D network taught by fused 2D embeddings and pseudo-labels; no dense label is read."""
+    """A 3D network trained with fused 2D embeddings and pseudo-labels, and no dense label."""
 
     reads = ("voxels", "targets", "pseudo_labels", "text")
 

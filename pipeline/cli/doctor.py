@@ -41,7 +41,7 @@ def doctor(
     anything was found.
     """
     if (dataset is None) == (folder is None):
-        raise click.UsageError("give a dataset, or a folder with --path")
+        raise click.UsageError("give either a dataset or a folder with --path")
     if folder and scans:
         raise click.UsageError("--scan names scans of a dataset; --path is one scan")
     from pipeline.doctor import report

@@ -17,6 +17,7 @@ from pipeline.plan import graph
 WAIT = 1.0  # seconds between two looks at what others are making
 
 PATH = click.Path(path_type=Path)
+ARGUMENTS = "PLAN is work/DATASET/plan.json, LINKS are paths to make. Snakemake's rules call this."
 
 
 def make_all(
@@ -65,7 +66,7 @@ def _run(stage: str, plan_path: Path, links: tuple[Path, ...]) -> None:
 
 
 def _command(stage: str, about: str) -> click.Command:
-    @click.command(stage, help=about)
+    @click.command(stage, help=f"{about}\n\n{ARGUMENTS}")
     @click.argument("plan", type=PATH)
     @click.argument("links", type=PATH, nargs=-1, required=True)
     def command(plan: Path, links: tuple[Path, ...]) -> None:

@@ -141,9 +141,13 @@ def prune(configs: tuple[Path, ...], delete: bool, forget: str | None) -> None:
 @click.argument("stage")
 @config_option
 @click.option(
-    "--scans", type=int, default=3, show_default=True, help="Number of entries to compare."
+    "--scans", type=click.IntRange(1), default=3, show_default=True, help="Entries to compare."
 )
-@click.option("--cosine", type=float, help="Let floats differ down to this cosine: across devices.")
+@click.option(
+    "--cosine",
+    type=click.FloatRange(0.99, 1),
+    help="Let floats differ down to this cosine: across devices.",
+)
 @click.option("--check", is_flag=True, help="Compare again what a line of blessed.csv names.")
 def bless(
     dataset: str, stage: str, config: Path, scans: int, cosine: float | None, check: bool

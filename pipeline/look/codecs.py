@@ -27,7 +27,17 @@ from pipeline.store import filesystem, groups
 from pipeline.tables import aligned, format_bytes
 
 PIXELS = 4000  # of each frame, at which embeddings are compared
-HEAD = ("codec", "a frame", "a scan", "of fp16", "cosine", "its 1 %", "same class", "write", "read")
+HEAD = (
+    "codec",
+    "a frame",
+    "a scan",
+    "of fp16",
+    "cosine",
+    "1st percentile",
+    "same class",
+    "write",
+    "read",
+)
 
 
 @dataclass(frozen=True)
@@ -165,8 +175,8 @@ def format_report(found: Costs, title: str) -> str:
         f"Compared with fp32 at {PIXELS} random pixels of each frame: cosine in the mean and at the"
         " first percentile, and how often the same class is the best.",
         "Written and read: MB of the vectors in fp16, whatever the codec; from the system's cache.",
-        f"The stage reads {found.frames_per_s:.1f} frames/s here, of few frames at a time: more"
-        " `--frames` fill more threads.",
+        f"This machine embeds {found.frames_per_s:.1f} frames/s; with more `--frames` that is"
+        " closer to the rate of a run.",
         *(f"Left out is {codec}: {why}" for codec, why in found.left_out.items()),
     ]
     return "\n".join(lines)

@@ -144,7 +144,7 @@ def _inputs(plan: Plan, stage: str) -> Any:
 def targets(plans: Mapping[str, Plan]) -> list[str]:
     """What a user can ask for; all folds where scans have areas."""
     folded = [f"sixfold_{dataset}" for dataset, plan in plans.items() if plan.facts.areas]
-    return [*(f"train_{d}" for d in plans), *(f"clouds_{d}" for d in plans), *folded]
+    return ["predict", *(f"train_{d}" for d in plans), *(f"clouds_{d}" for d in plans), *folded]
 
 
 def recover(state: Path = Path(".snakemake")) -> None:

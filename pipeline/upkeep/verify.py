@@ -60,8 +60,11 @@ def verify(
     """Check all entries of a store, or of one of its datasets, and move aside what is wrong.
 
     `jobs` entries are read at a time, by default one per core; those of another format than
-    `store_format` are not opened. Raises `BadInput` where there is no store.
+    `store_format` are not opened. Raises `BadInput` where there is no store, or no such dataset in
+    it.
     """
+    if dataset is not None and root.is_dir() and not (root / dataset).is_dir():
+        raise BadInput(root, f"has no dataset {dataset!r}", "name one of its folders")
     found, links = inventory.folders(root, dataset)
     report = Report()
     report.findings += [Finding(link, "is a link", kept="links are not followed") for link in links]
