@@ -6,6 +6,7 @@ import pytest
 
 from pipeline.errors import BadInput
 from pipeline.plan import config, manifest
+from pipeline.plan.making import make_plans
 
 ROOT = Path(__file__).parent.parent
 DATASETS = ("demo", "simulated", "demo_s3dis", "scannet", "folder", "s3dis")
@@ -200,3 +201,14 @@ def test_names_that_could_not_work_are_refused(
 ) -> None:
     with pytest.raises(BadInput, match=said):
         config.load(edited(tmp_path, old, new))
+
+
+def test_a_fault_in_a_dataset_that_is_not_asked_for_stops_no_other(tmp_path: Path) -> None:
+    described = edited(tmp_path, "model: ViT-B-16-quickgelu", "model: ViT-typo")
+    loaded = config.load(described)
+    names = config.datasets(loaded)
+    plans = make_plans(names, loaded, ["demo"])
+    assert "demo" in plans
+    assert "scannet" not in plans, "the first dataset with that model"
+    with pytest.raises(BadInput, match="scannet: ViT-typo"):
+        make_plans(names, loaded, ["demo", "scannet"])
