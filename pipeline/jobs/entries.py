@@ -1,7 +1,7 @@
 """How the entry of any stage is found or made: from the entries and raw files that a plan names."""
 
 import zipfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
@@ -91,7 +91,7 @@ def request(
 
 
 @contextmanager
-def sound(homes: Any) -> Iterator[None]:
+def sound(homes: Iterable[Path]) -> Iterator[None]:
     """Say which of some entries is damaged, if one is: now, or when a part of it is read."""
     homes = list(homes)
     for home in homes:

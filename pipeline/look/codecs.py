@@ -4,8 +4,6 @@ The frames are read as a run would read them. Rates are of this machine, as busy
 are written beside the report, read again from the system's cache, and removed.
 """
 
-import csv
-import json
 import tempfile
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, astuple, dataclass
@@ -18,6 +16,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from pipeline import tables
 from pipeline.errors import BadInput
 from pipeline.grids import codecs
 from pipeline.grids.reading import Grids
@@ -204,9 +203,6 @@ def draw(found: Costs, title: str) -> Figure:
 
 def write(found: Costs, title: str, facts: dict[str, Any], prefix: Path) -> None:
     """Write `prefix`.txt, .json, .csv and .png; `facts` says in .json what was looked at."""
-    prefix.with_suffix(".txt").write_text(format_report(found, title) + "\n", encoding="utf-8")
-    content = json.dumps(facts | asdict(found), indent=1, sort_keys=True)
-    prefix.with_suffix(".json").write_text(content, encoding="utf-8")
-    with prefix.with_suffix(".csv").open("w", encoding="utf-8", newline="") as file:
-        csv.writer(file).writerows([Cost.__annotations__, *map(astuple, found.codecs)])
+    rows = [list(Cost.__annotations__), *map(astuple, found.codecs)]
+    tables.write(prefix, format_report(found, title) + "\n", facts | asdict(found), rows)
     draw(found, title).savefig(prefix.with_suffix(".png"))

@@ -48,13 +48,6 @@ class Sample:
         return [part.tobytes() for part in parts]
 
 
-def positive(text: str) -> int:
-    """A whole number from 1 on; raises `ValueError`, of which argparse makes a sentence."""
-    if int(text) < 1:
-        raise ValueError
-    return int(text)
-
-
 def take(plan: Plan, scans: Iterable[str] | None, frames: int) -> list[Sample]:
     """`frames` frames of each scan, evenly spread; of those that are there if none are named.
 

@@ -1,6 +1,5 @@
 """The stages that there are, found by their modules, and which entries each is made from."""
 
-from collections.abc import Iterable
 from functools import cache
 from importlib import import_module
 
@@ -67,12 +66,6 @@ def raw_stages(facts: Facts) -> list[str]:
 def inputs(facts: Facts, name: str, entry: str) -> list[Entry]:
     """The entries that the entry of a stage is made from."""
     return list(dict.fromkeys(map(_named, stage(name).sources(facts, entry))))
-
-
-def named(stages_: Iterable[str], scans: Iterable[str]) -> list[Entry]:
-    """The entries of some stages for some scans."""
-    names = list(scans)
-    return list(dict.fromkeys(_named((s, name)) for s in stages_ for name in names))
 
 
 def per_split(name: str) -> bool:
