@@ -81,7 +81,9 @@ def test_a_preset_can_be_changed_and_an_unknown_field_is_refused() -> None:
 
 
 def test_the_entries_of_a_weak_scan_have_no_field_for_dense_labels() -> None:
-    assert {f.name for f in fields(ScanEntries)} == {"scan", "voxels", "targets", "pseudo_labels"}
+    assert {f.name for f in fields(ScanEntries)} == {
+        *("scan", "voxels", "targets", "pseudo_labels", "tags", "refined")
+    }
 
 
 @given(st.integers(1, 60), st.floats(0, 1), st.integers(0, 9))

@@ -16,7 +16,8 @@ from model.network.unet import ARCHITECTURES, MinkUNet
 from model.training import losses
 from model.training.loop import OptimiserConfig
 from model.training.objective import LossConfig
-from model.training.weakly_supervised import VARIANTS
+from model.training.refine import LabelsConfig
+from model.training.variants import VARIANTS
 from pipeline.clip import reader
 from pipeline.clip.regions import Regions
 from pipeline.facts import SUPERVISED
@@ -52,6 +53,7 @@ PAIRS = {
     "train.optimiser": Pair(OptimiserConfig),
     "train.augment": Pair(Augmentation),
     "train.loss": Pair(LossConfig, in_code=frozenset({"weights"}), in_schema=TERMS),
+    "train.labels": Pair(LabelsConfig),
     # How the weights begin belongs to a preset.
     "train.adapter": Pair(
         AdapterConfig, in_code=frozenset({"from_identity"}), in_schema=frozenset({"preset"})
