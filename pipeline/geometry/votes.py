@@ -1,7 +1,11 @@
-"""Majority votes by group: the points of a voxel, the voxels of a superpoint."""
+"""Votes by group, by majority or by the mean: points of a voxel, voxels of a superpoint."""
+
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
+
+Real = TypeVar("Real", bound=np.floating)
 
 
 def majority(
@@ -21,3 +25,19 @@ def majority(
     won = np.full(groups, -1, np.int64)
     won[winner] = names[name[best_first[first]]]
     return won
+
+
+def mean_over(values: NDArray[Real], group: NDArray[np.integer]) -> NDArray[Real]:
+    """Each row of `values` (M, C) as the mean of all rows of its `group` (M,), in the same dtype.
+
+    Groups are any numbers >= 0; a row of group -1 keeps its own values. Sums are in float64, in
+    the order of the rows.
+    """
+    inside = np.flatnonzero(group >= 0)
+    names, member = np.unique(group[inside], return_inverse=True)
+    count = np.bincount(member, minlength=len(names))
+    found = values.copy()
+    for column in range(values.shape[1]):
+        total = np.bincount(member, values[inside, column], len(names))
+        found[inside, column] = (total / count)[member]
+    return found
