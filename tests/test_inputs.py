@@ -24,7 +24,7 @@ from model.network import files
 from model.network.inputs import CHANNELS, in_channels
 from model.network.trained import LAST_STEP, ClassifierHead, Trained, build_network, load
 from model.scoring.evaluate import evaluate_network
-from model.scoring.transfer import label_points
+from model.scoring.transfer import predict_resized
 from model.training.loop import Run, fit
 from pipeline.scan import Cloud
 from pipeline.stages.voxels import unit_or_zero
@@ -213,7 +213,8 @@ def test_a_cloud_has_the_labels_of_its_entries_whatever_voxels_it_comes_in() -> 
     trained = untrained(ALL, voxel_size=0.25, entry_voxel_size=VOXEL_SIZE)
     entry, finer = voxelised(cloud(), VOXEL_SIZE), voxelised(cloud(), 0.03)
     expected = predict(trained, entry).label_of_points(entry)
-    np.testing.assert_array_equal(label_points(trained, finer), expected)
+    found, voxels = predict_resized(trained, finer)
+    np.testing.assert_array_equal(found.label_of_points(voxels), expected)
 
 
 @pytest.mark.parametrize("name", ALL)
@@ -249,7 +250,7 @@ def test_a_network_with_all_inputs_labels_clouds_that_lack_them(
     assert trained.inputs == tuple(ALL)
     assert (trained.voxel_size, trained.scan_voxel_size) == (0.15, VOXEL_SIZE)
     assert trained.config["optimiser"]["clip"] == 1.0
-    total = np.array(evaluate_network(path, [rooms[0].labelled], "train")["total"][0])
+    total = np.array(evaluate_network(path, [rooms[0].labelled], "train")[0]["total"][0])
     assert np.trace(total) > 0.6 * total.sum(), "it has not learnt its own room"
     xyz = points()
     for name, few in (("room", xyz), ("point", xyz[:1])):
