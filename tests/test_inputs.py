@@ -26,6 +26,7 @@ from model.network.trained import LAST_STEP, ClassifierHead, Trained, build_netw
 from model.scoring.evaluate import evaluate_network
 from model.scoring.transfer import predict_resized
 from model.training.loop import Run, fit
+from pipeline.geometry.superpoints import normals_and_superpoints
 from pipeline.scan import Cloud
 from pipeline.stages.voxels import unit_or_zero
 from tests.helpers.tiny_entries import (
@@ -259,9 +260,11 @@ def test_a_network_with_all_inputs_labels_clouds_that_lack_them(
             label_scan(scan, path, tmp_path / name, None)
         vertex = PlyData.read(str(tmp_path / name / "labels.ply"))["vertex"]
         assert len(vertex["label"]) == len(few)
-        grey, unknown = np.full(few.shape, 128, np.uint8), np.zeros(few.shape, np.float32)
-        bare = Cloud(few.astype(np.float32), grey, unknown, np.full(len(few), -1, np.int32))
-        entry = voxelised(bare, VOXEL_SIZE)  # as the training entries are, not as the network is
+        xyz32, grey = few.astype(np.float32), np.full(few.shape, 128, np.uint8)
+        normal, _ = normals_and_superpoints(xyz32, grey)
+        assert normal.any() == (name == "room"), "a single point has no surface"
+        whole = Cloud(xyz32, grey, normal, np.full(len(few), -1, np.int32))
+        entry = voxelised(whole, VOXEL_SIZE)  # as the training entries are, not as the network is
         expected = predict(trained, entry).label_of_points(entry)
         np.testing.assert_array_equal(vertex["label"], expected)
 
