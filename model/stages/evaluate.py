@@ -1,11 +1,12 @@
 """Stage evaluate: labels beside ground truth, counted; scores are computed by the report."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pipeline.facts import FUSED, PSEUDO_LABELS, Facts
+from model.stages.runs import refined_runs, seed_of
+from pipeline.facts import FUSED, PSEUDO_LABELS, SUPERVISED, Facts
 from pipeline.stages.declaration import Entry, Over, Request, Stage, of_scans
 
 
@@ -13,7 +14,10 @@ class EvaluateStage(Stage):
     """Confusion matrices of a network on the validation scans, over points and over voxels."""
 
     over = Over.SCORE
-    reads = ("voxels", "targets", "pseudo_labels", "text", "labels", "train", "supervised")
+    reads = (
+        *("voxels", "targets", "pseudo_labels", "text", "labels"),
+        *("refined_labels", "train", "supervised"),
+    )
     packages = ("numpy", "spconv-cu120", "torch")
     suffix = "json"
     memory_mb, minutes = 8000, 120
@@ -24,8 +28,11 @@ class EvaluateStage(Stage):
         if name == FUSED:
             return of_scans(("text", "targets", "voxels", "labels"), val)
         if name == PSEUDO_LABELS:
-            return of_scans(("targets", "pseudo_labels", "voxels", "labels"), train)
-        return [(facts.trainer(name), name), *of_scans(("voxels", "labels"), val)]
+            found = of_scans(("targets", "pseudo_labels", "voxels", "labels"), train)
+            return found + [("refined_labels", run) for run in refined_runs(facts)]
+        trainer = facts.trainer(name)
+        images = () if trainer == SUPERVISED else ("text", "targets")
+        return [(trainer, name), *of_scans((*images, "voxels", "labels"), val)]
 
     def params(self, facts: Facts) -> dict[str, Any]:
         """There are none."""
@@ -55,16 +62,46 @@ def _results(request: Request) -> list[dict[str, Any]]:
         LabelledScan(scan, *(request.path(stage, scan) for stage in ("voxels", "labels")))
         for scan in names
     ]
+    if name not in (FUSED, PSEUDO_LABELS):
+        return _results_of_network(request, scans)
+    targets, needs = [request.path("targets", scan) for scan in names], _needs(facts)
     if name == FUSED:
-        targets = [request.path("targets", scan) for scan in names]
-        return [counting.count_fused(scans, targets, request.path("text"), split)]
-    if name == PSEUDO_LABELS:
-        targets = [request.path("targets", scan) for scan in names]
-        labels = [request.path("pseudo_labels", scan) for scan in names]
-        return [
-            counting.count_pseudo_labels(scans, targets, labels, split, filtered)
-            for filtered in (False, True)
-        ]
-    from model.scoring.evaluate import evaluate_network
+        return counting.count_fused(scans, targets, request.path("text"), split, needs)
+    labels = [request.path("pseudo_labels", scan) for scan in names]
+    results = [
+        counting.count_pseudo_labels(scans, targets, labels, split, filtered, needs_of_labels)
+        for filtered, needs_of_labels in (
+            (False, needs),
+            (True, needs | _needs_of(facts.section.get("pseudo_labels"))),
+        )
+    ]
+    needs |= _needs_of(facts.section["train"].get("labels"))
+    for run in refined_runs(facts):
+        refined = request.path("refined_labels", run)
+        found = counting.count_refined_labels(scans, targets, refined, split, needs)
+        results.append(found | {"seed": seed_of(run)})
+    return results
 
-    return [evaluate_network(request.path(facts.trainer(name), name), scans, split)]
+
+def _results_of_network(request: Request, scans: Sequence[Any]) -> list[dict[str, Any]]:
+    from model.scoring.evaluate import Images, evaluate_network  # slow to import
+
+    name, facts = request.name, request.facts
+    trainer, images = facts.trainer(name), None
+    if trainer != SUPERVISED:  # whose classes are no text
+        targets = [request.path("targets", scan) for scan in facts.splits["val"]]
+        images = Images(targets, request.path("text"), _needs(facts))
+    results = evaluate_network(request.path(trainer, name), scans, "val", images)
+    return [result | {"trained_on": len(facts.splits["train"])} for result in results]
+
+
+def _needs(facts: Facts) -> set[str]:
+    """What of a scan its fused embeddings are made from."""
+    pooled = (facts.section.get("targets") or {}).get("segments")
+    return {"images", "superpoints"} if pooled else {"images"}
+
+
+def _needs_of(choice: Mapping[str, Any] | None) -> set[str]:
+    """What of a scan labels need that are chosen by these settings."""
+    pooled = (choice or {}).get("superpoints", "none") != "none"
+    return {"tags", "superpoints"} if pooled else {"tags"}
