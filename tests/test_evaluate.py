@@ -5,10 +5,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from model.data.entries import read_array, read_entry
+from model.network import files
 from model.reports.lines import scores
-from model.scoring.counting import confusion, count, count_fused, count_pseudo_labels
+from model.scoring.counting import (
+    confusion,
+    count,
+    count_fused,
+    count_pseudo_labels,
+    count_refined_labels,
+)
 from model.stages.evaluate import EvaluateStage
 from pipeline.errors import BadInput
 from pipeline.store import arrays, groups
@@ -45,6 +53,26 @@ def test_labels_are_counted_over_points_and_unseen_points_have_no_prediction(
         assert sum(row[-1] for row in counts[0]) > 0.1 * len(truth)
     assert set(result) == {"row", "split", "needs", "classes", "over", "scans", "total"}
     assert result["total"] == np.sum(list(result["scans"].values()), axis=0).tolist()
+
+
+def test_refined_labels_are_counted_where_there_is_one(rooms: list[Room], tmp_path: Path) -> None:
+    tensors: dict[str, torch.Tensor] = {}
+    for room in rooms:
+        label = room.weak.labels().label.astype(np.int16)
+        label[::3] = -1
+        tensors[f"{room.scan}.label"] = torch.from_numpy(label)
+        tensors[f"{room.scan}.probability"] = torch.zeros(len(label), 0)
+    files.write(tmp_path / "labels.safetensors", tensors, {})
+    scans, targets = [r.labelled for r in rooms], [r.path("targets") for r in rooms]
+    result = count_refined_labels(scans, targets, tmp_path / "labels.safetensors", "training")
+    for room, counts in zip(rooms, np.array(list(result["scans"].values())), strict=True):
+        truth, voxel_of_point = room.labelled.ground_truth()
+        of_voxel = np.full(voxel_of_point.max() + 1, -1)
+        of_voxel[room.weak.read().voxel] = tensors[f"{room.scan}.label"]
+        labelled = of_voxel[voxel_of_point] >= 0
+        assert 0.3 < labelled.mean() < 0.7
+        assert counts[0].sum() == labelled.sum()
+        assert np.trace(counts[0]) == (of_voxel[voxel_of_point] == truth)[labelled].sum()
 
 
 def test_a_voxel_is_counted_once_as_the_majority_of_its_labelled_points(
