@@ -60,11 +60,16 @@ class ScanEntries:
     voxels: Path
     targets: Path
     pseudo_labels: Path
+    tags: Path
 
     @property
     def size(self) -> int:
         """Bytes on disk."""
         return sum(p.stat().st_size for p in (self.voxels, self.targets, self.pseudo_labels))
+
+    def present(self) -> NDArray[np.bool_]:
+        """The scan's tags (K,)."""
+        return read_array(read_entry(self.tags), "present").astype(bool)
 
     def read(self) -> Scene:
         """Read the scan. Raises `BadInput` if the entries do not belong together."""

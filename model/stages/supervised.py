@@ -15,10 +15,11 @@ class SupervisedStage(TrainingStage):
     reads = ("voxels", "labels", "text")
 
     def params(self, facts: Facts) -> dict[str, Any]:
-        """Without what it does not use: the adapter, and the terms of the loss."""
+        """Without what it does not use: the adapter, the selection and the terms of the loss."""
         params = super().params(facts)
         loss = params.get("loss", {})
-        used = {name: value for name, value in params.items() if name != "adapter"}
+        unused = ("adapter", "selection")
+        used = {name: value for name, value in params.items() if name not in unused}
         return used | {"loss": {name: loss[name] for name in loss if name == "balance"}}
 
 

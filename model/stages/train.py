@@ -14,7 +14,7 @@ from pipeline.stages.declaration import Request
 class TrainStage(TrainingStage):
     """A 3D network trained with fused 2D embeddings and pseudo-labels, and no dense label."""
 
-    reads = ("voxels", "targets", "pseudo_labels", "text")
+    reads = ("voxels", "targets", "pseudo_labels", "tags", "text")
 
     def parts(self, facts: Facts) -> dict[str, str]:
         """The terms of the loss that have a weight."""
@@ -34,7 +34,7 @@ class Worker:
 
         variant, _, seed = request.name.rpartition("-")
         facts = request.facts
-        stages = ("voxels", "targets", "pseudo_labels")
+        stages = ("voxels", "targets", "pseudo_labels", "tags")
         train_weakly_supervised(
             self.params,
             variant,

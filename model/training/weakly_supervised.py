@@ -21,10 +21,11 @@ from model.network import files
 from model.network.adapter import Adapter, adapter_config
 from model.network.device import device, reproducible
 from model.network.inputs import COLOR_ONLY
-from model.network.trained import LAST_STEP, ClassifierHead, Trained, build_network
+from model.network.trained import ClassifierHead, Trained, build_network
 from model.training.fit_adapter import fit_adapter
 from model.training.loop import Run, fit
 from model.training.objective import LossConfig, Objective, loss_config
+from model.training.selection import Selection, SelectionConfig, hold_out
 from pipeline.errors import BadInput
 
 PACKAGES = ("numpy", "scipy", "spconv-cu120", "torch")
@@ -56,14 +57,15 @@ def train_weakly_supervised(
     `params` has `inputs` (of `model.network.inputs.CHANNELS`; colours if left out), `voxel_size`
     (the network's in metres; that of the scans if None or left out), `network` (keywords of
     `MinkUNet`), `optimiser` (`OptimiserConfig`), `augment` (`Augmentation`), `loss` (weights of
-    terms, and settings of `LossConfig`), `adapter` (a preset and changes to it) and `max_voxels`
-    (of one scan in a step, or None). `parts` are the modules of the loss terms, by the names in
-    `model.training.losses.module_names`. `entry` and the text `tower` are written into the file. A
-    run that was killed resumes from the checkpoint in `scratch` and ends, on a CPU, with the same
-    bytes.
+    terms, and settings of `LossConfig`), `adapter` (a preset and changes to it), `max_voxels` (of
+    one scan in a step, or None) and `selection` (`SelectionConfig`; left out, no scan is held out).
+    `parts` are the modules of the loss terms, by the names in `model.training.losses.module_names`.
+    `entry` and the text `tower` are written into the file. A run that was killed resumes from the
+    checkpoint in `scratch` and ends, on a CPU, with the same bytes.
 
-    Raises `BadInput` if text and targets differ in width or the variant has no loss term, and
-    `ValueError` for an unknown variant or without any scan.
+    Raises `BadInput` if text and targets differ in width, the variant has no loss term or no scan
+    can be held out that `selection` asks for, and `ValueError` for an unknown variant or without
+    any scan.
     """
     if variant not in VARIANTS:
         raise ValueError(f"{variant!r} is none of {list(VARIANTS)}")
@@ -78,6 +80,9 @@ def train_weakly_supervised(
         )
     config = _loss_of(variant, params["loss"], parts)
     entry_voxel_size = voxel_size(read_entry(scans[0].voxels))
+    own_voxel_size = params.get("voxel_size") or entry_voxel_size
+    choice = SelectionConfig(**params.get("selection", {}))
+    scans, held_out = hold_out(choice, scans, seed)
     scratch.mkdir(parents=True, exist_ok=True)
     run = Run(variant, seed, params, scans, scratch, workers, checkpoint_every)
     curves: dict[str, Any] = {}
@@ -94,7 +99,11 @@ def train_weakly_supervised(
 
         inputs = params.get("inputs", COLOR_ONLY)
         network = build_network(width, params["network"], seed, inputs).to(device())
-        curves["network"] = {"loss": fit(run, network, loss)}
+        selection = Selection(choice, held_out, classifier, inputs, own_voxel_size)
+        curves["network"] = {"loss": fit(run, network, loss, selection)}
+    chosen, others = selection.choose(network)
+    if held_out:
+        curves["selection"] = selection.curve
     Trained(
         variant=variant,
         seed=seed,
@@ -104,10 +113,12 @@ def train_weakly_supervised(
         classes=classes,
         head=ClassifierHead(normalise=True, temperature=config.temperature),
         config=dict(params),
-        voxel_size=params.get("voxel_size") or entry_voxel_size,
+        voxel_size=own_voxel_size,
         entry_voxel_size=entry_voxel_size,
         tower=tower,
-        selection=LAST_STEP,
+        selection=chosen,
+        rule=choice.rule,
+        others=others,
         curves=curves,
         adapter=adapter,
     ).save(out)

@@ -49,9 +49,8 @@ class Room:
 
     @property
     def weak(self) -> ScanEntries:
-        return ScanEntries(
-            self.scan, self.path("voxels"), self.path("targets"), self.path("pseudo_labels")
-        )
+        stages = ("voxels", "targets", "pseudo_labels", "tags")
+        return ScanEntries(self.scan, *(self.path(stage) for stage in stages))
 
     @property
     def labelled(self) -> LabelledScan:
@@ -112,6 +111,8 @@ def write_room(folder: Path, scan: str, seed: int, leaning: float = LEANING) -> 
         arrays.write(out, "views", np.ones(len(seen), np.uint16))
     logits = feature @ text.T
     allowed = np.isin(np.arange(len(CLASSES)), [0, 1, *present])
+    with groups.create(room.path("tags"), {"classes": CLASSES}) as out:
+        arrays.write(out, "present", allowed)
     with groups.create(room.path("pseudo_labels"), {"classes": CLASSES}) as out:
         arrays.write(out, "open", logits.argmax(1).astype(np.int16))
         filtered = np.where(allowed, logits, -np.inf).argmax(1)
