@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from model.data.entries import ScanEntries
+from model.data.scans import split_scans
 from model.network.adapter import PRESETS, Adapter, adapter_config
-from model.training.fit_adapter import fit_adapter, split_scans
+from model.training.fit_adapter import fit_adapter
 from tests.helpers.tiny_entries import WIDTH, Room, text_embeddings, write_rooms
 
 
@@ -81,7 +82,9 @@ def test_a_preset_can_be_changed_and_an_unknown_field_is_refused() -> None:
 
 
 def test_the_entries_of_a_weak_scan_have_no_field_for_dense_labels() -> None:
-    assert {f.name for f in fields(ScanEntries)} == {"scan", "voxels", "targets", "pseudo_labels"}
+    assert {f.name for f in fields(ScanEntries)} == {
+        *("scan", "voxels", "targets", "pseudo_labels", "tags", "refined")
+    }
 
 
 @given(st.integers(1, 60), st.floats(0, 1), st.integers(0, 9))

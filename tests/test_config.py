@@ -172,6 +172,8 @@ def test_a_plan_follows_the_blessings_of_the_checkout(
     assert changed == {
         "text",
         "pseudo_labels",
+        "adapter",
+        "refined_labels",
         "train",
         "supervised",
         "evaluate",

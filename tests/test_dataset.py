@@ -10,9 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from model.data.augment import Augmentation, elastic
-from model.data.dataset import Batch, count_labels, read_batches
+from model.data.dataset import Batch, read_batches
 from model.data.entries import Scene
 from model.data.samples import crop, make_sample, voxelise
+from model.data.scans import count_labels
 from pipeline.errors import BadInput
 from pipeline.geometry.votes import majority
 from pipeline.stages.voxels import unit_or_zero
@@ -73,6 +74,21 @@ def test_a_batch_is_what_the_network_takes(rooms: list[Room]) -> None:
     assert len(batch.row) == len(batch.feature) == len(batch.label) < len(batch.inputs)
 
 
+def test_superpoints_of_two_scans_in_a_batch_are_different(rooms: list[Room]) -> None:
+    batch = read(rooms, range(1), augmentation=STILL)[0]
+    tags = [room.weak.present() for room in rooms]
+    for scan in (0, 1):
+        of_scan = batch.superpoint[(batch.scan == scan) & (batch.superpoint >= 0)]
+        others = batch.superpoint[batch.scan != scan]
+        assert len(of_scan.unique()) > 10
+        assert not set(of_scan.tolist()) & set(others.tolist())
+        assert any(torch.equal(batch.present[scan], torch.from_numpy(t)) for t in tags)
+        first, last = batch.indices[:, 0].eq(scan).nonzero().flatten()[[0, -1]]
+        rows = batch.row[batch.scan == scan]
+        assert ((rows >= first) & (rows <= last)).all()
+    assert (batch.superpoint == -1).any()
+
+
 def one_voxel_each(seed: int) -> Scene:
     """A scan whose voxels are 5 apart, so that none merge; each has its own number."""
     rng = np.random.default_rng(seed)
@@ -87,6 +103,9 @@ def one_voxel_each(seed: int) -> Scene:
         voxel=voxel,
         feature=voxel[:, None].astype(np.float16),
         label=voxel.astype(np.int64),
+        superpoint=np.arange(len(cells), dtype=np.int32),
+        probability=voxel[:, None].astype(np.float16),
+        present=np.array([True, False]),
     )
 
 
@@ -101,6 +120,8 @@ def test_embedding_and_label_follow_their_voxel(seed: int, turned: bool) -> None
     assert sorted(number[sample.row]) == scene.voxel.tolist()
     np.testing.assert_array_equal(sample.label, number[sample.row])
     np.testing.assert_array_equal(sample.feature[:, 0], number[sample.row])
+    np.testing.assert_array_equal(sample.superpoint, number[sample.row])
+    np.testing.assert_array_equal(sample.probability[:, 0], number[sample.row])
 
 
 def test_augmentation_reaches_the_network() -> None:
@@ -174,6 +195,9 @@ def test_voxels_that_merge_average_colours_and_keep_one_embedding() -> None:
         voxel=np.array([1, 2]),
         feature=np.array([[5.0], [7.0]], np.float16),
         label=np.array([4, 2]),
+        superpoint=np.array([0, 3, 1], np.int32),
+        probability=np.zeros((2, 0), np.float16),
+        present=np.ones(5, bool),
     )
     sample = make_sample(scene, STILL, np.random.default_rng(3))
     assert len(sample.coords) == 1

@@ -16,8 +16,9 @@ from model.network.unet import ARCHITECTURES, MinkUNet
 from model.training import losses
 from model.training.loop import OptimiserConfig
 from model.training.objective import LossConfig
+from model.training.refine import LabelsConfig
 from model.training.selection import SelectionConfig
-from model.training.weakly_supervised import VARIANTS
+from model.training.variants import VARIANTS
 from pipeline.clip import reader
 from pipeline.clip.regions import Regions
 from pipeline.facts import SUPERVISED
@@ -54,6 +55,7 @@ PAIRS = {
     "train.augment": Pair(Augmentation),
     "train.selection": Pair(SelectionConfig),
     "train.loss": Pair(LossConfig, in_code=frozenset({"weights"}), in_schema=TERMS),
+    "train.labels": Pair(LabelsConfig),
     # How the weights begin belongs to a preset.
     "train.adapter": Pair(
         AdapterConfig, in_code=frozenset({"from_identity"}), in_schema=frozenset({"preset"})

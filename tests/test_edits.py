@@ -20,7 +20,8 @@ from tests.helpers.tiny_checkout import PARTS, Checkout
 
 COUNTED = {"evaluate", "train_scannet"}  # the latter writes the tables
 TRAINED = {"train"} | COUNTED
-LABELLED = {"pseudo_labels"} | TRAINED
+SPECIALISED = {"adapter", "refined_labels"} | TRAINED
+LABELLED = {"pseudo_labels"} | SPECIALISED
 FUSED = {"targets"} | LABELLED
 TAGGED = {"labels", "tags"} | LABELLED
 OF_FRAMES = {"frames", "embeddings", "projections"} | FUSED
@@ -119,6 +120,11 @@ EDITS: dict[str, tuple[Edit, set[str]]] = {
     "CLIP recipe": (setting("embeddings", "recipe", value="value"), {"embeddings"} | FUSED),
     "averaged superpoints": (setting("targets", "segments", value=0.5), FUSED),
     "training steps": (setting("train", "optimiser", "steps", value=13), TRAINED),
+    "adapter": (setting("train", "adapter", "epochs", value=2), SPECIALISED),
+    "share of labels kept": (
+        setting("train", "labels", "keep_share", value=0.5),
+        {"refined_labels"} | TRAINED,
+    ),
     "threads": (setting("threads", value=2), set()),
     # the classes
     "class prompt": (csv_cell(CLASSES, "sofa", "prompts", "sofa|davenport"), {"text"} | LABELLED),
@@ -160,7 +166,7 @@ EDITS: dict[str, tuple[Edit, set[str]]] = {
         scans("scene0000_00,train", "scene0001_00,train", "scene0002_00,val", f"{NEW_SCAN},train"),
         OF_A_SCAN,
     ),
-    "scan removed": (scans("scene0000_00,train", "scene0002_00,val"), TRAINED),
+    "scan removed": (scans("scene0000_00,train", "scene0002_00,val"), SPECIALISED),
 }
 
 

@@ -151,6 +151,9 @@ def far_apart(seed: int) -> tuple[Scene, NDArray[np.int64]]:
         voxel=np.arange(len(xyz)),
         feature=np.zeros((len(xyz), 0), np.float16),
         label=np.arange(len(xyz)),
+        superpoint=np.arange(len(xyz), dtype=np.int32),
+        probability=np.zeros((len(xyz), 0), np.float16),
+        present=np.ones(1, bool),
     )
     return scene, other
 

@@ -2,7 +2,9 @@
 
 import subprocess
 import sys
+from dataclasses import replace
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,13 +13,30 @@ import torch.nn.functional as F
 from hypothesis import given
 from hypothesis import strategies as st
 
+from model.data.dataset import Batch
 from model.training import losses
 from model.training.cross_entropy import class_weights, cross_entropy
-from model.training.losses import cosine
+from model.training.losses import absent, cosine, pooled, presence, superpoint
+from model.training.losses import text as text_term
 from model.training.objective import LossConfig, Objective, loss_config
 from model.training.supervision import Supervision
 from pipeline.errors import BadInput
 from tests.helpers.tiny_entries import CLASSES, WIDTH, loss_terms, text_embeddings
+
+TERMS = "absent, cosine, pooled, presence, superpoint, text"
+
+
+def batch_of(label: torch.Tensor) -> Batch:
+    """A batch of one scan, of which nothing is known but labels and that all classes are in it."""
+    count = len(label)
+    empty = torch.zeros(count, 0)
+    return Batch(
+        *(empty, empty, torch.arange(count), empty, label),
+        scan=torch.zeros(count, dtype=torch.int64),
+        superpoint=torch.full((count,), -1),
+        probability=empty,
+        present=torch.ones(1, len(CLASSES), dtype=torch.bool),
+    )
 
 
 def cosine_loss(
@@ -68,7 +87,7 @@ def test_each_key_of_the_section_changes_the_loss_as_it_says() -> None:
 
     def total(**section: float) -> torch.Tensor:
         objective = Objective(loss_config(section), loss_terms(section), text, counts)
-        return objective(out, target, label)
+        return objective(out, target, batch_of(label))
 
     plain = total()
     torch.testing.assert_close(plain, cosine_loss(out, target))
@@ -92,11 +111,12 @@ def test_a_term_is_any_module_with_a_loss() -> None:
     config = LossConfig({"mine": 0.5})
     objective = Objective(config, {"mine": term}, torch.eye(3), np.ones(3, int))
     label = torch.tensor([2, -1])
-    assert objective(torch.ones(2, 3), torch.ones(2, 3), label).item() == 0.5 * 7
+    assert objective(torch.ones(2, 3), torch.ones(2, 3), batch_of(label)).item() == 0.5 * 7
 
 
 def test_terms_are_found_by_their_files_and_only_those_with_a_weight_are_used() -> None:
-    assert losses.known_terms() == ["cosine", "text"]
+    terms = ["absent", "cosine", "pooled", "presence", "superpoint", "text"]
+    assert losses.known_terms() == terms
     assert losses.term_weights({}) == {"cosine": 1.0}
     assert losses.term_weights({"balance": True, "text": 0.5}) == {"cosine": 1.0, "text": 0.5}
     assert losses.module_names({"text": 1, "cosine": 0, "temperature": 0.1}) == {
@@ -107,8 +127,8 @@ def test_terms_are_found_by_their_files_and_only_those_with_a_weight_are_used() 
 @pytest.mark.parametrize(
     ("section", "said"),
     [
-        ({"txet": 1.0}, "there is no loss term 'txet'; name some of cosine, text."),
-        ({"cosine": 0}, "no term has a weight above 0; give a weight to some of cosine, text."),
+        ({"txet": 1.0}, f"there is no loss term 'txet'; name some of {TERMS}."),
+        ({"cosine": 0}, f"no term has a weight above 0; give a weight to some of {TERMS}."),
     ],
 )
 def test_a_wrong_section_is_refused_with_the_known_terms(
@@ -126,3 +146,127 @@ def test_asking_for_the_modules_imports_no_torch() -> None:
         "assert 'torch' not in sys.modules"
     )
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+# Terms that need superpoints or scene tags, each by its formula in loops over voxels
+
+VOXELS, SCANS, PARTS = 40, 2, 5
+
+
+def known(seed: int, **options: Any) -> tuple[torch.Tensor, Supervision]:
+    """Predicted embeddings of two scans with superpoints and tags, and their supervision."""
+    rng = torch.Generator().manual_seed(seed)
+
+    def draw(*size: int) -> torch.Tensor:
+        return torch.randn(*size, generator=rng, dtype=torch.float32)
+
+    words, target = F.normalize(draw(6, WIDTH), dim=1), draw(VOXELS, WIDTH)
+    scan = torch.arange(VOXELS) * SCANS // VOXELS
+    part = torch.randint(-1, PARTS, (VOXELS,), generator=rng)
+    own = torch.where(part < 0, -1, part * SCANS + scan)
+    present = torch.tensor([[1, 1, 0, 1, 0, 1], [1, 0, 0, 0, 1, 1]], dtype=torch.bool)
+    label = torch.randint(-1, 2, (VOXELS,), generator=rng) % 6  # 0, 1 or 5: -1 becomes 5
+    label[::7] = -1
+    facts = Supervision(target, label, words, 0.1, None, scan, own, present)
+    return draw(VOXELS, WIDTH), replace(facts, **options)
+
+
+def parts_of(facts: Supervision) -> list[list[int]]:
+    """The voxels of each superpoint; those without one are each alone."""
+    assert facts.superpoint is not None
+    own = facts.superpoint.tolist()
+    alone = [[v] for v, name in enumerate(own) if name < 0]
+    return alone + [[v for v, n in enumerate(own) if n == name] for name in sorted({*own} - {-1})]
+
+
+def cosine_of(a: torch.Tensor, b: torch.Tensor) -> float:
+    return float(a @ b / (a.norm() * b.norm()))
+
+
+@pytest.mark.parametrize("balanced", [False, True])
+def test_terms_of_superpoints_follow_their_formulas(balanced: bool) -> None:
+    weights = torch.tensor([0.5, 2.0, 1.0, 1.0, 1.0, 3.0]) if balanced else None
+    out, facts = known(3, class_weight=weights)
+    of_voxel = facts.voxel_weight
+    weight = torch.ones(VOXELS) if of_voxel is None else of_voxel
+    unit, predicted = F.normalize(facts.target, dim=1), F.normalize(out, dim=1)
+    by_voxel, by_part, total = 0.0, 0.0, 0.0
+    for part in parts_of(facts):
+        mean = unit[part].mean(0)
+        by_voxel += sum(float(weight[v]) * (1 - cosine_of(out[v], mean)) for v in part)
+        own = float(weight[part].mean())
+        by_part += own * (1 - cosine_of(predicted[part].mean(0), mean))
+        total += own
+    assert pooled.loss(out, facts).item() == pytest.approx(by_voxel / float(weight.sum()), rel=1e-4)
+    assert superpoint.loss(out, facts).item() == pytest.approx(by_part / total, rel=1e-4)
+
+
+def test_without_superpoints_the_pooled_terms_are_the_cosine_term() -> None:
+    out, facts = known(4, superpoint=None)
+    plain = cosine.loss(out, facts)
+    torch.testing.assert_close(pooled.loss(out, facts), plain)
+    torch.testing.assert_close(superpoint.loss(out, facts), plain)
+
+
+def test_the_absent_term_is_the_log_probability_of_the_tags() -> None:
+    out, facts = known(5)
+    p = torch.softmax(F.normalize(out, dim=1) @ facts.text.T / 0.1, dim=1)
+    each = -torch.log((p * facts.present_of_voxel).sum(1))
+    torch.testing.assert_close(absent.loss(out, facts), each.mean())
+    everything = torch.ones(SCANS, 6, dtype=torch.bool)
+    assert absent.loss(out, replace(facts, present=everything)).item() == pytest.approx(0, abs=1e-6)
+    nothing = absent.loss(out, replace(facts, present=~everything))
+    assert nothing.item() == 0
+    some = replace(facts, present=torch.stack([everything[0], ~everything[0]]))
+    assert absent.loss(out, some).item() == pytest.approx(0, abs=1e-6)
+
+
+def test_the_presence_term_is_a_multi_label_loss_of_mean_logits() -> None:
+    out, facts = known(6)
+    assert facts.present is not None
+    total = 0.0
+    for scan in range(SCANS):
+        mean = (F.normalize(out, dim=1) @ facts.text.T / 0.1)[facts.scan == scan].mean(0)
+        z = mean - mean.mean()
+        signed = torch.where(facts.present[scan], z, -z)
+        total += -F.logsigmoid(signed).mean().item()
+    assert presence.loss(out, facts).item() == pytest.approx(total / SCANS, rel=1e-4)
+
+
+def test_a_step_down_the_tag_terms_raises_the_probability_of_the_tags() -> None:
+    for term in (absent, presence):
+        out, facts = known(7)
+        out.requires_grad_()
+        term.loss(out, facts).backward()
+        assert out.grad is not None
+        moved = out.detach() - 0.5 * out.grad * VOXELS
+        chance = [
+            (torch.softmax(facts.logits(each), 1) * facts.present_of_voxel).sum(1).mean()
+            for each in (out.detach(), moved)
+        ]
+        assert chance[1] > chance[0]
+
+
+def test_masked_classes_do_not_compete_in_the_text_term() -> None:
+    out, facts = known(8)
+    masked = replace(facts, mask_absent=True)
+    keep, labels = facts.label >= 0, facts.label
+    logits = facts.logits(out).masked_fill(~facts.present_of_voxel, -torch.inf)[keep]
+    among = facts.present_of_voxel[keep].gather(1, labels[keep][:, None])[:, 0]
+    label = torch.where(keep, labels, -1)
+    label[keep.nonzero().flatten()[~among]] = -1
+    wanted = F.cross_entropy(logits[among], labels[keep][among])
+    got = text_term.loss(out, replace(masked, label=label))
+    torch.testing.assert_close(got, wanted)
+    assert got < text_term.loss(out, replace(facts, label=label))
+
+
+def test_soft_labels_of_one_class_are_hard_labels() -> None:
+    weights = torch.tensor([0.5, 2.0, 1.0, 1.0, 1.0, 3.0])
+    for class_weight in (None, weights):
+        out, facts = known(9, class_weight=class_weight)
+        hard = F.one_hot(facts.label.clamp_min(0), 6).half()
+        soft = replace(facts, probability=hard)
+        torch.testing.assert_close(text_term.loss(out, soft), text_term.loss(out, facts))
+        mixed = replace(facts, probability=torch.full((VOXELS, 6), 1 / 6).half())
+        assert text_term.loss(out, mixed) != text_term.loss(out, facts)

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from pipeline.geometry import label_choice
 from pipeline.stages import pseudo_labels
 from pipeline.store import arrays
 
@@ -80,10 +81,10 @@ def test_labels_are_the_best_of_the_scene_and_confidence_its_softmax() -> None:
     st.floats(0.01, 1),
     st.booleans(),
     st.floats(0.05, 1),
-    st.booleans(),
+    st.sampled_from(["none", "vote", "mean"]),
 )
 def test_a_label_is_always_among_the_tags(
-    seed: int, absent: set[int], temperature: float, normalise: bool, share: float, vote: bool
+    seed: int, absent: set[int], temperature: float, normalise: bool, share: float, superpoints: str
 ) -> None:
     groups = scene(seed, voxels=60, absent=tuple(absent))
     made, _ = run(
@@ -91,7 +92,7 @@ def test_a_label_is_always_among_the_tags(
         temperature=temperature,
         normalise=normalise,
         keep_share=share,
-        superpoint_vote=vote,
+        superpoints=superpoints,
     )
     label, confidence = made["label"], made["confidence"].astype(float)
     assert set(label[label >= 0].tolist()).isdisjoint(absent)
@@ -103,7 +104,7 @@ def test_a_label_is_always_among_the_tags(
         assert (label >= 0).any()
     if share == 1 and len(absent) < 6:
         assert (label >= 0).all()
-    if not absent and share == 1 and not vote:
+    if not absent and share == 1 and superpoints == "none":
         np.testing.assert_array_equal(label, made["open"])
 
 
@@ -122,9 +123,9 @@ def test_a_scene_with_one_tag_is_that_class_for_sure() -> None:
 
 def test_the_size_of_the_blocks_does_not_matter() -> None:
     groups = scene()
-    whole, _ = run(groups, superpoint_vote=True, keep_share=0.5)
+    whole, _ = run(groups, superpoints="vote", keep_share=0.5)
     blocks: Any = zarr.create_group(zarr.storage.MemoryStore())
-    params = {"temperature": 0.05, "superpoint_vote": True, "keep_share": 0.5}
+    params = {"temperature": 0.05, "superpoints": "vote", "keep_share": 0.5}
     pseudo_labels.Worker(params)(blocks, **groups, block_rows=77)
     for name, array in whole.items():
         np.testing.assert_array_equal(array, blocks[name][:])
@@ -157,7 +158,7 @@ def test_a_lower_temperature_raises_the_confidence() -> None:
 def test_a_superpoint_takes_its_most_frequent_label() -> None:
     label = np.array([2, 2, 1, 0, 0, 1, 3, 1, -1], np.int16)
     segment = np.array([7, 7, 7, -1, -1, 4, 4, -1, 7], np.int32)
-    voted = pseudo_labels.vote(label, segment)
+    voted = label_choice.vote(label, segment)
     assert voted.tolist() == [2, 2, 2, 0, 0, 1, 1, 1, -1]
     assert voted.dtype == np.int16
 
@@ -174,7 +175,7 @@ def test_after_the_vote_a_superpoint_has_one_label_and_it_was_a_most_frequent_on
     labels: tuple[np.ndarray, np.ndarray],
 ) -> None:
     label, segment = labels
-    voted = pseudo_labels.vote(label, segment)
+    voted = label_choice.vote(label, segment)
     np.testing.assert_array_equal(voted[segment < 0], label[segment < 0])
     np.testing.assert_array_equal(voted < 0, label < 0)
     for name in np.unique(segment[segment >= 0]):
@@ -188,7 +189,7 @@ def test_after_the_vote_a_superpoint_has_one_label_and_it_was_a_most_frequent_on
 def test_the_vote_uses_the_superpoints_of_seen_voxels_and_updates_the_confidence() -> None:
     groups = scene(parts=4)
     before, _ = run(groups)
-    after, _ = run(groups, superpoint_vote=True)
+    after, _ = run(groups, superpoints="vote")
     segment = groups["voxels"]["voxel_segment"][:][groups["targets"]["voxel"][:]]
     for name in range(4):
         assert len(np.unique(after["label"][segment == name])) == 1
@@ -205,7 +206,7 @@ def test_the_vote_uses_the_superpoints_of_seen_voxels_and_updates_the_confidence
 def test_the_most_confident_of_each_class_are_kept() -> None:
     label = np.array([0, 0, 0, 0, 1, 1, 2, -1], np.int16)
     confidence = np.array([0.1, 0.4, 0.3, 0.2, 0.05, 0.9, 0.01, 1])
-    assert pseudo_labels.keep_confident(label, confidence, 0.5).tolist() == [
+    assert label_choice.keep_confident(label, confidence, 0.5).tolist() == [
         *(-1, 0, 0, -1),
         *(-1, 1),
         2,
@@ -226,7 +227,7 @@ def test_each_class_keeps_its_share_and_drops_nothing_more_confident(
     scan: tuple[np.ndarray, np.ndarray], share: float
 ) -> None:
     label, confidence = scan
-    kept = pseudo_labels.keep_confident(label, confidence, share)
+    kept = label_choice.keep_confident(label, confidence, share)
     np.testing.assert_array_equal(kept[kept >= 0], label[kept >= 0])
     for name in np.unique(label[label >= 0]):
         members, stays = label == name, kept == name
@@ -236,6 +237,63 @@ def test_each_class_keeps_its_share_and_drops_nothing_more_confident(
             assert confidence[stays].min() >= confidence[dropped].max()
     if share == 1:
         np.testing.assert_array_equal(kept, label)
+
+
+# Means and orders
+
+
+def test_the_mean_of_a_superpoint_decides_for_all_of_its_voxels() -> None:
+    groups = scene(parts=4)
+    made, _ = run(groups, superpoints="mean")
+    segment = groups["voxels"]["voxel_segment"][:][groups["targets"]["voxel"][:]]
+    weight = np.exp(cosines(groups) / 0.05) * groups["tags"]["present"][:]
+    probability = weight / weight.sum(1, keepdims=True)
+    for name in range(4):
+        mean = probability[segment == name].mean(0)
+        assert (made["label"][segment == name] == mean.argmax()).all()
+        np.testing.assert_allclose(
+            made["confidence"][segment == name].astype(float), mean.max(), rtol=2e-3
+        )
+    lone = segment < 0
+    np.testing.assert_array_equal(made["label"][lone], probability[lone].argmax(1))
+
+
+def kept_then_voted(lenient: bool) -> list[int]:
+    """Superpoint 0 has 5 voxels of class 0, of which 2 are kept; superpoint 1 has 2 of class 1."""
+    sure = np.array([0.9, 0.8, 0.6, 0.6, 0.6, 0.9, 0.8, 0.7], np.float32)
+    of_class = np.array([0, 0, 0, 0, 0, 1, 1, 0])
+    probability = np.where(np.arange(2) == of_class[:, None], sure[:, None], 1 - sure[:, None])
+    superpoint = np.array([0, 0, 0, 0, 0, 1, 1, -1])
+    how = label_choice.LabelChoice("vote", 0.4, "keep_then_vote", lenient)
+    return label_choice.choose(probability, superpoint, how).label.tolist()
+
+
+def test_ignored_voxels_vote_too_unless_the_vote_is_lenient() -> None:
+    # Kept of class 0 are voxels 0, 1 and 7 (3 of 6), of class 1 voxel 5 (1 of 2).
+    assert kept_then_voted(lenient=False) == [-1, -1, -1, -1, -1, -1, -1, 0]
+    assert kept_then_voted(lenient=True) == [0, 0, 0, 0, 0, 1, 1, 0]
+
+
+@given(st.integers(0, 200), st.floats(0.05, 1), st.booleans())
+def test_labels_that_are_spread_were_kept_somewhere_in_their_superpoint(
+    seed: int, share: float, lenient: bool
+) -> None:
+    rng = np.random.default_rng([seed, 5])
+    probability = rng.dirichlet(np.ones(4), 50).astype(np.float32)
+    superpoint = rng.integers(-1, 6, 50)
+    best = probability.argmax(1).astype(np.int16)
+    kept = label_choice.keep_confident(best, probability.max(1), share)
+    how = label_choice.LabelChoice("vote", share, "keep_then_vote", lenient)
+    label = label_choice.choose(probability, superpoint, how).label
+    np.testing.assert_array_equal(label[superpoint < 0], kept[superpoint < 0])
+    for name in range(6):
+        inside = superpoint == name
+        if inside.any():
+            (winner,) = np.unique(label[inside])
+            votes = np.bincount(kept[inside] + 1, minlength=5)
+            if lenient:
+                votes[0] = 0
+            assert votes[winner + 1] == votes.max()
 
 
 # What the module imports
@@ -250,5 +308,5 @@ def test_the_stage_needs_neither_torch_nor_open_clip() -> None:
 
 
 def test_an_unknown_setting_is_an_error() -> None:
-    with pytest.raises(TypeError, match="superpoints"):
-        pseudo_labels.Worker({"temperature": 0.05, "superpoints": True})
+    with pytest.raises(TypeError, match="superpoint_vote"):
+        pseudo_labels.Worker({"temperature": 0.05, "superpoint_vote": True})

@@ -3,13 +3,13 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
 import model.training.loop
+from model.data.entries import read_labels
 from model.network import files
 from model.reports.lines import scores
 from model.scoring.evaluate import evaluate_network
@@ -23,6 +23,7 @@ from tests.helpers.tiny_entries import (
     loss_terms,
     tiny_params,
     train_tiny,
+    train_with,
     write_rooms,
     write_text,
 )
@@ -152,15 +153,7 @@ def test_the_metadata_of_a_network_describe_it(
     agreement = json.loads(metadata["curves"])["adapter"]["agreement"]
     assert len(agreement) == 20
     assert agreement[-1] > agreement[0]
-    assert {name.partition(".")[0] for name in tensors} == {"network", "adapter", "text_embeddings"}
-
-
-def train(settings: dict[str, Any], variant: str, rooms: list[Room], text: Path, out: Path) -> Path:
-    """Train one network with these settings, in a scratch folder of its own."""
-    weak, scratch = [room.weak for room in rooms], out.with_suffix(".scratch")
-    parts = loss_terms(settings["loss"])
-    train_weakly_supervised(settings, variant, 0, weak, text, out, scratch, parts=parts)
-    return out
+    assert {name.partition(".")[0] for name in tensors} == {"network", "text_embeddings"}
 
 
 def test_the_text_term_changes_specialised_networks_only(
@@ -170,7 +163,7 @@ def test_the_text_term_changes_specialised_networks_only(
         networks = []
         for weight in (0.0, 1.0):
             settings = {**tiny_params(2), "loss": {"balance": True, "text": weight}}
-            out = train(settings, variant, rooms, text, tmp_path / f"{variant}-{weight:g}")
+            out = train_with(settings, variant, rooms, text, tmp_path / f"{variant}-{weight:g}")
             networks.append(files.read(out)[0]["network.head.weight"])
         assert torch.equal(*networks) == (variant == "esgs")
 
@@ -180,18 +173,52 @@ def test_a_variant_without_a_loss_term_is_refused(
 ) -> None:
     settings = {**tiny_params(1), "loss": {"balance": True, "cosine": 0, "text": 1.0}}
     with pytest.raises(BadInput, match="leaves `esgs` without a loss, since text is for ESS"):
-        train(settings, "esgs", rooms, text, tmp_path / "esgs")
-    train(settings, "ess_esgs", rooms, text, tmp_path / "ess")
+        train_with(settings, "esgs", rooms, text, tmp_path / "esgs")
+    train_with(settings, "ess_esgs", rooms, text, tmp_path / "ess")
 
 
-def test_the_published_adapter_is_the_preset_of_that_name(
-    rooms: list[Room], text: Path, tmp_path: Path
+@pytest.mark.parametrize("variant", ["esgs", "ess_esgs"])
+def test_the_published_variants_are_the_paper_whatever_the_recipe(
+    variant: str, rooms: list[Room], text: Path, tmp_path: Path
 ) -> None:
-    settings = {**tiny_params(1), "adapter": {"preset": "paper", "batch": 2, "epochs": 3}}
-    normalised = {**settings, "adapter": {**settings["adapter"], "preset": "normalised"}}
-    one, _ = files.read(train(settings, "ess_esgs", rooms, text, tmp_path / "a"))
-    other, _ = files.read(train(normalised, "paper_ess_esgs", rooms, text, tmp_path / "b"))
+    budget = {"steps": 2, "batch": 2}
+    adapter = {"batch": 2, "epochs": 3}
+    published = tiny_params(2) | {
+        "optimiser": budget | {"name": "adam", "lr": 1e-3, "schedule": "poly"},
+        "adapter": adapter | {"preset": "paper"},
+        "loss": {"cosine": 1},
+        "inputs": ["color"],
+    }
+    recipe = tiny_params(2) | {
+        "optimiser": budget | {"name": "adamw", "lr": 0.1, "warm_up": 0.5, "clip": 1.0},
+        "adapter": adapter | {"preset": "normalised"},
+        "loss": {"balance": True, "text": 2.0, "absent": 1.0, "cosine": 0},
+        "inputs": ["height", "normal"],
+        "labels": {"source": "adapter", "soft": True},
+        "network": tiny_params(2)["network"] | {"head": [16]},
+    }
+    one, _ = files.read(train_with(published, variant, rooms, text, tmp_path / "a"))
+    other, _ = files.read(train_with(recipe, f"paper_{variant}", rooms, text, tmp_path / "b"))
     assert all(torch.equal(one[name], other[name]) for name in one.keys() | other.keys())
+
+
+@pytest.mark.parametrize("soft", [False, True])
+def test_the_text_term_learns_refined_labels(
+    soft: bool, rooms: list[Room], text: Path, tmp_path: Path
+) -> None:
+    learnt = {}
+    for share in (1.0, 0.3):
+        labels = {"source": "adapter", "keep_share": share, "soft": soft}
+        settings = tiny_params(2) | {"labels": labels, "loss": {"text": 1.0}}
+        out = tmp_path / f"{share}"
+        learnt[share] = files.read(train_with(settings, "ess_esgs", rooms, text, out))[0]
+        scan = rooms[0].weak
+        made = read_labels(out.with_suffix(".labels.safetensors"), scan.scan)
+        assert made.probability.shape == (len(made.label), len(CLASSES) if soft else 0)
+        assert set(made.label.tolist()) <= {-1, *np.flatnonzero(scan.present()).tolist()}
+        kept = (made.label >= 0).mean()
+        assert share <= kept <= share + 0.05
+    assert any(not torch.equal(learnt[1.0][name], learnt[0.3][name]) for name in learnt[1.0])
 
 
 def test_learning_rates_fall_to_zero() -> None:
@@ -220,7 +247,11 @@ def test_a_warm_up_rises_to_the_full_rate_and_the_rest_falls_from_it(
 
 def test_wrong_input_is_refused(rooms: list[Room], text: Path, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="'supervised' is none of"):
-        train(tiny_params(1), "supervised", rooms[:1], text, tmp_path / "a")
+        train_weakly_supervised(
+            tiny_params(1),
+            *("supervised", 0, [rooms[0].weak], text, tmp_path / "a", tmp_path),
+            parts=loss_terms({}),
+        )
     with pytest.raises(ValueError, match="no scan"):
         train_tiny("esgs", [], text, tmp_path / "a")
     narrow = tmp_path / "narrow.zarr.zip"

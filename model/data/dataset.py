@@ -6,47 +6,16 @@ number of workers, sees the same data.
 
 from collections.abc import Collection, Iterator, Sequence
 from functools import cache
-from typing import Any, NamedTuple, Protocol, TypeVar
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch.utils.data import DataLoader, Dataset
 
 from model.data.augment import Augmentation
-from model.data.entries import ScanEntries, Scene, read_array, read_entry
 from model.data.samples import Sample, crop, make_sample
+from model.data.scans import Scan, Scenes, load
 from model.network.inputs import COLOR_ONLY
-
-_CACHE_BYTES = 4 << 30  # data sets up to this size are kept in memory
-
-
-class Scan(Protocol):
-    """A scan that can be read: `ScanEntries`, or a `LabelledScan` for full supervision."""
-
-    @property
-    def scan(self) -> str:
-        """Its name."""
-
-    @property
-    def size(self) -> int:
-        """Bytes on disk."""
-
-    def read(self) -> Scene:
-        """Read the scan."""
-
-
-AnyScan = TypeVar("AnyScan", bound=Scan)
-
-
-def in_order(scans: Sequence[AnyScan]) -> list[AnyScan]:
-    """Scans sorted by name, so that no result depends on their order.
-
-    Raises `ValueError` if there is none.
-    """
-    if not scans:
-        raise ValueError("there is no scan to train on")
-    return sorted(scans, key=lambda scan: scan.scan)
 
 
 class Batch(NamedTuple):
@@ -57,6 +26,10 @@ class Batch(NamedTuple):
     row: torch.Tensor  # (s,) int64 rows of the supervised voxels
     feature: torch.Tensor  # (s, d) float16
     label: torch.Tensor  # (s,) int64, -1 = ignored
+    scan: torch.Tensor  # (s,) int64, in 0..B-1
+    superpoint: torch.Tensor  # (s,) int64, no two scans share one; -1 = none
+    probability: torch.Tensor  # (s, K) float16, or (s, 0) without soft labels
+    present: torch.Tensor  # (B, K) bool, the tags of each scan; (B, 0) with dense labels
 
     def to(self, device: torch.device) -> "Batch":
         """The same batch on another device."""
@@ -76,31 +49,20 @@ def collate(samples: Sequence[Sample]) -> Batch:
     """Concatenate samples to a batch."""
     begin = np.cumsum([0, *(len(s.coords) for s in samples[:-1])])
     row = [s.row + b for s, b in zip(samples, begin, strict=True)]
+    scan = np.repeat(np.arange(len(samples)), [len(s.row) for s in samples])
+    superpoint = np.concatenate([s.superpoint for s in samples])
+    own = superpoint * len(samples) + scan
     return Batch(
         inputs=torch.from_numpy(np.concatenate([s.inputs for s in samples])),
         indices=batch_indices([s.coords for s in samples]),
         row=torch.from_numpy(np.concatenate(row)),
         feature=torch.from_numpy(np.concatenate([s.feature for s in samples])),
         label=torch.from_numpy(np.concatenate([s.label for s in samples])),
+        scan=torch.from_numpy(scan),
+        superpoint=torch.from_numpy(np.where(superpoint < 0, -1, own)),
+        probability=torch.from_numpy(np.concatenate([s.probability for s in samples])),
+        present=torch.from_numpy(np.stack([s.present for s in samples])),
     )
-
-
-class Scenes(Dataset):
-    """Scans by number, kept in memory if all of them fit."""
-
-    def __init__(self, scans: Sequence[Scan], workers: int) -> None:
-        self.scans = scans
-        # With workers each process would keep its own copy.
-        small = workers == 0 and sum(scan.size for scan in scans) <= _CACHE_BYTES
-        self._kept: dict[int, Scene] | None = {} if small else None
-
-    def read(self, number: int) -> Scene:
-        """Read a scan now: entries must be opened in the process that reads them."""
-        if self._kept is None:
-            return self.scans[number].read()
-        if number not in self._kept:
-            self._kept[number] = self.scans[number].read()
-        return self._kept[number]
 
 
 class _Samples(Scenes):
@@ -134,18 +96,6 @@ def _order(seed: int, epoch: int, scans: int) -> NDArray[np.int64]:
     return np.random.default_rng([seed, 0, epoch]).permutation(scans)
 
 
-def load(dataset: Dataset, batches: Sequence[Any], collate_fn: Any, workers: int) -> DataLoader:
-    """Read `batches`, each a list of keys of `dataset`, in `workers` processes (0: in this one)."""
-    return DataLoader(
-        dataset,
-        batch_sampler=batches,
-        collate_fn=collate_fn,
-        num_workers=workers,
-        multiprocessing_context="forkserver" if workers else None,
-        pin_memory=torch.cuda.is_available(),
-    )
-
-
 def read_batches(
     scans: Sequence[Scan],
     *,
@@ -166,12 +116,3 @@ def read_batches(
     samples = _Samples(scans, workers, seed, augmentation, max_voxels, inputs, voxel_size)
     numbers = [list(range(step * batch, (step + 1) * batch)) for step in steps]
     yield from load(samples, numbers, collate, workers)
-
-
-def count_labels(scans: Sequence[ScanEntries], classes: int) -> NDArray[np.int64]:
-    """The number of voxels (K,) of all scans with each pseudo-label."""
-    total = np.zeros(classes, np.int64)
-    for scan in scans:
-        label = read_array(read_entry(scan.pseudo_labels), "label")
-        total += np.bincount(label[label >= 0], minlength=classes)
-    return total

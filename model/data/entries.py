@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import zarr
@@ -47,9 +47,36 @@ class Scene:
     normal: NDArray[np.float32]  # (M, 3) unit length, 0 where unknown
     height: NDArray[np.float32]  # (M,) metres above the floor of the whole scan
     voxel_size: float  # metres
+    superpoint: NDArray[np.int32]  # (M,) -1 = none
     voxel: NDArray[np.int64]  # (V,) the supervised voxels, increasing
     feature: NDArray[np.float16]  # (V, d) fused 2D embeddings; d = 0 with dense labels
     label: NDArray[np.int64]  # (V,) class, -1 = ignored
+    probability: NDArray[np.float16]  # (V, K) of soft labels; (V, 0) without them
+    present: NDArray[np.bool_]  # (K,) the scan's tags; (0,) with dense labels
+
+
+class ScanLabels(NamedTuple):
+    """What the V supervised voxels of a scan are labelled."""
+
+    label: NDArray[np.int64]  # (V,) -1 = ignored
+    probability: NDArray[np.float16]  # (V, K) of soft labels; (V, 0) without them
+
+
+def read_labels(path: Path, scan: str) -> ScanLabels:
+    """The labels of a scan in a file that `write_labels` wrote.
+
+    Raises `BadInput` if the file cannot be read or does not have the scan.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="np") as file:
+            label = file.get_tensor(f"{scan}.label").astype(np.int64)
+            probability = file.get_tensor(f"{scan}.probability")
+    except (SafetensorError, OSError) as error:
+        what = f"has no readable labels of {scan} ({error})"
+        raise BadInput(path, what, "make them again") from error
+    return ScanLabels(label, probability)
 
 
 @dataclass(frozen=True)
@@ -61,11 +88,19 @@ class ScanEntries:
     targets: Path
     pseudo_labels: Path
     tags: Path
+    refined: Path | None = None  # labels of all scans, in the place of pseudo-labels
 
     @property
     def size(self) -> int:
-        """Bytes on disk."""
+        """Bytes on disk, without refined labels."""
         return sum(p.stat().st_size for p in (self.voxels, self.targets, self.pseudo_labels))
+
+    def labels(self) -> ScanLabels:
+        """The refined labels, or else the pseudo-labels."""
+        if self.refined is not None:
+            return read_labels(self.refined, self.scan)
+        label = read_array(read_entry(self.pseudo_labels), "label").astype(np.int64)
+        return ScanLabels(label, np.zeros((len(label), 0), np.float16))
 
     def present(self) -> NDArray[np.bool_]:
         """The scan's tags (K,)."""
@@ -74,20 +109,23 @@ class ScanEntries:
     def read(self) -> Scene:
         """Read the scan. Raises `BadInput` if the entries do not belong together."""
         voxels, targets = read_entry(self.voxels), read_entry(self.targets)
-        xyz = read_array(voxels, "voxel_xyz")
+        xyz, labels = read_array(voxels, "voxel_xyz"), self.labels()
         scene = Scene(
             xyz=xyz,
             rgb=read_array(voxels, "voxel_rgb"),
             normal=read_array(voxels, "voxel_normal"),
             height=height_above_floor(xyz),
             voxel_size=voxel_size(voxels),
+            superpoint=read_array(voxels, "voxel_segment"),
             voxel=read_array(targets, "voxel").astype(np.int64),
             feature=read_array(targets, "feature"),
-            label=read_array(read_entry(self.pseudo_labels), "label").astype(np.int64),
+            label=labels.label,
+            probability=labels.probability,
+            present=self.present(),
         )
         if not len(scene.voxel) == len(scene.feature) == len(scene.label):
             raise BadInput(
-                self.pseudo_labels,
+                self.refined or self.pseudo_labels,
                 f"{len(scene.label)} pseudo-labels for {len(scene.voxel)} targets",
                 "make the pseudo-labels from these targets",
             )

@@ -64,7 +64,10 @@ class LabelledScan:
             normal=read_array(entry, "voxel_normal"),
             height=height_above_floor(xyz),
             voxel_size=voxel_size(entry),
+            superpoint=read_array(entry, "voxel_segment"),
             voxel=voxel,
             feature=np.zeros((len(voxel), 0), np.float16),
             label=label[voxel],
+            probability=np.zeros((len(voxel), 0), np.float16),
+            present=np.zeros(0, bool),
         )

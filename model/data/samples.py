@@ -22,6 +22,9 @@ class Sample(NamedTuple):
     row: NDArray[np.int64]  # (s,) the supervised voxels, increasing
     feature: NDArray[np.float16]  # (s, d)
     label: NDArray[np.int64]  # (s,) -1 = ignored
+    superpoint: NDArray[np.int64]  # (s,) -1 = none
+    probability: NDArray[np.float16]  # (s, K), or (s, 0) without soft labels
+    present: NDArray[np.bool_]  # (K,), or (0,) with dense labels
 
 
 def voxelise(
@@ -48,9 +51,12 @@ def crop(scene: Scene, voxels: int, rng: np.random.Generator) -> Scene:
         normal=scene.normal[kept],
         height=scene.height[kept],
         voxel_size=scene.voxel_size,
+        superpoint=scene.superpoint[kept],
         voxel=(np.cumsum(kept) - 1)[scene.voxel[known]],
         feature=scene.feature[known],
         label=scene.label[known],
+        probability=scene.probability[known],
+        present=scene.present,
     )
 
 
@@ -85,4 +91,7 @@ def make_sample(
         row=row,
         feature=scene.feature[first],
         label=scene.label[first],
+        superpoint=scene.superpoint[scene.voxel[first]].astype(np.int64),
+        probability=scene.probability[first],
+        present=scene.present,
     )

@@ -4,13 +4,18 @@ A small adapter moves the fused 2D embeddings towards the text embeddings of the
 is applied during training; adapted embeddings are never written to a file.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import nn
+
+from model.network import files
+from pipeline.errors import BadInput
 
 
 @dataclass(frozen=True)
@@ -75,3 +80,27 @@ class Adapter(nn.Module):
         if self.config.normalise:
             adapted = F.normalize(adapted, dim=1)
         return adapted @ text.T / self.config.temperature
+
+
+def save_adapter(
+    path: Path, adapter: Adapter, entry: str, curves: Mapping[str, Sequence[float]]
+) -> None:
+    """Write an adapter with the identity of its entry and what was measured while it was fitted."""
+    metadata = {
+        "entry": entry,
+        "config": json.dumps(asdict(adapter.config), sort_keys=True),
+        "curves": json.dumps(curves, sort_keys=True),
+    }
+    files.write(path, adapter.state_dict(), metadata)
+
+
+def load_adapter(path: Path, where: torch.device) -> tuple[Adapter, dict[str, list[float]]]:
+    """Read an adapter, and its curves. Raises `BadInput` for a file that is none."""
+    tensors, metadata = files.read(path)
+    if "fc.0.weight" not in tensors or "config" not in metadata:
+        raise BadInput(path, "is no adapter of this version of the project", "make it again")
+    config = AdapterConfig(**json.loads(metadata["config"]))
+    adapter = Adapter(tensors["fc.0.weight"].shape[1], config)
+    adapter.load_state_dict(tensors)
+    curves: dict[str, list[float]] = json.loads(metadata["curves"])
+    return adapter.to(where).eval().requires_grad_(False), curves

@@ -9,7 +9,6 @@ from typing import Any, NamedTuple
 import torch
 
 from model.network import files
-from model.network.adapter import Adapter
 from model.network.inputs import COLOR_ONLY, in_channels
 from model.network.unet import MinkUNet
 from pipeline.errors import BadInput
@@ -50,7 +49,7 @@ class Weights(NamedTuple):
 class Trained:
     """A trained network and how its outputs are classified."""
 
-    variant: str  # a name in `model.training.weakly_supervised.VARIANTS`, or supervised
+    variant: str  # a name in `model.training.variants.VARIANTS`, or supervised
     seed: int
     network: MinkUNet
     text_embeddings: torch.Tensor  # (K, d) float32; the identity for a network with K outputs
@@ -60,7 +59,6 @@ class Trained:
     voxel_size: float  # metres: of the voxels that the network is given, also in inference
     selection: str  # how the checkpoint was chosen
     curves: dict[str, Any] = field(default_factory=dict)
-    adapter: Adapter | None = None
     # The text tower of its text embeddings: model, pretrained, weights (the digest of local files)
     # and templates. None for a supervised network, and for features that were made elsewhere.
     tower: Mapping[str, Any] | None = None
@@ -87,8 +85,6 @@ class Trained:
             **files.named("network", self.network.state_dict()),
             "text_embeddings": self.text_embeddings,
         }
-        if self.adapter is not None:
-            tensors |= files.named("adapter", self.adapter.state_dict())
         for rule, weights in self.others.items():
             tensors |= files.named(f"by_{rule}", weights.tensors)
         metadata = {
@@ -128,7 +124,7 @@ def _inputs(config: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def load(path: Path, where: torch.device, rule: str | None = None) -> Trained:
-    """Read a trained network for inference. The adapter is for training only and is not read.
+    """Read a trained network for inference.
 
     Its weights are those chosen by `rule`, `last` or `tags`; by that of its config if None. Raises
     `BadInput` for a file that is no network, or one of another version of this project, and if no

@@ -18,7 +18,8 @@ ROWS = {
     "pseudo_labels": ("(b) filtered", "pseudo-labels after the filter by scene tags"),
     "esgs": ("(c) ESGS", "3D network guided by the fused 2D embeddings"),
     "ess_esgs": ("(d) ESS+ESGS", "3D network guided by the specialised embeddings"),
-    "paper_ess_esgs": ("(d) as published", "the same with the published adapter"),
+    "paper_esgs": ("(c) as published", "ESGS by the published recipe"),
+    "paper_ess_esgs": ("(d) as published", "ESS + ESGS by the published recipe"),
     "supervised": ("supervised", "fully supervised upper bound: same network, same budget"),
 }
 MEANS = ("mIoU", "mAcc", "OA")

@@ -1,16 +1,21 @@
 """What the stages that train a network have in common."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from pipeline.facts import Facts
-from pipeline.stages.declaration import Over, Stage
+from pipeline.stages.declaration import ONLY, Entry, Over, Request, Stage, of_scans
+
+if TYPE_CHECKING:
+    from model.data.entries import ScanEntries
+
+WEAK = ("voxels", "targets", "pseudo_labels", "tags")  # of each training scan
 
 
 class TrainingStage(Stage):
     """What the trainings with and without dense labels have in common."""
 
     over = Over.RUN
-    packages = ("numpy", "scipy", "spconv-cu120", "torch")
+    packages: ClassVar[tuple[str, ...]] = ("numpy", "scipy", "spconv-cu120", "torch")
     suffix = "safetensors"
     gpu = True
     memory_mb, minutes = 24000, 2880
@@ -21,9 +26,34 @@ class TrainingStage(Stage):
         return {
             key: value
             for key, value in facts.section["train"].items()
-            if key not in ("variants", "seeds")
+            if key not in ("variants", "seeds", "adapter", "labels")
         }
 
     def threads(self, facts: Facts) -> int:
         """The training itself, and the processes that read scans for it."""
         return int(facts.section["workers"]) + 1
+
+
+def weak_sources(facts: Facts) -> list[Entry]:
+    """What weakly supervised training reads of scans, and the text."""
+    return [*of_scans(WEAK, facts.splits["train"]), ("text", ONLY)]
+
+
+def weak_scans(request: Request, refined: bool = False) -> "list[ScanEntries]":
+    """The entries of the training scans, with the run's refined labels if it has any."""
+    from model.data.entries import ScanEntries
+
+    labels = request.path("refined_labels", request.name) if refined else None
+    scans = request.facts.splits["train"]
+    paths = {scan: {stage: request.path(stage, scan) for stage in WEAK} for scan in scans}
+    return [ScanEntries(scan, **paths[scan], refined=labels) for scan in scans]
+
+
+def variant_of(run: str) -> str:
+    """The variant of a run `<variant>-<seed>`."""
+    return run.rpartition("-")[0]
+
+
+def seed_of(run: str) -> int:
+    """The seed of a run `<variant>-<seed>`."""
+    return int(run.rpartition("-")[2])

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from model.stages.runs import TrainingStage
+from model.stages.runs import TrainingStage, seed_of
 from pipeline.facts import Facts
 from pipeline.stages.declaration import Request
 
@@ -15,11 +15,10 @@ class SupervisedStage(TrainingStage):
     reads = ("voxels", "labels", "text")
 
     def params(self, facts: Facts) -> dict[str, Any]:
-        """Without what it does not use: the adapter, the selection and the terms of the loss."""
+        """Without what it does not use: the selection, and the terms of the loss."""
         params = super().params(facts)
         loss = params.get("loss", {})
-        unused = ("adapter", "selection")
-        used = {name: value for name, value in params.items() if name not in unused}
+        used = {name: value for name, value in params.items() if name != "selection"}
         return used | {"loss": {name: loss[name] for name in loss if name == "balance"}}
 
 
@@ -38,7 +37,7 @@ class Worker:
         stages = ("voxels", "labels")
         train_fully_supervised(
             self.params,
-            int(request.name.rpartition("-")[2]),
+            seed_of(request.name),
             [
                 LabelledScan(scan, *(request.path(stage, scan) for stage in stages))
                 for scan in facts.splits["train"]

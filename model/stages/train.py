@@ -5,20 +5,39 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from model.stages.runs import TrainingStage
-from model.training import losses
+from model.stages.runs import TrainingStage, seed_of, variant_of, weak_scans, weak_sources
+from model.training import losses, variants
 from pipeline.facts import Facts
-from pipeline.stages.declaration import Request
+from pipeline.stages.declaration import Entry, Request
 
 
 class TrainStage(TrainingStage):
     """A 3D network trained with fused 2D embeddings and pseudo-labels, and no dense label."""
 
-    reads = ("voxels", "targets", "pseudo_labels", "tags", "text")
+    reads = (
+        *("voxels", "targets", "pseudo_labels", "tags", "text"),
+        *("adapter", "refined_labels"),
+    )
+
+    def sources(self, facts: Facts, name: str) -> list[Entry]:
+        """The entries of all training scans, the text, and what ESS makes for the run."""
+        section, variant = facts.section["train"], variant_of(name)
+        found = weak_sources(facts)
+        if variants.VARIANTS[variant].specialised:
+            found.append(("adapter", name))
+        if variants.refined(variant, section):
+            found.append(("refined_labels", name))
+        return found
 
     def parts(self, facts: Facts) -> dict[str, str]:
-        """The terms of the loss that have a weight."""
-        return losses.module_names(facts.section["train"].get("loss", {}))
+        """The terms of the loss that have a weight, in any of the variants."""
+        section = facts.section["train"]
+        found: dict[str, str] = {}
+        for variant in variants.VARIANTS:
+            if variant in section["variants"]:
+                loss = variants.settings(variant, section).get("loss", {})
+                found |= losses.module_names(loss)
+        return found or losses.module_names(section.get("loss", {}))
 
 
 class Worker:
@@ -29,24 +48,20 @@ class Worker:
 
     def __call__(self, path: Path, request: Request) -> None:
         """Write the network of the run `<variant>-<seed>` to `path`."""
-        from model.data.entries import ScanEntries
         from model.training.weakly_supervised import train_weakly_supervised
 
-        variant, _, seed = request.name.rpartition("-")
-        facts = request.facts
-        stages = ("voxels", "targets", "pseudo_labels", "tags")
+        name, facts, variant = request.name, request.facts, variant_of(request.name)
+        specialised = variants.VARIANTS[variant].specialised
         train_weakly_supervised(
             self.params,
             variant,
-            int(seed),
-            [
-                ScanEntries(scan, *(request.path(stage, scan) for stage in stages))
-                for scan in facts.splits["train"]
-            ],
+            seed_of(name),
+            weak_scans(request, variants.refined(variant, facts.section["train"])),
             request.path("text"),
             path,
             request.scratch,
             parts=self.parts,
+            adapter=request.path("adapter", name) if specialised else None,
             tower=facts.tower,
             entry=request.entry,
             workers=facts.section["workers"],

@@ -3,16 +3,18 @@
 3DSS-VLG (Xu et al., ECCV 2024). Only voxels that have a pseudo-label take part.
 """
 
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from tqdm import tqdm
 
-from model.data.dataset import Scenes, count_labels, load
-from model.data.entries import ScanEntries
-from model.network.adapter import Adapter, AdapterConfig
+from model.data.entries import ScanEntries, read_text
+from model.data.scans import Scenes, count_labels, in_order, load, split_scans
+from model.network.adapter import Adapter, AdapterConfig, adapter_config, save_adapter
+from model.network.device import device, reproducible
 from model.training.cross_entropy import class_weights, cross_entropy
 
 
@@ -42,13 +44,6 @@ class _PointSamples(Scenes):
 
 def _join(samples: Sequence[_Points]) -> _Points:
     return _Points(torch.cat([s.feature for s in samples]), torch.cat([s.label for s in samples]))
-
-
-def split_scans(scans: int, share: float, seed: int) -> tuple[list[int], list[int]]:
-    """Numbers of the scans to fit on and of those held out; of two scans, one each."""
-    order = np.random.default_rng([seed, 2]).permutation(scans).tolist()
-    held = min(scans - 1, max(1, round(share * scans))) if share > 0 else 0
-    return sorted(order[held:]), sorted(order[:held])
 
 
 def fit_adapter(
@@ -115,3 +110,25 @@ def _to(points: _Points, device: torch.device) -> _Points:
 def _agreement(adapter: Adapter, points: _Points, text: torch.Tensor) -> tuple[int, int]:
     best = adapter.logits(points.feature, text).argmax(dim=1)
     return int((best == points.label).sum()), len(points.label)
+
+
+def write_adapter(
+    params: Mapping[str, Any],
+    scans: Sequence[ScanEntries],
+    text: Path,
+    out: Path,
+    *,
+    seed: int,
+    entry: str = "",
+    workers: int = 0,
+) -> None:
+    """Fit the adapter that `params` (a preset and changes to it) ask for, and write it to `out`.
+
+    Raises `ValueError` without any scan.
+    """
+    scans, (embedding, _) = in_order(scans), read_text(text)
+    with reproducible():
+        classifier = torch.from_numpy(embedding).to(device())
+        config = adapter_config(params)
+        adapter, curves = fit_adapter(config, scans, classifier, seed=seed, workers=workers)
+        save_adapter(out, adapter, entry, curves)

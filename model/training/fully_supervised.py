@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from model.data.dataset import Batch, in_order
+from model.data.dataset import Batch
 from model.data.entries import read_entry, read_text, voxel_size
 from model.data.labels import LabelledScan
+from model.data.scans import in_order
 from model.network.device import device, reproducible
 from model.network.inputs import COLOR_ONLY
 from model.network.trained import LAST_STEP, ClassifierHead, Trained, build_network

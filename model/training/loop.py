@@ -13,7 +13,8 @@ from torch import nn
 from tqdm import tqdm
 
 from model.data.augment import Augmentation
-from model.data.dataset import Batch, Scan, read_batches
+from model.data.dataset import Batch, read_batches
+from model.data.scans import Scan
 from model.network import files
 from model.network.inputs import COLOR_ONLY
 from model.network.unet import MinkUNet

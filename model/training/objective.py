@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from model.data.dataset import Batch
 from model.training.cross_entropy import class_weights
 from model.training.losses import SETTINGS, term_weights
 from model.training.supervision import Supervision
@@ -20,6 +21,7 @@ class LossConfig:
 
     weights: Mapping[str, float]  # of the terms that take part, by name
     balance: bool = False  # weigh each voxel by 1/sqrt(n) of its pseudo-label
+    mask_absent: bool = False  # only classes among a scan's tags compete in `text`
     temperature: float = 0.05  # of similarities to the text
 
 
@@ -47,11 +49,19 @@ class Objective:
         self.terms = [(weight, parts[name]) for name, weight in config.weights.items()]
         self.class_weight = class_weights(counts).to(text.device) if config.balance else None
 
-    def __call__(
-        self, embedding: torch.Tensor, target: torch.Tensor, label: torch.Tensor
-    ) -> torch.Tensor:
-        """Predicted embeddings (V, d) against 2D embeddings (V, d) and pseudo-labels (V,)."""
-        temperature = self.config.temperature
-        known = Supervision(target, label, self.text, temperature, self.class_weight)
+    def __call__(self, embedding: torch.Tensor, target: torch.Tensor, batch: Batch) -> torch.Tensor:
+        """Predicted embeddings (V, d) against 2D embeddings (V, d), and what a batch says else."""
+        known = Supervision(
+            target=target,
+            label=batch.label,
+            text=self.text,
+            temperature=self.config.temperature,
+            class_weight=self.class_weight,
+            scan=batch.scan,
+            superpoint=batch.superpoint,
+            present=batch.present,
+            probability=batch.probability if batch.probability.shape[1] else None,
+            mask_absent=self.config.mask_absent,
+        )
         first, *rest = (weight * term.loss(embedding, known) for weight, term in self.terms)
         return sum(rest, start=first)

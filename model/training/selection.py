@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 
 from model.data.dataset import batch_indices
 from model.data.entries import ScanEntries, read_entry
+from model.data.scans import split_scans
 from model.data.whole_scan import whole_scan
 from model.network import files
 from model.network.trained import LAST_STEP, Weights
 from model.network.unet import MinkUNet
-from model.training.fit_adapter import split_scans
 from pipeline.errors import BadInput
 
 _ROWS = 1 << 16  # voxels whose embeddings are in memory at the same time

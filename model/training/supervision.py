@@ -1,19 +1,26 @@
 """What the loss terms of weakly supervised training compare predicted embeddings with."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
+import torch.nn.functional as F
 
 
 @dataclass(frozen=True)
 class Supervision:
-    """What is known of the V voxels of a batch, and of the K classes. All is on one device."""
+    """What is known of the V voxels of a batch of B scans, and of K classes, on one device."""
 
     target: torch.Tensor  # (V, d) fused 2D embeddings, specialised in ESS variants; fp16 or float32
     label: torch.Tensor  # (V,) int64 pseudo-labels, -1 = none
     text: torch.Tensor  # (K, d) float32 text embeddings of unit length
     temperature: float  # of similarities to the text
     class_weight: torch.Tensor | None = None  # (K,) float32 with `balance`, else None
+    scan: torch.Tensor | None = None  # (V,) int64 in 0..B-1
+    superpoint: torch.Tensor | None = None  # (V,) int64, -1 = none; None: nobody has one
+    present: torch.Tensor | None = None  # (B, K) bool, the tags of each scan
+    probability: torch.Tensor | None = None  # (V, K) of soft labels; None without them
+    mask_absent: bool = False  # whether only classes among the tags compete in a softmax
 
     @property
     def voxel_weight(self) -> torch.Tensor | None:
@@ -21,3 +28,34 @@ class Supervision:
         if self.class_weight is None:
             return None
         return torch.cat([self.class_weight, self.class_weight.new_ones(1)])[self.label]
+
+    @property
+    def present_of_voxel(self) -> torch.Tensor:
+        """Whether each class is among the tags of a voxel's scan: (V, K) bool."""
+        assert self.present is not None
+        assert self.scan is not None
+        return self.present[self.scan]
+
+    def logits(self, embedding: torch.Tensor) -> torch.Tensor:
+        """Cosines (V, K) of embeddings (V, d) with the texts, over the temperature."""
+        return F.normalize(embedding.float(), dim=1) @ self.text.T / self.temperature
+
+    @cached_property
+    def groups(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """The group (V,) of each voxel, in 0..S-1, and the sizes (S,) of groups.
+
+        A group is the voxels of a superpoint, or one voxel that has none.
+        """
+        count = len(self.label)
+        each = torch.arange(count, device=self.label.device)
+        own = each if self.superpoint is None else self.superpoint
+        # Numbers below 0 are unique for voxels without a superpoint.
+        name = torch.where(own >= 0, own, -1 - each)
+        _, group, size = torch.unique(name, return_inverse=True, return_counts=True)
+        return group, size
+
+    def pooled(self, values: torch.Tensor) -> torch.Tensor:
+        """Means (S, C) of values (V, C) float32 over the groups."""
+        group, size = self.groups
+        total = values.new_zeros(len(size), values.shape[1])
+        return total.index_add(0, group, values) / size[:, None]

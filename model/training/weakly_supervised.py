@@ -1,12 +1,11 @@
 """Weakly supervised training: embeddings soft guidance (ESGS), with or without specialisation.
 
 3DSS-VLG (Xu et al., ECCV 2024). A sparse 3D network learns the fused 2D embeddings of the voxels,
-as they are (`esgs`) or adapted to the pseudo-labels (`ess_esgs`, and `paper_ess_esgs` with the
-published form of the adapter). No dense label can reach it: `ScanEntries` names no entry that has
-one, and the module that reads them is not imported.
+as they are (`esgs`) or adapted to the pseudo-labels (`ess_esgs`), by the configured recipe or as
+published (`paper_esgs`, `paper_ess_esgs`). No dense label can reach it: `ScanEntries` names no
+entry that has one, and the module that reads them is not imported.
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -15,26 +14,21 @@ from typing import Any
 
 import torch
 
-from model.data.dataset import Batch, count_labels, in_order
+from model.data.dataset import Batch
 from model.data.entries import ScanEntries, read_array, read_entry, read_text, voxel_size
-from model.network import files
-from model.network.adapter import Adapter, adapter_config
+from model.data.scans import count_labels, in_order
+from model.network.adapter import load_adapter
 from model.network.device import device, reproducible
 from model.network.inputs import COLOR_ONLY
 from model.network.trained import ClassifierHead, Trained, build_network
-from model.training.fit_adapter import fit_adapter
+from model.training import variants
 from model.training.loop import Run, fit
 from model.training.objective import LossConfig, Objective, loss_config
 from model.training.selection import Selection, SelectionConfig, hold_out
+from model.training.variants import VARIANTS
 from pipeline.errors import BadInput
 
 PACKAGES = ("numpy", "scipy", "spconv-cu120", "torch")
-# Each variant with the changes to the configured adapter; None has no adapter.
-VARIANTS: dict[str, dict[str, Any] | None] = {
-    "esgs": None,
-    "ess_esgs": {},
-    "paper_ess_esgs": {"preset": "paper"},
-}
 
 
 def train_weakly_supervised(
@@ -47,6 +41,7 @@ def train_weakly_supervised(
     scratch: Path,
     *,
     parts: Mapping[str, ModuleType],
+    adapter: Path | None = None,
     tower: Mapping[str, Any] | None = None,
     entry: str = "",
     workers: int = 0,
@@ -54,22 +49,24 @@ def train_weakly_supervised(
 ) -> None:
     """Train one network and write it to `out`.
 
-    `params` has `inputs` (of `model.network.inputs.CHANNELS`; colours if left out), `voxel_size`
-    (the network's in metres; that of the scans if None or left out), `network` (keywords of
-    `MinkUNet`), `optimiser` (`OptimiserConfig`), `augment` (`Augmentation`), `loss` (weights of
-    terms, and settings of `LossConfig`), `adapter` (a preset and changes to it), `max_voxels` (of
-    one scan in a step, or None) and `selection` (`SelectionConfig`; left out, no scan is held out).
+    `params` is the section `train` of the config; the variant's changes go over it
+    (`model.training.variants`). It has `inputs` (of `model.network.inputs.CHANNELS`; colours if
+    left out), `voxel_size` (the network's in metres; that of the scans if None or left out),
+    `network` (keywords of `MinkUNet`), `optimiser` (`OptimiserConfig`), `augment`
+    (`Augmentation`), `loss` (weights of terms, and settings of `LossConfig`), `max_voxels` (of one
+    scan in a step, or None) and `selection` (`SelectionConfig`; left out, no scan is held out).
     `parts` are the modules of the loss terms, by the names in `model.training.losses.module_names`.
+    `adapter` is the file of the adapter that specialises embeddings, None in variants without.
     `entry` and the text `tower` are written into the file. A run that was killed resumes from the
     checkpoint in `scratch` and ends, on a CPU, with the same bytes.
 
-    Raises `BadInput` if text and targets differ in width, the variant has no loss term or no scan
-    can be held out that `selection` asks for, and `ValueError` for an unknown variant or without
-    any scan.
+    Raises `BadInput` if text and targets differ in width, the variant has no loss term, the adapter
+    cannot be read or no scan can be held out that `selection` asks for, and `ValueError` for an
+    unknown variant or without any scan.
     """
     if variant not in VARIANTS:
         raise ValueError(f"{variant!r} is none of {list(VARIANTS)}")
-    scans = in_order(scans)
+    params, scans = variants.settings(variant, params), in_order(scans)
     embedding, classes = read_text(text)
     width = read_array(read_entry(scans[0].targets), "feature", slice(1)).shape[1]
     if width != embedding.shape[1]:
@@ -86,16 +83,16 @@ def train_weakly_supervised(
     scratch.mkdir(parents=True, exist_ok=True)
     run = Run(variant, seed, params, scans, scratch, workers, checkpoint_every)
     curves: dict[str, Any] = {}
-    adapter = None
     with reproducible():
         classifier = torch.from_numpy(embedding).to(device())
-        if VARIANTS[variant] is not None:
-            adapter, curves["adapter"] = _fitted_adapter(run, scans, classifier)
+        specialise = None
+        if adapter is not None:
+            specialise, curves["adapter"] = load_adapter(adapter, device())
         objective = Objective(config, parts, classifier, count_labels(scans, len(classes)))
 
         def loss(output: torch.Tensor, batch: Batch) -> torch.Tensor:
-            target = batch.feature if adapter is None else adapter(batch.feature)
-            return objective(output, target, batch.label)
+            target = batch.feature if specialise is None else specialise(batch.feature)
+            return objective(output, target, batch)
 
         inputs = params.get("inputs", COLOR_ONLY)
         network = build_network(width, params["network"], seed, inputs).to(device())
@@ -120,34 +117,16 @@ def train_weakly_supervised(
         rule=choice.rule,
         others=others,
         curves=curves,
-        adapter=adapter,
     ).save(out)
 
 
 def _loss_of(variant: str, loss: Mapping[str, Any], parts: Mapping[str, ModuleType]) -> LossConfig:
     """The loss of a variant: terms of specialisation take part only in variants that have it."""
     config = loss_config(loss)
-    if VARIANTS[variant] is not None:
+    if VARIANTS[variant].specialised:
         return config
     kept = {name: w for name, w in config.weights.items() if not parts[name].ESS_ONLY}
     if not kept:
         what = f"leaves `{variant}` without a loss, since {', '.join(config.weights)} is for ESS"
         raise BadInput("`loss:` in the config", what, "give `cosine` a weight above 0")
     return replace(config, weights=kept)
-
-
-def _fitted_adapter(
-    run: Run, scans: Sequence[ScanEntries], text: torch.Tensor
-) -> tuple[Adapter, dict[str, list[float]]]:
-    """The adapter of this run: the one in its scratch folder, or fitted now."""
-    config = adapter_config({**run.params["adapter"], **(VARIANTS[run.variant] or {})})
-    kept = run.scratch / "adapter.safetensors"
-    if kept.exists():
-        tensors, metadata = files.read(kept)
-        if metadata.get("run") == run.mark:
-            adapter = Adapter(text.shape[1], config).to(text.device)
-            adapter.load_state_dict(tensors)
-            return adapter.requires_grad_(False), json.loads(metadata["curves"])
-    adapter, curves = fit_adapter(config, scans, text, seed=run.seed, workers=run.workers)
-    files.write(kept, adapter.state_dict(), {"run": run.mark, "curves": json.dumps(curves)})
-    return adapter, curves

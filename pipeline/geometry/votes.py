@@ -1,4 +1,4 @@
-"""Majority votes by group: the points of a voxel, the voxels of a superpoint."""
+"""Votes and means by group: the points of a voxel, the voxels of a superpoint."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,3 +21,15 @@ def majority(
     won = np.full(groups, -1, np.int64)
     won[winner] = names[name[best_first[first]]]
     return won
+
+
+def mean_over(values: NDArray[np.floating], group: NDArray[np.integer]) -> NDArray[np.float64]:
+    """The mean (M, C) of values (M, C) over each row's group (M,); rows of group -1 keep theirs."""
+    mean = values.astype(np.float64)
+    inside = np.flatnonzero(group >= 0)
+    if len(inside) == 0:
+        return mean
+    _, of_row, count = np.unique(group[inside], return_inverse=True, return_counts=True)
+    sums = [np.bincount(of_row, column) / count for column in mean[inside].T]
+    mean[inside] = np.stack(sums, axis=1)[of_row]
+    return mean

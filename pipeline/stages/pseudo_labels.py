@@ -12,7 +12,7 @@ import numpy as np
 import zarr
 from numpy.typing import NDArray
 
-from pipeline.geometry.votes import majority
+from pipeline.geometry.label_choice import LabelChoice, choose, softmax_of
 from pipeline.stages.declaration import Stage
 from pipeline.store import arrays
 
@@ -20,13 +20,11 @@ _ROWS = 8192  # features at a time: 25 MB at d = 768, whatever the size of the s
 
 
 @dataclass(frozen=True)
-class Settings:
+class Settings(LabelChoice):
     """The section `pseudo_labels` of the config."""
 
-    temperature: float  # of the softmax for the confidence
+    temperature: float = 0.05  # of the softmax that gives the probabilities
     normalise: bool = True  # scale features to unit length, so that logits are cosines
-    keep_share: float = 1.0  # of each class's voxels, the most confident; the others are ignored
-    superpoint_vote: bool = False  # one label per superpoint of the scan
 
 
 class PseudoLabelsStage(Stage):
@@ -62,28 +60,18 @@ class Worker:
         present, feature = np.asarray(tags["present"]), targets["feature"]
         assert isinstance(feature, zarr.Array)
         count = feature.shape[0]
-        blocks = [slice(begin, begin + block_rows) for begin in range(0, count, block_rows)]
-
-        def logits(rows: slice) -> NDArray[np.float32]:
+        best = np.empty(count, np.int16)
+        probability = np.empty((count, len(classes)), np.float32)
+        for begin in range(0, count, block_rows):
+            rows = slice(begin, begin + block_rows)
             cosines = similarity(np.asarray(feature[rows]), classes, settings.normalise)
-            return cosines / np.float32(settings.temperature)
-
-        best, label = np.empty(count, np.int16), np.empty(count, np.int16)
-        for rows in blocks:
-            scores = logits(rows)
-            best[rows] = scores.argmax(axis=1)
-            label[rows] = best_present(scores, present)
-        if settings.superpoint_vote:
-            superpoint = np.asarray(voxels["voxel_segment"])[np.asarray(targets["voxel"])]
-            label = vote(label, superpoint)
-        confidence = np.zeros(count, np.float16)
-        for rows in blocks:
-            confidence[rows] = probability(logits(rows), label[rows], present)
-        label = keep_confident(label, confidence, settings.keep_share)
-        confidence[label < 0] = 0
+            best[rows] = cosines.argmax(axis=1)
+            probability[rows] = softmax_of(cosines / np.float32(settings.temperature), present)
+        superpoint = np.asarray(voxels["voxel_segment"])[np.asarray(targets["voxel"])]
+        chosen = choose(probability, superpoint, settings)
         arrays.write(out, "open", best)
-        arrays.write(out, "label", label)
-        arrays.write(out, "confidence", confidence)
+        arrays.write(out, "label", chosen.label)
+        arrays.write(out, "confidence", chosen.confidence)
         out.attrs["temperature"] = settings.temperature
 
 
@@ -96,51 +84,3 @@ def similarity(
         length = np.linalg.norm(rows, axis=1, keepdims=True)
         rows /= np.maximum(length, np.finfo(np.float32).tiny)
     return rows @ text.T
-
-
-def best_present(logits: NDArray[np.float32], present: NDArray[np.bool_]) -> NDArray[np.int16]:
-    """The best class (V,) among the present ones (K,); -1 if none is."""
-    if not present.any():
-        return np.full(len(logits), -1, np.int16)
-    return np.where(present, logits, -np.inf).argmax(axis=1).astype(np.int16)
-
-
-def probability(
-    logits: NDArray[np.float32], label: NDArray[np.int16], present: NDArray[np.bool_]
-) -> NDArray[np.float32]:
-    """The softmax probability (V,) of `label` (V,) among the present classes; 0 where it is -1."""
-    if not present.any():
-        return np.zeros(len(logits), np.float32)
-    among = np.where(present, logits, -np.inf)
-    weight = np.exp(among - among.max(axis=1, keepdims=True))
-    own = np.take_along_axis(weight, np.maximum(label, 0)[:, None].astype(np.intp), axis=1)[:, 0]
-    return np.where(label >= 0, own / weight.sum(axis=1), 0)
-
-
-def vote(label: NDArray[np.int16], superpoint: NDArray[np.int32]) -> NDArray[np.int16]:
-    """The most frequent label (V,) of each superpoint, the lowest in a tie.
-
-    Voxels without a superpoint (-1) or without a label (-1) keep their label. Liu et al., "One
-    Thing One Click", CVPR 2021, for labels within super-voxels.
-    """
-    voted = label.copy()
-    voters = np.flatnonzero((superpoint >= 0) & (label >= 0))
-    names, of_voter = np.unique(superpoint[voters], return_inverse=True)
-    voted[voters] = majority(label[voters], of_voter, len(names))[of_voter]
-    return voted
-
-
-def keep_confident(
-    label: NDArray[np.int16], confidence: NDArray[np.floating], share: float
-) -> NDArray[np.int16]:
-    """Labels (V,) of the most confident `share` of each class, rounded up; -1 for the others.
-
-    Per class, because one threshold for all would keep only the easy classes.
-    """
-    kept = np.full_like(label, -1)
-    for name in np.unique(label[label >= 0]):
-        members = np.flatnonzero(label == name)
-        order = members[np.argsort(-confidence[members].astype(np.float32), kind="stable")]
-        best = order[: int(np.ceil(share * len(members)))]
-        kept[best] = name
-    return kept

@@ -5,7 +5,7 @@ pseudo-labels do not depend on the entries of dense labels.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
@@ -16,8 +16,10 @@ from numpy.typing import NDArray
 
 from model.data.entries import ScanEntries
 from model.data.labels import LabelledScan
-from model.training import losses
+from model.training import losses, variants
+from model.training.fit_adapter import write_adapter
 from model.training.fully_supervised import train_fully_supervised
+from model.training.refine import LabelsConfig, write_refined_labels
 from model.training.weakly_supervised import train_weakly_supervised
 from pipeline.store import arrays, groups
 
@@ -97,6 +99,7 @@ def write_room(folder: Path, scan: str, seed: int, leaning: float = LEANING) -> 
         # Up where there is floor in the voxel, else unknown.
         flat = mean((label == 0)[:, None]) > 0
         arrays.write(out, "voxel_normal", np.where(flat, [0, 0, 1], 0).astype(np.float32))
+        arrays.write(out, "voxel_segment", (np.arange(len(coords)) // 8 - 1).astype(np.int32))
     write_labels(room, label)
 
     text = text_embeddings()
@@ -140,6 +143,7 @@ def tiny_params(steps: int) -> dict[str, Any]:
         "augment": GENTLE,
         "loss": {"balance": True},
         "adapter": {"preset": "normalised", "epochs": 20, "batch": 2},
+        "labels": {"source": "text"},
         "max_voxels": None,
     }
 
@@ -166,10 +170,22 @@ def train_with(
         scans = [room.labelled for room in rooms]
         train_fully_supervised(settings, seed, scans, text, path, scratch, **options)
     else:
-        weak = [room.weak for room in rooms]
-        parts = loss_terms(settings["loss"])
+        weak, adapter = [room.weak for room in rooms], None
+        of_variant = variants.settings(variant, settings)
+        if variants.VARIANTS[variant].specialised:
+            adapter = out.with_suffix(".adapter.safetensors")
+            write_adapter(of_variant["adapter"], weak, text, adapter, seed=seed)
+            if variants.refined(variant, settings):
+                labels = out.with_suffix(".labels.safetensors")
+                config = LabelsConfig(**settings["labels"])
+                write_refined_labels(config, weak, text, adapter, labels)
+                weak = [replace(scan, refined=labels) for scan in weak]
+        parts = loss_terms(of_variant["loss"])
         train_weakly_supervised(
-            settings, variant, seed, weak, text, path, scratch, parts=parts, **options
+            *(settings, variant, seed, weak, text, path, scratch),
+            parts=parts,
+            adapter=adapter,
+            **options,
         )
     return path
 

@@ -16,7 +16,7 @@ from typing import Any
 
 from pipeline.errors import BadInput
 
-SETTINGS = ("balance", "temperature")  # the keys of `loss` that are no terms
+SETTINGS = ("balance", "mask_absent", "temperature")  # the keys of `loss` that are no terms
 DEFAULTS = {"cosine": 1.0}  # weights of the terms that the config does not name
 
 

@@ -3,21 +3,32 @@
     L = - sum over v of  w_y log softmax_k(cos(embedding_v, text_k) / temperature)_y  /  sum w_y
 
 with y the pseudo-label of voxel v; voxels without one do not count. The class weights w are 1
-without `balance`. It is the loss by which 3DSS-VLG (Xu et al., ECCV 2024) fits its adapter in
-embeddings specialisation, put to the 3D network; the published method does without it.
+without `balance`. With soft labels q (V, K) it is the cross-entropy - sum_k q_k log softmax_k, with
+the weight of the label. With `mask_absent` the softmax is over the classes among the scan's tags
+only (WSegPC, TPAMI 2025).
+
+It is the loss by which 3DSS-VLG (Xu et al., ECCV 2024) fits its adapter in embeddings
+specialisation, put to the 3D network; the published method does without it.
 """
 
 import torch
-import torch.nn.functional as F
 
 from model.training.cross_entropy import cross_entropy
 from model.training.supervision import Supervision
 
 ESS_ONLY = True  # pseudo-labels are used in variants with specialisation only
+_ABSENT = -1e6  # added to the logits of absent classes
 
 
 def loss(embedding: torch.Tensor, supervision: Supervision) -> torch.Tensor:
     """A scalar; `embedding` (V, d) of any length."""
-    similarity = F.normalize(embedding.float(), dim=1) @ supervision.text.T
-    logits = similarity / supervision.temperature
-    return cross_entropy(logits, supervision.label, supervision.class_weight)
+    logits = supervision.logits(embedding)
+    if supervision.mask_absent:
+        logits = logits + _ABSENT * ~supervision.present_of_voxel
+    if supervision.probability is None:
+        return cross_entropy(logits, supervision.label, supervision.class_weight)
+    known = supervision.label >= 0
+    each = -(supervision.probability.float() * torch.log_softmax(logits, dim=1)).sum(dim=1)
+    weight = supervision.voxel_weight
+    weight = known.float() if weight is None else weight * known
+    return (weight * each).sum() / weight.sum().clamp_min(1e-12)

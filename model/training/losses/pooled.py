@@ -1,0 +1,27 @@
+"""Soft guidance by superpoints: each embedding points where its superpoint's target points.
+
+SAS (ICCV 2025), the first part of its superpoint distillation:
+
+    L = mean over voxels v of  1 - cos(embedding_v, t_s(v)),   t_s = mean over v in s of target_v
+
+with targets of unit length. A voxel without a superpoint is a superpoint of its own. With class
+weights w (`balance`) it is the mean weighted as in `cosine`.
+"""
+
+import torch
+import torch.nn.functional as F
+
+from model.training.supervision import Supervision
+
+ESS_ONLY = False
+
+
+def loss(embedding: torch.Tensor, supervision: Supervision) -> torch.Tensor:
+    """A scalar in [0, 2]; `embedding` (V, d) of any length."""
+    target = supervision.pooled(F.normalize(supervision.target.float(), dim=1))
+    group, _ = supervision.groups
+    distance = 1 - F.cosine_similarity(embedding.float(), target[group], dim=1)
+    weight = supervision.voxel_weight
+    if weight is None:
+        return distance.mean()
+    return (weight * distance).sum() / weight.sum().clamp_min(1e-12)

@@ -1,0 +1,31 @@
+"""The classes of a scan are those in its tags: a multi-label loss on the scan as a whole.
+
+WSegPC (TPAMI 2025): multi-label soft margin loss of the mean logits z (K,) of a scan against its
+tags y (K,),
+
+    L = - mean over scans and classes of  y_k log sigmoid(z_k) + (1 - y_k) log sigmoid(-z_k)
+
+There logits are free; here they are cosines over the temperature, which are all positive, so z_k
+is the mean logit of class k less the mean over the classes.
+"""
+
+import torch
+import torch.nn.functional as F
+
+from model.training.supervision import Supervision
+
+ESS_ONLY = True  # scene tags reach the network in variants with specialisation only
+
+
+def loss(embedding: torch.Tensor, supervision: Supervision) -> torch.Tensor:
+    """A scalar >= 0; `embedding` (V, d) of any length."""
+    assert supervision.present is not None
+    assert supervision.scan is not None
+    logits = supervision.logits(embedding)
+    scans = len(supervision.present)
+    total = logits.new_zeros(scans, logits.shape[1]).index_add(0, supervision.scan, logits)
+    count = torch.bincount(supervision.scan, minlength=scans).clamp_min(1)
+    mean = total / count[:, None]
+    return F.multilabel_soft_margin_loss(
+        mean - mean.mean(dim=1, keepdim=True), supervision.present.float()
+    )

@@ -1,0 +1,28 @@
+"""Soft guidance of superpoints: the mean embedding of each points where its mean target points.
+
+SAS (ICCV 2025), the second part of its superpoint distillation; the output is pooled, too:
+
+    L = mean over superpoints s of  1 - cos(mean over v in s of embedding_v, mean of target_v)
+
+with embeddings and targets of unit length. A voxel without a superpoint is one of its own. With
+class weights (`balance`) a superpoint weighs the mean of its voxels.
+"""
+
+import torch
+import torch.nn.functional as F
+
+from model.training.supervision import Supervision
+
+ESS_ONLY = False
+
+
+def loss(embedding: torch.Tensor, supervision: Supervision) -> torch.Tensor:
+    """A scalar in [0, 2]; `embedding` (V, d) of any length."""
+    mean = supervision.pooled(F.normalize(embedding.float(), dim=1))
+    target = supervision.pooled(F.normalize(supervision.target.float(), dim=1))
+    distance = 1 - F.cosine_similarity(mean, target, dim=1)
+    weight = supervision.voxel_weight
+    if weight is None:
+        return distance.mean()
+    weight = supervision.pooled(weight[:, None])[:, 0]
+    return (weight * distance).sum() / weight.sum().clamp_min(1e-12)
