@@ -1,15 +1,27 @@
 """Labels are counted over points and over voxels."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from model.data.entries import read_array, read_entry
 from model.reports.lines import scores
 from model.scoring.counting import confusion, count, count_fused, count_pseudo_labels
+from model.stages.evaluate import EvaluateStage
 from pipeline.errors import BadInput
 from pipeline.store import arrays, groups
-from tests.helpers.tiny_entries import CLASSES, Room, write_labels, write_rooms, write_text
+from tests.helpers import tiny_store
+from tests.helpers.tiny_entries import (
+    CLASSES,
+    Room,
+    text_embeddings,
+    without_superpoints,
+    write_labels,
+    write_rooms,
+    write_text,
+)
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +43,7 @@ def test_labels_are_counted_over_points_and_unseen_points_have_no_prediction(
         assert scan == room.scan
         assert counts[0] == confusion(truth, np.array(expected), len(CLASSES)).tolist()
         assert sum(row[-1] for row in counts[0]) > 0.1 * len(truth)
-    assert set(result) == {"row", "split", "classes", "over", "scans", "total"}
+    assert set(result) == {"row", "split", "needs", "classes", "over", "scans", "total"}
     assert result["total"] == np.sum(list(result["scans"].values()), axis=0).tolist()
 
 
@@ -59,13 +71,53 @@ def test_fused_embeddings_score_like_unfiltered_pseudo_labels(
 ) -> None:
     scans, targets = [r.labelled for r in rooms], [r.path("targets") for r in rooms]
     pseudo = [r.path("pseudo_labels") for r in rooms]
-    fused = count_fused(scans, targets, write_text(tmp_path), "held-out")
+    fused = count_fused(scans, targets, write_text(tmp_path), "held-out")[0]
     unfiltered = count_pseudo_labels(scans, targets, pseudo, "training", filtered=False)
     filtered = count_pseudo_labels(scans, targets, pseudo, "training", filtered=True)
     difference = np.abs(np.array(fused["total"]) - np.array(unfiltered["total"])).sum()
     assert difference < 0.01 * np.sum(fused["total"])  # fp16 features decide a few ties otherwise
     mean = [scores(r)["points"]["scannet_official"]["mIoU"] for r in (unfiltered, filtered)]
     assert mean[1] > mean[0] + 0.1
+
+
+def test_voted_fused_embeddings_are_the_mean_probabilities_of_seen_voxels(
+    rooms: list[Room], tmp_path: Path
+) -> None:
+    scans, targets = [r.labelled for r in rooms], [r.path("targets") for r in rooms]
+    _, voted = count_fused(scans, targets, write_text(tmp_path), "val", {"images"})
+    assert (voted["row"], voted["needs"]) == ("fused_voted", ["images", "superpoints"])
+    for room in rooms:
+        target, superpoint = read_entry(room.path("targets")), room.labelled.superpoints()
+        seen = read_array(target, "voxel")
+        feature = read_array(target, "feature").astype(np.float64)
+        cosine = feature @ text_embeddings().T / np.linalg.norm(feature, axis=1)[:, None]
+        probability = np.exp(cosine / 0.05)
+        probability /= probability.sum(axis=1, keepdims=True)
+        label = np.full(len(superpoint), -1)
+        for row, voxel in enumerate(seen):
+            same = superpoint[seen] == superpoint[voxel]
+            mean = probability[same].mean(axis=0) if superpoint[voxel] >= 0 else probability[row]
+            label[voxel] = mean.argmax()
+        counts = count(room.labelled, label, len(CLASSES))
+        assert voted["scans"][room.scan] == counts.tolist()
+
+
+def test_scans_without_superpoints_have_no_voted_row(tmp_path: Path) -> None:
+    room = write_rooms(tmp_path, [0])[0]
+    replaced = without_superpoints(room)
+    results = count_fused([replaced], [room.path("targets")], write_text(tmp_path), "val")
+    assert [r["row"] for r in results] == ["fused"]
+
+
+def test_only_networks_that_predict_embeddings_are_scored_with_images(tmp_path: Path) -> None:
+    facts = tiny_store.plan(tmp_path).facts
+    section = {**facts.section, "train": {"variants": ["esgs", "supervised"], "seeds": [0]}}
+    known = replace(facts, section=section)
+    stage = EvaluateStage()
+    weak, dense = (stage.sources(known, name) for name in ("esgs-0", "supervised-0"))
+    assert {stage for stage, _ in weak} == {"train", "text", "targets", "voxels", "labels"}
+    assert {stage for stage, _ in dense} == {"supervised", "voxels", "labels"}
+    assert {name for stage, name in weak if stage == "labels"} == set(known.splits["val"])
 
 
 def test_labels_of_other_points_are_refused(tmp_path: Path) -> None:

@@ -46,7 +46,7 @@ def result(rooms: Iterable[str], seed: int = 0) -> Result:
     """A result on some rooms with different counts."""
     known = list(ROOMS)
     found = {s: np.full((2, 3, 4), known.index(s) + 1) + 7 * np.eye(3, 4, dtype=int) for s in rooms}
-    return as_result("esgs", "val", CLASSES, found) | {"seed": seed}
+    return as_result("esgs", "val", CLASSES, found, ["superpoints"]) | {"seed": seed}
 
 
 @settings(max_examples=25)
@@ -85,6 +85,7 @@ def test_each_seed_is_pooled_separately() -> None:
     both = {"1": [result(["Area_1_a"], s) for s in (0, 1)]}
     both["2"] = [result(["Area_2_a"], s) for s in (1, 0)]
     assert [p["seed"] for p in pool(both)] == [0, 1]
+    assert all(p["needs"] == ["superpoints"] for p in pool(both))
     assert all(p["scans"].keys() == {"Area_1_a", "Area_2_a"} for p in pool(both))
 
 

@@ -24,8 +24,9 @@ from model.network import files
 from model.network.inputs import CHANNELS, in_channels
 from model.network.trained import LAST_STEP, ClassifierHead, Trained, build_network, load
 from model.scoring.evaluate import evaluate_network
-from model.scoring.transfer import label_points
+from model.scoring.transfer import predict_resized
 from model.training.loop import Run, fit
+from pipeline.geometry.superpoints import normals_and_superpoints
 from pipeline.scan import Cloud
 from pipeline.stages.voxels import unit_or_zero
 from tests.helpers.tiny_entries import (
@@ -216,7 +217,8 @@ def test_a_cloud_has_the_labels_of_its_entries_whatever_voxels_it_comes_in() -> 
     trained = untrained(ALL, voxel_size=0.25, entry_voxel_size=VOXEL_SIZE)
     entry, finer = voxelised(cloud(), VOXEL_SIZE), voxelised(cloud(), 0.03)
     expected = predict(trained, entry).label_of_points(entry)
-    np.testing.assert_array_equal(label_points(trained, finer), expected)
+    found, voxels = predict_resized(trained, finer)
+    np.testing.assert_array_equal(found.label_of_points(voxels), expected)
 
 
 @pytest.mark.parametrize("name", ALL)
@@ -252,7 +254,7 @@ def test_a_network_with_all_inputs_labels_clouds_that_lack_them(
     assert trained.inputs == tuple(ALL)
     assert (trained.voxel_size, trained.scan_voxel_size) == (0.15, VOXEL_SIZE)
     assert trained.config["optimiser"]["clip"] == 1.0
-    total = np.array(evaluate_network(path, [rooms[0].labelled], "train")["total"][0])
+    total = np.array(evaluate_network(path, [rooms[0].labelled], "train")[0]["total"][0])
     assert np.trace(total) > 0.6 * total.sum(), "it has not learnt its own room"
     xyz = points()
     for name, few in (("room", xyz), ("point", xyz[:1])):
@@ -261,9 +263,11 @@ def test_a_network_with_all_inputs_labels_clouds_that_lack_them(
             label_scan(scan, path, tmp_path / name, None)
         vertex = PlyData.read(str(tmp_path / name / "labels.ply"))["vertex"]
         assert len(vertex["label"]) == len(few)
-        grey, unknown = np.full(few.shape, 128, np.uint8), np.zeros(few.shape, np.float32)
-        bare = Cloud(few.astype(np.float32), grey, unknown, np.full(len(few), -1, np.int32))
-        entry = voxelised(bare, VOXEL_SIZE)  # as the training entries are, not as the network is
+        xyz32, grey = few.astype(np.float32), np.full(few.shape, 128, np.uint8)
+        normal, _ = normals_and_superpoints(xyz32, grey)
+        assert normal.any() == (name == "room"), "a single point has no surface"
+        whole = Cloud(xyz32, grey, normal, np.full(len(few), -1, np.int32))
+        entry = voxelised(whole, VOXEL_SIZE)  # as the training entries are, not as the network is
         expected = predict(trained, entry).label_of_points(entry)
         np.testing.assert_array_equal(vertex["label"], expected)
 

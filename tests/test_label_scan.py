@@ -1,5 +1,6 @@
 """A trained network labels any scan, and answers queries if it was trained with a text tower."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -7,12 +8,17 @@ import pytest
 from click.testing import CliRunner, Result
 from plyfile import PlyData
 
+from model.data.entries import read_array
 from model.inference.label_scan import class_colors
 from model.inference.ply import read_comments
+from model.inference.unseen import voxelised
 from pipeline.cli.main import main
 from pipeline.errors import BadInput
 from pipeline.plan.manifest import read_classes
-from pipeline.readers.any_scan import read_any
+from pipeline.readers.any_scan import completed, read_any
+from pipeline.readers.s3dis import cloud as s3dis_cloud
+from pipeline.readers.s3dis import files as s3dis_files
+from pipeline.scan import Cloud
 from pipeline.simulate.s3dis_files import write_room
 from tests.helpers import tiny_clip, tiny_folders, tiny_s3dis
 from tests.helpers.room_frames import frames
@@ -150,6 +156,77 @@ def test_normals_of_a_file_are_kept_and_turn_with_it(tmp_path: Path) -> None:
     write_ply(mesh / "scene0000_00_vh_clean_2.ply", xyz, normal=up)
     np.testing.assert_allclose(read_any(mesh)[0].normal, up)
     assert not read_any(write_ply(tmp_path / "bare.ply", xyz))[0].normal.any()
+
+
+def test_unknown_normals_are_those_that_s3dis_is_trained_with(tmp_path: Path) -> None:
+    room = tiny_s3dis.room()
+    write_room(tmp_path, room)
+    raw, scan = s3dis_files.recognise(next(tmp_path.rglob("office_1"))) or (tmp_path, "")
+    trained = s3dis_cloud.read_cloud(s3dis_files.scan_files(raw, scan)["cloud"])
+    read, _ = read_any(next(tmp_path.rglob("office_1")))
+    assert not read.normal.any()
+    whole = completed(read, normals=True, superpoints=False)
+    assert ((whole.normal * trained.normal).sum(1) > 0.99).mean() > 0.95
+    assert (whole.segment == -1).all()
+
+
+def test_known_normals_and_superpoints_are_kept() -> None:
+    xyz = points().astype(np.float32)
+    normal, segment = (
+        np.tile(np.array([0, 0.6, 0.8], np.float32), (len(xyz), 1)),
+        np.arange(len(xyz)) // 9,
+    )
+    known = Cloud(xyz, np.zeros(xyz.shape, np.uint8), normal, segment.astype(np.int32))
+    assert completed(known, normals=True, superpoints=True) is known
+    bare = Cloud(xyz, known.rgb, np.zeros_like(normal), np.full(len(xyz), -1, np.int32))
+    assert completed(bare, normals=False, superpoints=False) is bare
+    found = completed(bare, normals=False, superpoints=True)
+    assert not found.normal.any()
+    assert found.segment.min() >= 0
+
+
+@pytest.mark.parametrize("count", [1, 3, 3000])
+def test_with_votes_all_voxels_of_a_superpoint_have_one_class(
+    count: int, tmp_path: Path, clip: str
+) -> None:
+    scan, trained = write_ply(tmp_path / "room.ply", points()[:count]), network(tmp_path, clip)
+    done = run(scan, trained, tmp_path / "voted", "--votes")
+    assert done.exit_code == 0, done.output
+    assert "superpoints, computed from its points" in done.stdout
+    vertex = PlyData.read(str(tmp_path / "voted" / "labels.ply"))["vertex"]
+    cloud = completed(read_any(scan)[0], normals=False, superpoints=True)
+    voxels = voxelised(cloud, VOXEL)
+    of_point = read_array(voxels, "voxel_segment")[read_array(voxels, "voxel_of_point")]
+    for values in (vertex["label"], vertex["confidence"]):
+        assert all(len(np.unique(values[of_point == name])) == 1 for name in np.unique(of_point))
+    if count > 3:
+        for option in ("--votes=no", "--up=z"):
+            done = run(scan, trained, tmp_path / "plain", option)
+            plain = PlyData.read(str(tmp_path / "plain" / "labels.ply"))["vertex"]
+            assert (plain["label"] != vertex["label"]).any()
+            assert "votes:" not in done.stdout
+
+
+def test_votes_take_the_superpoints_of_a_scannet_scan_and_only_votes_read_them(
+    tmp_path: Path, clip: str
+) -> None:
+    mesh, trained = tmp_path / "scans" / "scene0000_00", network(tmp_path, clip)
+    mesh.mkdir(parents=True)
+    xyz = points()
+    write_ply(mesh / "scene0000_00_vh_clean_2.ply", xyz)
+    halves = (xyz[:, 1] > 1.5).astype(int)
+    segments = mesh / "scene0000_00_vh_clean_2.0.010000.segs.json"
+    segments.write_text(json.dumps({"segIndices": halves.tolist()}))
+    done = run(mesh, trained, tmp_path / "out", "--votes")
+    assert "2 superpoints, those of the scan" in done.stdout, done.output
+    label = PlyData.read(str(tmp_path / "out" / "labels.ply"))["vertex"]["label"]
+    inside = np.abs(xyz[:, 1] - 1.5) > VOXEL
+    assert all(len(np.unique(label[inside & (halves == half)])) == 1 for half in (0, 1))
+    segments.write_text("{")
+    assert run(mesh, trained, tmp_path / "out").exit_code == 0
+    done = run(mesh, trained, tmp_path / "out", "--votes")
+    assert done.exit_code == 1
+    assert "segs.json: is not a complete JSON file" in done.stderr
 
 
 @pytest.mark.parametrize("dataset", ["scannet", "s3dis"])

@@ -5,14 +5,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
 from safetensors.torch import load_file
 
 from model.data.entries import read_array, read_entry
-from model.inference.predict import predict, query
+from model.inference.predict import Prediction, predict, query
 from model.network import files
 from model.network.trained import LAST_STEP, ClassifierHead, Trained, build_network, load
-from model.scoring.counting import confusion
-from model.scoring.evaluate import evaluate_network
+from model.scoring.counting import confusion, count
+from model.scoring.evaluate import Images, evaluate_network
 from pipeline.errors import BadInput
 from tests.helpers.tiny_entries import (
     CLASSES,
@@ -21,8 +24,10 @@ from tests.helpers.tiny_entries import (
     WIDTH,
     Room,
     text_embeddings,
+    without_superpoints,
     write_labels,
     write_rooms,
+    write_text,
 )
 
 CPU = torch.device("cpu")
@@ -97,12 +102,81 @@ def test_the_class_is_the_best_query(room: Room, tmp_path: Path) -> None:
 
 def test_a_network_is_scored_on_points(room: Room, tmp_path: Path) -> None:
     path = network_file(tmp_path)
-    result = evaluate_network(path, [room.labelled], "held-out")
+    result = evaluate_network(path, [room.labelled], "held-out")[0]
     truth, voxel_of_point = room.labelled.ground_truth()
     label = predict(load(path, CPU), read_entry(room.path("voxels"))).label[voxel_of_point]
     assert result["total"][0] == confusion(truth, label, len(CLASSES)).tolist()
     assert (result["row"], result["seed"], result["split"]) == ("esgs", 3, "held-out")
     assert "last step" in result["selection"]
+
+
+def test_one_pass_gives_plain_voted_and_combined_counts(room: Room, tmp_path: Path) -> None:
+    path, scan = network_file(tmp_path), room.labelled
+    images = Images([room.path("targets")], write_text(tmp_path), {"images"})
+    results = evaluate_network(path, [scan], "val", images)
+    assert {r["row"]: r["needs"] for r in results} == {
+        "esgs": [],
+        "esgs_voted": ["superpoints"],
+        "esgs_2d": ["images"],
+        "esgs_2d_voted": ["images", "superpoints"],
+    }
+    network = predict(load(path, CPU), read_entry(scan.voxels)).probability.astype(np.float64)
+    target = read_entry(room.path("targets"))
+    both = network.copy()
+    for voxel, feature in zip(
+        read_array(target, "voxel"), read_array(target, "feature").astype(float), strict=True
+    ):
+        fused = np.exp(text_embeddings() @ feature / np.linalg.norm(feature) / 0.05)
+        product = (fused / fused.sum()) ** 0.7 * network[voxel] ** 0.3
+        both[voxel] = product / product.sum()
+    unseen = np.setdiff1d(np.arange(len(network)), read_array(target, "voxel"))
+    assert len(unseen) > 100
+    superpoint = scan.superpoints()
+    for result, expected in zip(
+        results,
+        (network, averaged(network, superpoint), both, averaged(both, superpoint)),
+        strict=True,
+    ):
+        counts = count(scan, expected.argmax(axis=1), len(CLASSES))
+        assert result["total"] == counts.tolist(), result["row"]
+        assert (result["seed"], result["selection"]) == (3, LAST_STEP)
+
+
+def test_without_superpoints_there_are_no_voted_rows(room: Room, tmp_path: Path) -> None:
+    images = Images([room.path("targets")], write_text(tmp_path))
+    results = evaluate_network(network_file(tmp_path), [without_superpoints(room)], "val", images)
+    assert [r["row"] for r in results] == ["esgs", "esgs_2d"]
+
+
+def averaged(
+    probability: NDArray[np.floating], superpoint: NDArray[np.integer]
+) -> NDArray[np.floating]:
+    """The mean of the rows of each superpoint, one row at a time."""
+    return np.array(
+        [
+            probability[superpoint == name].mean(axis=0) if name >= 0 else own
+            for own, name in zip(probability, superpoint, strict=True)
+        ]
+    )
+
+
+@given(st.integers(1, 40), st.integers(1, 5), st.integers(0, 2**32 - 1))
+def test_votes_in_superpoints_are_the_argmax_of_mean_probabilities(
+    voxels: int, classes: int, seed: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    # Sums of eighths are exact in any order.
+    probability = (rng.integers(0, 9, (voxels, classes)) / 8).astype(np.float32)
+    superpoint = rng.choice([-1, 0, 3, 7], voxels).astype(np.int32)
+    found, expected = (
+        Prediction.of(probability).voted(superpoint),
+        averaged(probability, superpoint),
+    )
+    np.testing.assert_allclose(found.probability, expected, rtol=1e-6)
+    best = np.take_along_axis(expected, found.label[:, None].astype(int), axis=1)[:, 0]
+    np.testing.assert_allclose(best, expected.max(axis=1), rtol=1e-6)
+    np.testing.assert_array_equal(found.confidence, found.probability.max(axis=1))
+    np.testing.assert_array_equal(found.probability[superpoint < 0], probability[superpoint < 0])
 
 
 def test_labels_of_other_classes_are_refused(tmp_path: Path) -> None:

@@ -35,12 +35,14 @@ def test_a_scan_is_labelled_with_the_options_of_the_config(
     scan = write_ply(tmp_path / "my room's.ply", points())
     trained = network(tmp_path, tiny_clip.write(tmp_path / "clip"))
     place = {"scan": str(scan), "network": str(trained), "out": str(tmp_path / "out")}
-    done = checkout.predict(**place, query="a place to sit; $HOME", up="-y")
+    done = checkout.predict(**place, query="a place to sit; $HOME", up="-y", votes="yes")
     assert done.returncode == 0, done.stdout + done.stderr
     (meaning,) = read_comments(tmp_path / "out" / "heat.ply")
     assert meaning["query"] == "a place to sit; $HOME"
     assert (tmp_path / "out" / "labels.ply").exists()
-    assert "3,000 points" in (checkout.folder / "logs" / "predict.log").read_text()
+    printed = (checkout.folder / "logs" / "predict.log").read_text()
+    assert "3,000 points" in printed
+    assert "votes: class probabilities averaged in" in printed
 
 
 @pytest.mark.parametrize(

@@ -63,6 +63,43 @@ def test_the_table_names_what_was_scored_on_which_scans() -> None:
     assert "Simulated" not in text_report(RESULTS, "ScanNet")
 
 
+def test_each_row_says_what_it_needs_of_a_scan_and_how_many_scans_trained_it() -> None:
+    known: list[tuple[str, list[str]]] = [
+        ("esgs_2d_voted", ["images", "superpoints"]),
+        ("esgs_2d", ["images"]),
+        ("esgs_voted", ["superpoints"]),
+        ("esgs", []),
+    ]
+    results = [
+        result(row, 5, seed) | {"needs": needs, "trained_on": 14}
+        for row, needs in known
+        for seed in (0, 1)
+    ]
+    results.append(result("fused", 5) | {"needs": ["images"]})
+    text = text_report(results, "Demo")
+    rows = text.partition("needs\n")[2].partition("\n\n")[0].splitlines()
+    assert [row.partition("  held-out")[0].strip() for row in rows] == [
+        "(a) fused 2D",
+        "(c) ESGS",
+        "(c) ESGS, voted",
+        "(c) ESGS + 2D",
+        "(c) ESGS + 2D, voted",
+    ]
+    assert [row.rpartition("0.0")[2].split(maxsplit=2)[-2:] for row in rows[1:]] == [
+        ["scans", "points only"],
+        ["scans", "superpoints"],
+        ["scans", "images"],
+        ["scans", "images, superpoints"],
+    ]
+    assert rows[0].endswith("images")
+    assert " -  " in rows[0]
+    assert all("14 scans" in row for row in rows[1:])
+    assert max(map(len, text.splitlines())) <= 120
+    assert "averaged over each superpoint" in text
+    assert "averaged over each superpoint" not in text_report(RESULTS, "Demo")
+    assert {row[0] for row in csv_rows(results)[1:]} == {"fused", *(row for row, _ in known)}
+
+
 def test_the_upper_bound_is_called_supervised() -> None:
     row = text_report([result("supervised", 9, seed=0)], "Demo").partition("\nsupervised")[2]
     assert row.split()[:2] == ["held-out", "90.0"]

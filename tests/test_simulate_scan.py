@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from pipeline.geometry.superpoints import normals_and_superpoints
 from pipeline.readers.scannet.annotations import group_of_vertices, read_groups
 from pipeline.readers.scannet.cloud import read_cloud
 from pipeline.readers.scannet.files import scan_files
@@ -58,6 +59,16 @@ def digests(folder: Path) -> dict[str, str]:
 
 @pytest.mark.usefixtures("small_world")
 class TestSimulateScan:
+    def test_normals_of_the_mesh_point_into_the_room_as_computed_ones_do(
+        self, files: dict[str, dict[str, Path]]
+    ) -> None:
+        cloud = read_cloud(files["cloud"])
+        normal, _ = normals_and_superpoints(cloud.xyz, cloud.rgb)
+        same = (normal * cloud.normal).sum(axis=1)
+        flat = np.abs(same) > 0.8
+        assert flat.mean() > 0.5
+        assert (same[flat] > 0).mean() > 0.9
+
     def test_a_scan_is_determined_by_its_seed_byte_for_byte(
         self, raw: Path, tmp_path: Path
     ) -> None:

@@ -17,7 +17,7 @@ from model.reports.transfer_report import Group, class_rows, write_report
 from model.scoring.counting import confusion
 from model.scoring.evaluate import evaluate_network
 from model.scoring.results import as_result, restricted
-from model.scoring.transfer import evaluate_transferred, label_points
+from model.scoring.transfer import evaluate_transferred, predict_resized
 from pipeline.errors import BadInput
 from pipeline.jobs.transfer import report
 from pipeline.plan import config, provenance
@@ -69,7 +69,7 @@ def test_with_its_own_classes_a_network_has_its_own_counts(trained: Path, tmp_pa
     rooms = scans(tmp_path, CLASSES)
     own = evaluate_network(trained, rooms, "val")
     assert evaluate_transferred(trained, ASKED, rooms, "val") == own
-    assert len(np.flatnonzero(np.sum(own["total"][0], axis=0))) > 1, "all points have one class"
+    assert len(np.flatnonzero(np.sum(own[0]["total"][0], axis=0))) > 1, "all points have one class"
 
 
 def test_classes_in_another_order_have_the_same_counts_in_that_order(
@@ -78,7 +78,7 @@ def test_classes_in_another_order_have_the_same_counts_in_that_order(
     before = evaluate_transferred(trained, ASKED, scans(tmp_path / "a", CLASSES), "val")
     turned = scans(tmp_path / "b", CLASSES[::-1], turned=True)
     after = evaluate_transferred(trained, ASKED[::-1], turned, "val")
-    counts, of_turned = (np.array(each["total"])[0, :, :-1] for each in (before, after))
+    counts, of_turned = (np.array(each[0]["total"])[0, :, :-1] for each in (before, after))
     np.testing.assert_array_equal(of_turned[::-1, ::-1], counts)
 
 
@@ -86,7 +86,10 @@ def test_points_are_put_into_the_networks_voxels_whatever_those_of_the_dataset(
     trained: Path,
 ) -> None:
     known = load(trained, device())
-    labels = [label_points(known, voxelised(cloud(0), size)) for size in (0.03, VOXEL_SIZE, 0.4)]
+    labels = []
+    for size in (0.03, VOXEL_SIZE, 0.4):
+        found, voxels = predict_resized(known, voxelised(cloud(0), size))
+        labels.append(found.label_of_points(voxels))
     np.testing.assert_array_equal(labels[0], labels[1])
     np.testing.assert_array_equal(labels[2], labels[1])
 

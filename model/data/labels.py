@@ -33,6 +33,10 @@ class LabelledScan:
         """Names of the K classes."""
         return class_names(read_entry(self.labels))
 
+    def superpoints(self) -> NDArray[np.int32]:
+        """The superpoint of each voxel (M,), -1 for none."""
+        return read_array(read_entry(self.voxels), "voxel_segment")
+
     def ground_truth(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Class of each point (N,), -1 = ignored, and the voxel of each point (N,).
 

@@ -16,14 +16,20 @@ PACKAGES = ("matplotlib", "numpy", "plyfile", "scipy", "spconv-cu120", "torch")
 
 
 def write_labelled_cloud(
-    path: Path, trained: Trained, voxels: zarr.Group, colors: Mapping[str, str] | None = None
+    path: Path,
+    trained: Trained,
+    voxels: zarr.Group,
+    colors: Mapping[str, str] | None = None,
+    votes: bool = False,
 ) -> Prediction:
     """Write the points of an entry `voxels` with their classes; return the classes of its voxels.
 
-    `colors` (`#aec7e8`) are by class, for some or all of them. Raises `BadInput` if the file cannot
-    be written.
+    `colors` (`#aec7e8`) are by class, for some or all of them. With `votes`, class probabilities
+    are averaged in superpoints. Raises `BadInput` if the file cannot be written.
     """
     found = predict(trained, voxels)
+    if votes:
+        found = found.voted(read_array(voxels, "voxel_segment"))
     segment = connected_regions(read_array(voxels, "coords"), found.label)
     of_point = read_array(voxels, "voxel_of_point")
     write_labels(

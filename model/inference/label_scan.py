@@ -19,21 +19,26 @@ from model.network.device import device
 from model.network.trained import Trained, load
 from pipeline.clip.weights import CHECKOUT
 from pipeline.plan import manifest
-from pipeline.readers.any_scan import read_any
+from pipeline.readers.any_scan import completed, read_any
 
 
-def label_scan(scan: Path, network: Path, out: Path, words: str | None, up: str = "z") -> None:
+def label_scan(
+    scan: Path, network: Path, out: Path, words: str | None, up: str = "z", votes: bool = False
+) -> None:
     """Label a scan, print its classes, and write `labels.ply` into the folder `out`.
 
     `words` is a query in words: then `heat.ply` is written, too, with the similarity of each point
-    to it. `scan` and `up`, the axis that points up, are those of `read_any`. Raises `BadInput` if
-    the scan or the network cannot be read, if the network cannot answer queries in words, and if
-    the files cannot be written.
+    to it. `scan` and `up`, the axis that points up, are those of `read_any`. With `votes`, class
+    probabilities are averaged in superpoints, those of the scan or else computed ones. A network
+    that takes normals is given computed ones where the scan has none. Raises `BadInput` if the scan
+    or the network cannot be read, if the network cannot answer queries in words, and if the files
+    cannot be written.
     """
     begin = time.monotonic()
     trained = load(network, device())
     text = embed(trained, network, [[words]]) if words else None  # first, since it may fail
-    cloud, kind = read_any(scan, up)
+    read, kind = read_any(scan, up, superpoints=votes)
+    cloud = completed(read, normals="normal" in trained.inputs, superpoints=votes)
     voxels = voxelised(cloud, trained.scan_voxel_size)
     of_point = read_array(voxels, "voxel_of_point")
     print(
@@ -41,8 +46,12 @@ def label_scan(scan: Path, network: Path, out: Path, words: str | None, up: str 
         f"{100 * trained.scan_voxel_size:g} cm, read as {kind}",
         flush=True,
     )
-    labelled = out / "labels.ply"
-    found = write_labelled_cloud(labelled, trained, voxels, class_colors(trained.classes))
+    if votes:
+        count = len(np.unique(cloud.segment[cloud.segment >= 0]))
+        source = "those of the scan" if (read.segment >= 0).any() else "computed from its points"
+        print(f"votes: class probabilities averaged in {count:,} superpoints, {source}")
+    labelled, colors = out / "labels.ply", class_colors(trained.classes)
+    found = write_labelled_cloud(labelled, trained, voxels, colors, votes)
     print(table(trained.classes, found.label[of_point], found.confidence[of_point]))
     print(f"labels: {labelled}")
     if text is not None and words:

@@ -13,6 +13,7 @@ from model.data.entries import read_array
 from model.data.whole_scan import WholeScan, whole_scan
 from model.network.device import reproducible
 from model.network.trained import Trained
+from pipeline.geometry.votes import mean_over
 
 _ROWS = 1 << 16  # voxels whose embeddings are in memory at the same time
 
@@ -24,6 +25,20 @@ class Prediction:
     label: NDArray[np.int16]  # (M,) most probable class
     confidence: NDArray[np.float32]  # (M,) its probability
     probability: NDArray[np.float32]  # (M, K)
+
+    @classmethod
+    def of(cls, probability: NDArray[np.float32]) -> "Prediction":
+        """The most probable classes, by class probabilities (M, K)."""
+        label = probability.argmax(axis=1)
+        confidence = np.take_along_axis(probability, label[:, None], axis=1)[:, 0]
+        return cls(label.astype(np.int16), confidence, probability)
+
+    def voted(self, superpoint: NDArray[np.integer]) -> "Prediction":
+        """The same with the mean of the class probabilities over each superpoint.
+
+        `superpoint` (M,) is that of each voxel; a voxel without one (-1) keeps its own.
+        """
+        return Prediction.of(mean_over(self.probability, superpoint))
 
     def label_of_points(self, voxels: zarr.Group) -> NDArray[np.int16]:
         """The class of each point (N,), which is that of its voxel."""
@@ -38,9 +53,7 @@ def predict(trained: Trained, voxels: zarr.Group) -> Prediction:
     given = whole_scan(voxels, trained.inputs, trained.voxel_size)
     with reproducible(), torch.no_grad():
         probability = _probability(trained, given).cpu().numpy()[given.voxel_of]
-    label = probability.argmax(axis=1)
-    confidence = np.take_along_axis(probability, label[:, None], axis=1)[:, 0]
-    return Prediction(label.astype(np.int16), confidence, probability)
+    return Prediction.of(probability)
 
 
 def query(trained: Trained, voxels: zarr.Group, text: NDArray[np.float32]) -> NDArray[np.float32]:

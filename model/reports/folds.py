@@ -31,8 +31,9 @@ def pool(folds: Mapping[str, Sequence[Result]]) -> list[Result]:
         if len(parts) != len(folds) or len(set(scans)) != len(scans):
             raise ValueError(f"{row} is not scored once on each scan of every fold")
         counts = {scan: np.array(c, np.int64) for p in parts for scan, c in p["scans"].items()}
-        known = {name: parts[0][name] for name in _OF_NETWORK if name in parts[0]}
-        pooled.append(as_result(row, HELD_OUT, parts[0]["classes"], counts) | known)
+        first = parts[0]
+        known = {name: first[name] for name in _OF_NETWORK if name in first}
+        pooled.append(as_result(row, HELD_OUT, first["classes"], counts, first["needs"]) | known)
     return pooled
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from model.scoring import protocols
-from model.scoring.results import Result
+from model.scoring.results import ENSEMBLE, VOTED, Result
 
 # What is scored: its short name and what it is.
 ROWS = {
@@ -21,6 +21,12 @@ ROWS = {
     "paper_esgs": ("(c) as published", "ESGS by the published recipe"),
     "paper_ess_esgs": ("(d) as published", "ESS + ESGS by the published recipe"),
     "supervised": ("supervised", "fully supervised upper bound: same network, same budget"),
+}
+# What comes after it where the name of a row ends in one of `results.ENDS`, and what that is.
+ENDS = {"": "", VOTED: ", voted", ENSEMBLE: " + 2D", ENSEMBLE + VOTED: " + 2D, voted"}
+WORDS = {
+    "voted": "class probabilities averaged over each superpoint of the scan",
+    "+ 2D": "class probabilities combined, fused 2D ^ 0.7 x network ^ 0.3",
 }
 MEANS = ("mIoU", "mAcc", "OA")
 Scored = dict[str, dict[str, dict[str, Any]]]  # over -> protocol -> metric -> value
@@ -35,14 +41,31 @@ class Line:
     results: list[Result]
 
     @property
-    def name(self) -> str:
-        """Its short name."""
-        return ROWS[self.row][0]
+    def kind(self) -> tuple[str, str]:
+        """The key in `ROWS`, and the one in `ENDS`."""
+        return next((row, end) for row in ROWS for end in ENDS if row + end == self.row)
 
     @property
-    def meaning(self) -> str:
-        """What it is, in words."""
-        return ROWS[self.row][1]
+    def plain(self) -> bool:
+        """Whether it is neither voted nor combined with 2D."""
+        return self.row in ROWS
+
+    @property
+    def name(self) -> str:
+        """Its short name."""
+        row, end = self.kind
+        return ROWS[row][0] + ENDS[end]
+
+    @property
+    def needs(self) -> str:
+        """What it needs of a scan besides its points, in words."""
+        return ", ".join(self.results[0]["needs"]) or "points only"
+
+    @property
+    def trained_on(self) -> str:
+        """How many scans its networks were trained on, in words; - for what is no network."""
+        count = self.results[0].get("trained_on")
+        return "-" if count is None else f"{count} scan{'s' * (count != 1)}"
 
     @property
     def classes(self) -> list[str]:
@@ -86,9 +109,9 @@ def with_scores(result: Result) -> Result:
 
 
 def lines(results: Sequence[Result]) -> list[Line]:
-    """Results grouped by row and split, in the order of `ROWS`."""
+    """Results grouped by row and split, in the order of `ROWS` and `ENDS`."""
     groups: dict[tuple[int, str], list[Result]] = {}
-    order = list(ROWS)
+    order = [row + end for row in ROWS for end in ENDS]
     for result in results:
         key = (order.index(result["row"]), result["split"])
         groups.setdefault(key, []).append(result)
@@ -96,6 +119,13 @@ def lines(results: Sequence[Result]) -> list[Line]:
         Line(order[row], split, sorted(found, key=lambda r: r.get("seed", 0)))
         for (row, split), found in sorted(groups.items())
     ]
+
+
+def meanings(table: Sequence[Line]) -> list[list[str]]:
+    """The words in the names of lines, and what they mean."""
+    rows = dict.fromkeys(line.kind[0] for line in table)
+    said = [[word, about] for word, about in WORDS.items() if any(word in e.name for e in table)]
+    return [*(list(ROWS[row]) for row in rows), *said]
 
 
 def csv_rows(results: Sequence[Result]) -> list[list[str]]:

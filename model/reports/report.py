@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from model.reports.lines import MEANS, Line, cell, csv_rows, lines, with_scores
+from model.reports.lines import MEANS, Line, cell, csv_rows, lines, meanings, with_scores
 from model.scoring import protocols
 from model.scoring.results import Result
 from pipeline import tables
@@ -27,7 +27,10 @@ def text_report(
     sections = [_heading(table, title, protocol, simulated), _means(table, *main)]
     if parts:
         sections.append(_means(lines(parts), *main))
-    sections += [_by_class(table, *main), _by_protocol(table)]
+    plain = [line for line in table if line.plain]
+    sections += [tables.aligned(meanings(table)), _by_class(plain, *main), _by_protocol(plain)]
+    if len(plain) < len(table):
+        sections.append("Rows that are voted or + 2D: by class and protocol in the csv file.")
     return "\n\n".join(sections) + "\n"
 
 
@@ -61,7 +64,7 @@ def _heading(table: Sequence[Line], title: str, protocol: str, simulated: bool) 
     if simulated:
         parts.append("Simulated rooms: these are not results on a real dataset.")
     for split in sorted({line.split for line in table}):
-        of_split = [line for line in table if line.split == split]
+        of_split = [line for line in table if line.split == split and line.plain]
         count = len(of_split[0].results[0]["scans"])
         names = ", ".join(line.name for line in of_split)
         parts.append(f"Scored on {count} {split} scan{'s' * (count != 1)}: {names}.")
@@ -82,11 +85,12 @@ def _means(table: Sequence[Line], over: str, protocol: str) -> str:
             line.name,
             line.split,
             *(cell(line.values(over, protocol, m)) for m in MEANS),
-            line.meaning,
+            line.trained_on,
+            line.needs,
         ]
         for line in table
     ]
-    return tables.aligned([["", "scans", *MEANS, ""], *rows])
+    return tables.aligned([["", "scans", *MEANS, "trained on", "needs"], *rows])
 
 
 def _by_class(table: Sequence[Line], over: str, protocol: str) -> str:

@@ -82,7 +82,7 @@ def _tables(dataset: str, groups: Sequence[Group], protocol: str) -> list[str]:
         ]
         for group, line in found
     ]
-    whole = [(group, line) for group, line in found if group.classes == "all"]
+    whole = [(g, line) for g, line in found if g.classes == "all" and line.plain]
     of_class = [
         [name, *(cell(line.values("points", protocol, "IoU", k)) for _, line in whole)]
         for k, name in enumerate(whole[0][1].classes)

@@ -3,7 +3,7 @@
 That is the fused 2D embeddings and the pseudo-labels.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,10 +11,9 @@ from numpy.typing import NDArray
 
 from model.data.entries import read_array, read_entry, read_text
 from model.data.labels import LabelledScan
-from model.scoring.results import Result, as_result
-from pipeline.geometry.votes import majority
-
-_ROWS = 1 << 16  # voxels whose embeddings are in memory at a time
+from model.inference.ensemble import read_fused
+from model.scoring.results import VOTED, Result, as_result
+from pipeline.geometry.votes import majority, mean_over
 
 
 def confusion(
@@ -50,26 +49,37 @@ def count(scan: LabelledScan, label: NDArray[np.integer], classes: int) -> NDArr
     return np.stack([over_points, confusion(of_voxel, label, classes)])
 
 
+def have_superpoints(scans: Sequence[LabelledScan]) -> bool:
+    """Whether any of the scans has superpoints."""
+    return any((scan.superpoints() >= 0).any() for scan in scans)
+
+
 def count_fused(
-    scans: Sequence[LabelledScan], targets: Sequence[Path], text: Path, split: str
-) -> Result:
+    scans: Sequence[LabelledScan],
+    targets: Sequence[Path],
+    text: Path,
+    split: str,
+    needs: Collection[str] = ("images",),
+) -> list[Result]:
     """Count the fused 2D embeddings, classified by the text of all classes without scene tags.
 
-    `targets` are the target entries of the `scans`, in their order. Points of voxels that no frame
-    sees have no prediction.
+    `targets` are the target entries of the `scans`, in their order, and `needs` is what they were
+    made from. Points of voxels that no frame sees have no prediction. If any scan has superpoints,
+    there is a second result: the argmax of the class probabilities softmax(cos(x, T) / 0.05),
+    averaged over the seen voxels of each superpoint, as those of a network are averaged.
     """
     embedding, classes = read_text(text)
-    confusions = {}
+    plain, voted = {}, {}
     for scan, path in zip(scans, targets, strict=True):
-        entry = read_entry(path)
-        voxel = read_array(entry, "voxel")
-        best = np.zeros(len(voxel), np.int64)
-        for begin in range(0, len(best), _ROWS):
-            rows = slice(begin, begin + _ROWS)
-            feature = read_array(entry, "feature", rows).astype(np.float32)
-            best[rows] = (feature @ embedding.T).argmax(axis=1)
-        confusions[scan.scan] = _count(scan, voxel, best, len(classes))
-    return as_result("fused", split, classes, confusions)
+        fused = read_fused(path, embedding)
+        mean = mean_over(fused.probability, scan.superpoints()[fused.voxel])
+        plain[scan.scan] = _count(scan, fused.voxel, fused.label, len(classes))
+        voted[scan.scan] = _count(scan, fused.voxel, mean.argmax(axis=1), len(classes))
+    results = [as_result("fused", split, classes, plain, needs)]
+    if have_superpoints(scans):
+        needs = [*needs, "superpoints"]
+        results.append(as_result("fused" + VOTED, split, classes, voted, needs))
+    return results
 
 
 def count_pseudo_labels(
@@ -78,10 +88,12 @@ def count_pseudo_labels(
     pseudo_labels: Sequence[Path],
     split: str,
     filtered: bool,
+    needs: Collection[str] = ("images",),
 ) -> Result:
     """Count the pseudo-labels, filtered by scene tags or (not `filtered`) before that.
 
-    `targets` and `pseudo_labels` are the entries of the `scans`, in their order.
+    `targets` and `pseudo_labels` are the entries of the `scans`, in their order, and `needs` is
+    what the labels were made from.
     """
     classes = scans[0].classes
     confusions = {}
@@ -90,7 +102,7 @@ def count_pseudo_labels(
         label = read_array(read_entry(pseudo), "label" if filtered else "open")
         confusions[scan.scan] = _count(scan, voxel, label, len(classes))
     row = "pseudo_labels" if filtered else "pseudo_labels_open"
-    return as_result(row, split, classes, confusions)
+    return as_result(row, split, classes, confusions, needs)
 
 
 def _count(

@@ -4,7 +4,7 @@ Scores are computed from them when a table is written (`model.scoring.protocols`
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 OVER = ("points", "voxels")  # what is counted
+# Ends of the names of rows: class probabilities averaged in superpoints; combined with 2D.
+VOTED, ENSEMBLE = "_voted", "_2d"
+ENDS = ("", VOTED, ENSEMBLE, ENSEMBLE + VOTED)
 Result = dict[str, Any]
 
 
@@ -22,17 +25,23 @@ def read_results(path: Path) -> list[Result]:
 
 
 def as_result(
-    row: str, split: str, classes: Sequence[str], confusions: Mapping[str, NDArray[np.int64]]
+    row: str,
+    split: str,
+    classes: Sequence[str],
+    confusions: Mapping[str, NDArray[np.int64]],
+    needs: Iterable[str] = (),
 ) -> Result:
     """One result: the counts of each scan and their total.
 
-    `row` is what was counted (a key of `model.reports.lines.ROWS`), `split` names the scans, and
-    `confusions` (2, K, K + 1) by scan are as `counting.count` makes them: one for each of `OVER`.
+    `row` is what was counted (a key of `model.reports.lines.ROWS`, which may end in `ENSEMBLE` and
+    `VOTED`), `split` names the scans, `confusions` (2, K, K + 1) by scan are as `counting.count`
+    makes them, one for each of `OVER`, and `needs` is what of a scan was needed besides its points.
     """
     scans = sorted(confusions)
     return {
         "row": row,
         "split": split,
+        "needs": sorted(set(needs)),
         "classes": list(classes),
         "over": list(OVER),
         "scans": {scan: confusions[scan].tolist() for scan in scans},
@@ -52,4 +61,5 @@ def restricted(result: Mapping[str, Any], classes: Sequence[str]) -> Result:
         of_kept = np.asarray(counts, np.int64)[:, kept]
         missed = of_kept.sum(axis=2) - of_kept[:, :, kept].sum(axis=2)
         confusions[scan] = np.concatenate([of_kept[:, :, kept], missed[:, :, None]], axis=2)
-    return {**result, **as_result(result["row"], result["split"], classes, confusions)}
+    kind = (result["row"], result["split"])
+    return {**result, **as_result(*kind, classes, confusions, result["needs"])}

@@ -13,12 +13,13 @@ from tqdm import tqdm
 
 from model.data.entries import read_array, read_entry
 from model.data.labels import LabelledScan
-from model.inference.predict import predict
+from model.inference.predict import Prediction, predict
 from model.inference.unseen import embed, voxelised
 from model.network.device import device
 from model.network.trained import Trained, load
-from model.scoring.counting import confusion
-from model.scoring.results import Result, as_result
+from model.scoring.counting import confusion, have_superpoints
+from model.scoring.evaluate import network_results
+from model.scoring.results import VOTED, Result
 from pipeline.errors import BadInput
 from pipeline.geometry.votes import majority
 from pipeline.scan import Cloud
@@ -27,13 +28,16 @@ PACKAGES = ("numpy", "open_clip_torch", "spconv-cu120", "torch", "transformers")
 
 
 def evaluate_transferred(
-    network: Path, classes: Sequence[Mapping[str, Any]], scans: Sequence[LabelledScan], split: str
-) -> Result:
+    network: Path,
+    classes: Sequence[Mapping[str, Any]],
+    scans: Sequence[LabelledScan],
+    split: str,
+) -> list[Result]:
     """Count a network's labels on scans of `classes` (`name` and `prompts`) that it never learnt.
 
     The text embeddings of these classes take the place of its own (Xu et al., ECCV 2024, transfer
-    between datasets). The result is as `evaluate_network` makes it. Raises `BadInput` where the
-    network has no text tower, or the labels are of other classes.
+    between datasets). The results are as `evaluate_network` makes them without images. Raises
+    `BadInput` where the network has no text tower, or the labels are of other classes.
     """
     trained = load(network, device())
     names = [str(c["name"]) for c in classes]
@@ -41,29 +45,32 @@ def evaluate_transferred(
     renamed = replace(
         trained, text_embeddings=text.to(trained.text_embeddings.device), classes=names
     )
-    confusions = {}
+    votes = have_superpoints(scans)
+    rows: dict[str, dict[str, NDArray[np.int64]]] = {}
     for scan in tqdm(scans, desc="scoring", unit="scan", mininterval=2):
         if scan.classes != names:
             what = "labels of other classes than the dataset's"
             raise BadInput(scan.labels, what, "run snakemake again")
         truth, voxel_of_point = scan.ground_truth()
-        label = label_points(renamed, read_entry(scan.voxels))
-        confusions[scan.scan] = _count(truth, label, voxel_of_point, len(names))
-    return {
-        **as_result(trained.variant, split, names, confusions),
-        "seed": trained.seed,
-        "selection": trained.selection,
-    }
+        found, voxels = predict_resized(renamed, read_entry(scan.voxels))
+        predictions = {"": found}
+        if votes:
+            predictions[VOTED] = found.voted(read_array(voxels, "voxel_segment"))
+        for end, each in predictions.items():
+            counts = _count(truth, each.label_of_points(voxels), voxel_of_point, len(names))
+            rows.setdefault(end, {})[scan.scan] = counts
+    return network_results(renamed, split, rows)
 
 
-def label_points(trained: Trained, voxels: zarr.Group) -> NDArray[np.int16]:
-    """The class of each point (N,) of an entry `voxels`, which may have voxels of any size.
+def predict_resized(trained: Trained, voxels: zarr.Group) -> tuple[Prediction, zarr.Group]:
+    """Classify the points of an entry `voxels`, which may have voxels of any size.
 
-    The points are read in voxels of the size of the network's training entries.
+    The points are read in voxels of the size of the network's training entries: the prediction is
+    for those, and they are returned with it.
     """
     cloud = Cloud(*(read_array(voxels, name) for name in ("xyz", "rgb", "normal", "segment")))
     given = voxelised(cloud, trained.scan_voxel_size)
-    return predict(trained, given).label_of_points(given)
+    return predict(trained, given), given
 
 
 def _count(

@@ -1,11 +1,11 @@
 """Stage evaluate: labels beside ground truth, counted; scores are computed by the report."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pipeline.facts import FUSED, PSEUDO_LABELS, Facts
+from pipeline.facts import FUSED, PSEUDO_LABELS, SUPERVISED, Facts
 from pipeline.stages.declaration import Entry, Over, Request, Stage, of_scans
 
 
@@ -25,7 +25,9 @@ class EvaluateStage(Stage):
             return of_scans(("text", "targets", "voxels", "labels"), val)
         if name == PSEUDO_LABELS:
             return of_scans(("targets", "pseudo_labels", "voxels", "labels"), train)
-        return [(facts.trainer(name), name), *of_scans(("voxels", "labels"), val)]
+        trainer = facts.trainer(name)
+        images = () if trainer == SUPERVISED else ("text", "targets")
+        return [(trainer, name), *of_scans((*images, "voxels", "labels"), val)]
 
     def params(self, facts: Facts) -> dict[str, Any]:
         """There are none."""
@@ -55,16 +57,32 @@ def _results(request: Request) -> list[dict[str, Any]]:
         LabelledScan(scan, *(request.path(stage, scan) for stage in ("voxels", "labels")))
         for scan in names
     ]
+    if name not in (FUSED, PSEUDO_LABELS):
+        return _results_of_network(request, scans)
+    targets, needs = [request.path("targets", scan) for scan in names], _needs(facts)
     if name == FUSED:
-        targets = [request.path("targets", scan) for scan in names]
-        return [counting.count_fused(scans, targets, request.path("text"), split)]
-    if name == PSEUDO_LABELS:
-        targets = [request.path("targets", scan) for scan in names]
-        labels = [request.path("pseudo_labels", scan) for scan in names]
-        return [
-            counting.count_pseudo_labels(scans, targets, labels, split, filtered)
-            for filtered in (False, True)
-        ]
-    from model.scoring.evaluate import evaluate_network
+        return counting.count_fused(scans, targets, request.path("text"), split, needs)
+    labels = [request.path("pseudo_labels", scan) for scan in names]
+    return [
+        counting.count_pseudo_labels(scans, targets, labels, split, filtered, needs_of_labels)
+        for filtered, needs_of_labels in ((False, needs), (True, _needs(facts, labels=True)))
+    ]
 
-    return [evaluate_network(request.path(facts.trainer(name), name), scans, split)]
+
+def _results_of_network(request: Request, scans: Sequence[Any]) -> list[dict[str, Any]]:
+    from model.scoring.evaluate import Images, evaluate_network  # slow to import
+
+    name, facts = request.name, request.facts
+    trainer, images = facts.trainer(name), None
+    if trainer != SUPERVISED:  # whose classes are no text
+        targets = [request.path("targets", scan) for scan in facts.splits["val"]]
+        images = Images(targets, request.path("text"), _needs(facts))
+    results = evaluate_network(request.path(trainer, name), scans, "val", images)
+    return [result | {"trained_on": len(facts.splits["train"])} for result in results]
+
+
+def _needs(facts: Facts, labels: bool = False) -> set[str]:
+    """What of a scan its fused embeddings are made from; or its filtered pseudo-`labels`."""
+    targets, pseudo = (facts.section.get(name) or {} for name in ("targets", "pseudo_labels"))
+    pooled = targets.get("segments") or (labels and pseudo.get("superpoint_vote"))
+    return {"images", *(["tags"] if labels else []), *(["superpoints"] if pooled else [])}

@@ -21,13 +21,23 @@ from pipeline.errors import BadInput
     help="The axis of the scan that points up.",
 )
 @click.option(
+    "--votes",
+    type=bool,
+    is_flag=False,
+    flag_value=True,  # without a value; with one it can be in the config, as every option
+    default=False,
+    show_default="no",
+    metavar="[yes|no]",
+    help="Average class probabilities in the superpoints of the scan.",
+)
+@click.option(
     "--out",
     type=click.Path(path_type=Path, file_okay=False),
     default=Path("results/predict"),
     show_default=True,
     help="The folder to write to.",
 )
-def predict(scan: str, network: str, query: str, up: str, out: Path) -> None:
+def predict(scan: str, network: str, query: str, up: str, votes: bool, out: Path) -> None:
     """Label a scan with a trained network.
 
     Writes labels.ply, and with --query also heat.ply. A scan is a PLY file, or the folder of a
@@ -38,4 +48,4 @@ def predict(scan: str, network: str, query: str, up: str, out: Path) -> None:
             raise BadInput("predict", f"no {name} is named", f"name it with --{name}=PATH")
     from model.inference.label_scan import label_scan
 
-    label_scan(Path(scan), Path(network), out, query or None, up)
+    label_scan(Path(scan), Path(network), out, query or None, up, votes)

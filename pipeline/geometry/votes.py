@@ -1,7 +1,11 @@
-"""Votes and means by group: the points of a voxel, the voxels of a superpoint."""
+"""Votes by group, by majority or by the mean: points of a voxel, voxels of a superpoint."""
+
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
+
+Real = TypeVar("Real", bound=np.floating)
 
 
 def majority(
@@ -23,13 +27,17 @@ def majority(
     return won
 
 
-def mean_over(values: NDArray[np.floating], group: NDArray[np.integer]) -> NDArray[np.float64]:
-    """The mean (M, C) of values (M, C) over each row's group (M,); rows of group -1 keep theirs."""
-    mean = values.astype(np.float64)
+def mean_over(values: NDArray[Real], group: NDArray[np.integer]) -> NDArray[Real]:
+    """Each row of `values` (M, C) as the mean of all rows of its `group` (M,), in the same dtype.
+
+    Groups are any numbers >= 0; a row of group -1 keeps its own values. Sums are in float64, in
+    the order of the rows.
+    """
     inside = np.flatnonzero(group >= 0)
-    if len(inside) == 0:
-        return mean
-    _, of_row, count = np.unique(group[inside], return_inverse=True, return_counts=True)
-    sums = [np.bincount(of_row, column) / count for column in mean[inside].T]
-    mean[inside] = np.stack(sums, axis=1)[of_row]
-    return mean
+    names, member = np.unique(group[inside], return_inverse=True)
+    count = np.bincount(member, minlength=len(names))
+    found = values.copy()
+    for column in range(values.shape[1]):
+        total = np.bincount(member, values[inside, column], len(names))
+        found[inside, column] = (total / count)[member]
+    return found

@@ -52,9 +52,11 @@ def _groups(taught: Plan, asked: Plan, transfer: Transfer) -> list["Group"]:
     from model.scoring.results import restricted
 
     homes = [asked.home("evaluate", run) for run in _own_runs(taught, asked)]
-    of_own = [result for home in homes for result in read_results(home)]
+    transferred = _transferred(taught, asked)
+    rows = {result["row"] for result in transferred}  # without those that need images
+    of_own = [r for home in homes for r in read_results(home) if r["row"] in rows]
     found = []
-    for plan, results in ((taught, _transferred(taught, asked)), (asked, of_own)):
+    for plan, results in ((taught, transferred), (asked, of_own)):
         if results:
             which = (plan.dataset, asked.dataset)
             found.append(Group(*which, "all", results))
@@ -77,8 +79,11 @@ def _transferred(taught: Plan, asked: Plan) -> list[dict[str, Any]]:
         LabelledScan(scan, asked.home("voxels", scan), asked.home("labels", scan))
         for scan in asked.splits["val"]
     ]
-    classes = asked.facts.classes
+    known = {"trained_on": len(taught.splits["train"])}
     return [
-        evaluate_transferred(taught.home("train", run), classes, scans, "val")
+        result | known
         for run in taught.facts.runs("train")
+        for result in evaluate_transferred(
+            taught.home("train", run), asked.facts.classes, scans, "val"
+        )
     ]

@@ -1,5 +1,6 @@
 """The cloud of one scan in any known form: a PLY file, or a folder that some reader recognises."""
 
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 
@@ -8,6 +9,7 @@ from numpy.typing import NDArray
 
 from pipeline import readers
 from pipeline.errors import BadInput
+from pipeline.geometry.superpoints import normals_and_superpoints
 from pipeline.readers.folder.upright import turn_up
 from pipeline.readers.ply import read_points
 from pipeline.scan import Cloud
@@ -15,22 +17,24 @@ from pipeline.scan import Cloud
 MAX_HEIGHT = 50.0  # metres: higher than any room, lower than most rooms in centimetres
 
 
-def read_any(path: Path, up: str = "z") -> tuple[Cloud, str]:
+def read_any(path: Path, up: str = "z", superpoints: bool = False) -> tuple[Cloud, str]:
     """The points of a scan with z up, in metres, and what it was read as, in words.
 
     `path` is a PLY file, or the folder of a scan that a reader recognises: ScanNet, a room of S3DIS
     (either release, with or without its angle) or RGB-D frames, whose depth is fused without a PLY
     file. `up` is the axis of the file that points up; folders of frames are turned upright by their
     cameras before. Normals are those of the file, or else of its faces; without either they are
-    unknown (0), and so are those of S3DIS. Segments are unknown (-1) except for those of frames.
-    Raises `BadInput` where there is no such scan, it is damaged, or its unit is not the metre.
+    unknown (0), and so are those of S3DIS. Segments are unknown (-1) except for those of frames
+    and, where `superpoints` are asked for, of a ScanNet scan that has them; `completed` computes
+    what is unknown. Raises `BadInput` where there is no such scan, it is damaged, or its unit is
+    not the metre.
     """
     if not path.exists():
         raise BadInput(path, "no such file or folder", "give a PLY file or the folder of a scan")
     if path.is_file():
         cloud, kind = _bare(*read_points(path)), "a PLY file"
     else:
-        cloud, kind = _read_folder(path)
+        cloud, kind = _read_folder(path, superpoints)
     if up != "z":
         turn = turn_up(up).astype(np.float32)
         cloud = Cloud(cloud.xyz @ turn.T, cloud.rgb, cloud.normal @ turn.T, cloud.segment)
@@ -41,7 +45,25 @@ def read_any(path: Path, up: str = "z") -> tuple[Cloud, str]:
     return cloud, kind
 
 
-def _read_folder(path: Path) -> tuple[Cloud, str]:
+def completed(cloud: Cloud, normals: bool, superpoints: bool) -> Cloud:
+    """The cloud with `normals` and `superpoints`, where these are asked for and it has none at all.
+
+    They are computed from positions and colours (`normals_and_superpoints`), as the readers of
+    S3DIS and of folders do for training.
+    """
+    normals &= not cloud.normal.any()
+    superpoints &= not (cloud.segment >= 0).any()
+    if not normals and not superpoints:
+        return cloud
+    normal, segment = normals_and_superpoints(cloud.xyz, cloud.rgb)
+    return replace(
+        cloud,
+        normal=normal if normals else cloud.normal,
+        segment=segment if superpoints else cloud.segment,
+    )
+
+
+def _read_folder(path: Path, superpoints: bool) -> tuple[Cloud, str]:
     found = readers.recognise(path)
     if found is None:
         remedy = f"give the folder of a scan that one of {', '.join(readers.names())} reads"
@@ -49,18 +71,22 @@ def _read_folder(path: Path) -> tuple[Cloud, str]:
     files = readers.load(found.reader, "files")
     groups = files.scan_files(found.raw, found.scan)
     if points := getattr(files, "POINTS_ONLY", None):
-        return _bare(*import_module(points).read_points_only(groups["cloud"])), files.KIND
+        found_points = import_module(points).read_points_only(groups["cloud"], superpoints)
+        return _bare(*found_points), files.KIND
     cloud = readers.load(found.reader, "cloud").read_cloud(groups["cloud"])
     fused = ", fused" if groups["cloud"].items() <= groups["frames"].items() else ""
     return cloud, files.KIND + fused
 
 
 def _bare(
-    xyz: NDArray[np.floating], rgb: NDArray[np.uint8], normal: NDArray[np.floating] | None
+    xyz: NDArray[np.floating],
+    rgb: NDArray[np.uint8],
+    normal: NDArray[np.floating] | None,
+    segment: NDArray[np.int32] | None = None,
 ) -> Cloud:
     return Cloud(
         xyz=xyz.astype(np.float32),
         rgb=rgb,
         normal=np.zeros((len(xyz), 3), np.float32) if normal is None else normal.astype(np.float32),
-        segment=np.full(len(xyz), -1, np.int32),
+        segment=np.full(len(xyz), -1, np.int32) if segment is None else segment,
     )

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from model.data.entries import ScanEntries
+from model.data.entries import ScanEntries, read_array, read_entry
 from model.data.labels import LabelledScan
 from model.training import losses, variants
 from model.training.fit_adapter import write_adapter
@@ -99,7 +99,9 @@ def write_room(folder: Path, scan: str, seed: int, leaning: float = LEANING) -> 
         # Up where there is floor in the voxel, else unknown.
         flat = mean((label == 0)[:, None]) > 0
         arrays.write(out, "voxel_normal", np.where(flat, [0, 0, 1], 0).astype(np.float32))
-        arrays.write(out, "voxel_segment", (np.arange(len(coords)) // 8 - 1).astype(np.int32))
+        # Blocks of 30 cm, but for the voxels near the origin.
+        block = np.unique(coords // 3, axis=0, return_inverse=True)[1]
+        arrays.write(out, "voxel_segment", (block - 1).astype(np.int32))
     write_labels(room, label)
 
     text = text_embeddings()
@@ -130,6 +132,16 @@ def write_labels(room: Room, label: NDArray, classes: list[str] = CLASSES) -> No
     with groups.create(path, {"classes": classes}) as out:
         arrays.write(out, "label", label.astype(np.int16))
         arrays.write(out, "instance", np.zeros(len(label), np.int32))
+
+
+def without_superpoints(room: Room) -> LabelledScan:
+    """The same room with another entry `voxels`."""
+    path, known = room.path("bare"), read_entry(room.path("voxels"))
+    with groups.create(path, dict(known.attrs)) as out:
+        for name in known.array_keys():
+            values = read_array(known, name)
+            arrays.write(out, name, np.full_like(values, -1) if "segment" in name else values)
+    return LabelledScan(room.scan, path, room.path("labels"))
 
 
 def write_rooms(folder: Path, seeds: Iterable[int], leaning: float = LEANING) -> list[Room]:

@@ -11,15 +11,16 @@ from pipeline.readers.s3dis import point_text
 
 
 def read_points_only(
-    files: Mapping[str, Path],
-) -> tuple[NDArray[np.float64], NDArray[np.uint8], None]:
+    files: Mapping[str, Path], superpoints: bool
+) -> tuple[NDArray[np.float64], NDArray[np.uint8], None, None]:
     """Positions (N, 3) in metres and colours (N, 3) of the group "cloud" of `scan_files`.
 
-    The text has no normals. A room of the aligned release is not turned back, so its angle is not
-    needed: a network trained on rotated rooms does not depend on it. Raises `BadInput`.
+    The text has neither normals nor superpoints. A room of the aligned release is not turned back,
+    so its angle is not needed: a network trained on rotated rooms does not depend on it. Raises
+    `BadInput`.
     """
     parts = [point_text.read_points(path) for name, path in files.items() if name != "angles"]
     if not parts:
         raise BadInput("cloud", "the room has no text cloud", "download S3DIS")
     xyz, rgb = (np.concatenate(each) for each in zip(*parts, strict=True))
-    return xyz, rgb, None
+    return xyz, rgb, None, None
