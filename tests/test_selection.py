@@ -16,10 +16,14 @@ from model.data.entries import read_entry
 from model.inference.predict import predict
 from model.network import files
 from model.network.trained import LAST_STEP, load, rules
+from model.scoring.counting import count
+from model.scoring.evaluate import evaluate_network
+from model.stages.runs import trained_on
 from model.training import selection
 from model.training.loop import OptimiserConfig
 from model.training.selection import SelectionConfig, agreement, hold_out
 from pipeline.errors import BadInput
+from pipeline.facts import Facts
 from pipeline.store import groups
 from pipeline.store.arrays import write
 from tests.helpers.tiny_entries import (
@@ -207,6 +211,26 @@ def test_what_is_measured_are_the_labels_that_inference_gives(
         assert agreement(found, present) == pytest.approx(expected)
 
 
+@pytest.mark.parametrize("rule", ["last", "tags"])
+def test_both_choices_of_one_run_are_scored(
+    rule: str, rooms: list[Room], text: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    measured = iter([0.9, 0.2])
+    monkeypatch.setattr(selection, "agreement", lambda found, present: next(measured))
+    path = train_with(choosing(4, rule=rule), "esgs", rooms, text, tmp_path / rule)
+    results = evaluate_network(path, [rooms[0].labelled], "val")
+    other = {"last": "tags", "tags": "last"}[rule]
+    expected = [f"esgs{end}" for end in ("", "_voted", f"_{other}", f"_{other}_voted")]
+    assert [result["row"] for result in results] == expected
+    assert results[0]["total"] != results[2]["total"]
+    for result, chosen in ((results[0], rule), (results[2], other)):
+        trained = load(path, CPU, chosen)
+        label = predict(trained, read_entry(rooms[0].weak.voxels)).label
+        counts = count(rooms[0].labelled, label, len(CLASSES))
+        assert result["total"] == counts.tolist()
+        assert result["selection"] == trained.selection
+
+
 def test_weights_that_were_never_chosen_cannot_be_loaded(
     rooms: list[Room], text: Path, tmp_path: Path
 ) -> None:
@@ -260,6 +284,14 @@ def test_scans_that_cannot_be_held_out_are_said_to_be(rooms: list[Room], tmp_pat
             write(out, "present", np.ones(len(CLASSES), bool))
     with pytest.raises(BadInput, match=r"no scan that is held out has scene tags"):
         hold_out(SelectionConfig(held_out=0.5), [room.weak for room in untagged], 0)
+
+
+def test_a_table_says_how_many_scans_a_network_was_trained_on() -> None:
+    train = {"variants": ["esgs", "supervised"], "seeds": [0], "selection": {"held_out": 0.3}}
+    splits = {"train": [f"scan{n}" for n in range(6)], "val": []}
+    facts = Facts("mine", "", "", "", {"train": train}, splits, [], "scannet_official", True)
+    assert trained_on(facts, "esgs-0") == 4
+    assert trained_on(facts, "supervised-0") == 6
 
 
 def test_the_supervised_network_is_the_last_step_of_all_scans(
