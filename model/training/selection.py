@@ -69,8 +69,8 @@ def agreement(found: NDArray[np.integer], present: NDArray[np.bool_]) -> float:
 
     Each class counts alike, as in mIoU: always naming wall and floor, which all rooms have, or a
     class everywhere, agrees badly. A scan whose tags name all K classes says nothing and is left
-    out. Of some thirty measures by tags alone it ranks 42 networks (seven runs, simulated rooms) most
-    like mIoU on other rooms: rank correlation 0.80, and 0.90 within a run.
+    out. Of some thirty measures by tags alone it ranks 42 networks (seven runs, simulated rooms)
+    most like mIoU on other rooms: rank correlation 0.80, and 0.90 within a run.
     """
     informative = ~present.all(axis=1)
     found, present = found[informative], present[informative]
