@@ -41,21 +41,24 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return network(folder, tiny_clip.write(folder / "clip"))
 
 
-def cloud(seed: int) -> Cloud:
+def cloud(seed: int, superpoints: bool = False) -> Cloud:
     rng = np.random.default_rng(seed)
     xyz = rng.uniform(0, 1.5, (1500, 3)).astype(np.float32)
     rgb = rng.integers(0, 256, (len(xyz), 3)).astype(np.uint8)
-    return Cloud(xyz, rgb, np.zeros_like(xyz), np.full(len(xyz), -1, np.int32))
+    segment = (4 * xyz[:, 0]).astype(np.int32) if superpoints else np.full(len(xyz), -1, np.int32)
+    return Cloud(xyz, rgb, np.zeros_like(xyz), segment)
 
 
-def scans(folder: Path, classes: list[str], turned: bool = False) -> list[LabelledScan]:
+def scans(
+    folder: Path, classes: list[str], turned: bool = False, superpoints: bool = False
+) -> list[LabelledScan]:
     """Two scans with random labels; if `turned`, the last class is where the first was."""
     folder.mkdir(exist_ok=True)
     found = []
     for seed in range(2):
         scan = LabelledScan(f"room{seed}", folder / f"{seed}.v.zip", folder / f"{seed}.l.zip")
         with groups.create(scan.voxels) as out:
-            Worker({"voxel_size": VOXEL_SIZE})(out, cloud(seed))
+            Worker({"voxel_size": VOXEL_SIZE})(out, cloud(seed, superpoints))
         label = np.random.default_rng(seed).integers(-1, len(classes), 1500)
         if turned:
             label = np.where(label >= 0, len(classes) - 1 - label, -1)
@@ -70,6 +73,17 @@ def test_with_its_own_classes_a_network_has_its_own_counts(trained: Path, tmp_pa
     own = evaluate_network(trained, rooms, "val")
     assert evaluate_transferred(trained, ASKED, rooms, "val") == own
     assert len(np.flatnonzero(np.sum(own[0]["total"][0], axis=0))) > 1, "all points have one class"
+
+
+def test_votes_in_superpoints_are_counted_too_and_the_same(trained: Path, tmp_path: Path) -> None:
+    rooms = scans(tmp_path, CLASSES, superpoints=True)
+    found = evaluate_transferred(trained, ASKED, rooms, "val")
+    assert [(r["row"], r["needs"]) for r in found] == [
+        ("ess_esgs", []),
+        ("ess_esgs_voted", ["superpoints"]),
+    ]
+    assert found == evaluate_network(trained, rooms, "val")
+    assert found[0]["total"] != found[1]["total"]
 
 
 def test_classes_in_another_order_have_the_same_counts_in_that_order(

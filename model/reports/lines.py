@@ -16,6 +16,7 @@ ROWS = {
     "fused": ("(a) fused 2D", "fused 2D embeddings, best text of all classes"),
     "pseudo_labels_open": ("(b) open", "pseudo-labels before the filter by scene tags"),
     "pseudo_labels": ("(b) filtered", "pseudo-labels after the filter by scene tags"),
+    "refined_labels": ("(b) refined", "labels that (d) learns, where it has one"),
     "esgs": ("(c) ESGS", "3D network guided by the fused 2D embeddings"),
     "ess_esgs": ("(d) ESS+ESGS", "3D network guided by the specialised embeddings"),
     "paper_esgs": ("(c) as published", "ESGS by the published recipe"),

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from model.data.entries import read_array, read_entry, read_text
+from model.data.entries import read_array, read_entry, read_labels, read_text
 from model.data.labels import LabelledScan
 from model.inference.ensemble import read_fused
 from model.scoring.results import VOTED, Result, as_result
@@ -103,6 +103,28 @@ def count_pseudo_labels(
         confusions[scan.scan] = _count(scan, voxel, label, len(classes))
     row = "pseudo_labels" if filtered else "pseudo_labels_open"
     return as_result(row, split, classes, confusions, needs)
+
+
+def count_refined_labels(
+    scans: Sequence[LabelledScan],
+    targets: Sequence[Path],
+    refined: Path,
+    split: str,
+    needs: Collection[str] = ("images", "tags"),
+) -> Result:
+    """Count the labels that the networks of a run learn, where there is one.
+
+    `targets` are the entries of the `scans`, in their order. Points without a label are left out,
+    because not labelling what is uncertain is the purpose.
+    """
+    classes = scans[0].classes
+    confusions = {}
+    for scan, target in zip(scans, targets, strict=True):
+        voxel = read_array(read_entry(target), "voxel")
+        counts = _count(scan, voxel, read_labels(refined, scan.scan).label, len(classes))
+        counts[:, :, -1] = 0
+        confusions[scan.scan] = counts
+    return as_result("refined_labels", split, classes, confusions, needs)
 
 
 def _count(

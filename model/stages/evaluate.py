@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from model.stages.runs import trained_on
+from model.stages.runs import refined_runs, seed_of, trained_on
 from pipeline.facts import FUSED, PSEUDO_LABELS, SUPERVISED, Facts
 from pipeline.stages.declaration import Entry, Over, Request, Stage, of_scans
 
@@ -14,7 +14,10 @@ class EvaluateStage(Stage):
     """Confusion matrices of a network on the validation scans, over points and over voxels."""
 
     over = Over.SCORE
-    reads = ("voxels", "targets", "pseudo_labels", "text", "labels", "train", "supervised")
+    reads = (
+        *("voxels", "targets", "pseudo_labels", "text", "labels"),
+        *("refined_labels", "train", "supervised"),
+    )
     packages = ("numpy", "spconv-cu120", "torch")
     suffix = "json"
     memory_mb, minutes = 8000, 120
@@ -25,7 +28,8 @@ class EvaluateStage(Stage):
         if name == FUSED:
             return of_scans(("text", "targets", "voxels", "labels"), val)
         if name == PSEUDO_LABELS:
-            return of_scans(("targets", "pseudo_labels", "voxels", "labels"), train)
+            found = of_scans(("targets", "pseudo_labels", "voxels", "labels"), train)
+            return found + [("refined_labels", run) for run in refined_runs(facts)]
         trainer = facts.trainer(name)
         images = () if trainer == SUPERVISED else ("text", "targets")
         return [(trainer, name), *of_scans((*images, "voxels", "labels"), val)]
@@ -64,10 +68,19 @@ def _results(request: Request) -> list[dict[str, Any]]:
     if name == FUSED:
         return counting.count_fused(scans, targets, request.path("text"), split, needs)
     labels = [request.path("pseudo_labels", scan) for scan in names]
-    return [
+    results = [
         counting.count_pseudo_labels(scans, targets, labels, split, filtered, needs_of_labels)
-        for filtered, needs_of_labels in ((False, needs), (True, _needs(facts, labels=True)))
+        for filtered, needs_of_labels in (
+            (False, needs),
+            (True, needs | _needs_of(facts.section.get("pseudo_labels"))),
+        )
     ]
+    needs |= _needs_of(facts.section["train"].get("labels"))
+    for run in refined_runs(facts):
+        refined = request.path("refined_labels", run)
+        found = counting.count_refined_labels(scans, targets, refined, split, needs)
+        results.append(found | {"seed": seed_of(run)})
+    return results
 
 
 def _results_of_network(request: Request, scans: Sequence[Any]) -> list[dict[str, Any]]:
@@ -82,8 +95,13 @@ def _results_of_network(request: Request, scans: Sequence[Any]) -> list[dict[str
     return [result | {"trained_on": trained_on(facts, name)} for result in results]
 
 
-def _needs(facts: Facts, labels: bool = False) -> set[str]:
-    """What of a scan its fused embeddings are made from; or its filtered pseudo-`labels`."""
-    targets, pseudo = (facts.section.get(name) or {} for name in ("targets", "pseudo_labels"))
-    pooled = targets.get("segments") or (labels and pseudo.get("superpoint_vote"))
-    return {"images", *(["tags"] if labels else []), *(["superpoints"] if pooled else [])}
+def _needs(facts: Facts) -> set[str]:
+    """What of a scan its fused embeddings are made from."""
+    pooled = (facts.section.get("targets") or {}).get("segments")
+    return {"images", "superpoints"} if pooled else {"images"}
+
+
+def _needs_of(choice: Mapping[str, Any] | None) -> set[str]:
+    """What of a scan labels need that are chosen by these settings."""
+    pooled = (choice or {}).get("superpoints", "none") != "none"
+    return {"tags", "superpoints"} if pooled else {"tags"}

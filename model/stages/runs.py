@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from model.training import variants
 from pipeline.facts import SUPERVISED, Facts
 from pipeline.stages.declaration import ONLY, Entry, Over, Request, Stage, of_scans
 
@@ -56,6 +57,12 @@ def trained_on(facts: Facts, run: str) -> int:
     scans, of_train = len(facts.splits["train"]), facts.section["train"]
     share = 0 if run in facts.runs(SUPERVISED) else of_train.get("selection", {}).get("held_out", 0)
     return len(split_scans(scans, share, seed_of(run))[0])
+
+
+def refined_runs(facts: Facts) -> list[str]:
+    """The runs that learn labels that are chosen from adapted embeddings."""
+    section = facts.section["train"]
+    return [run for run in facts.runs("train") if variants.refined(variant_of(run), section)]
 
 
 def variant_of(run: str) -> str:
