@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from model.data.entries import ScanEntries
+from model.data.scans import split_scans
 from model.network.adapter import PRESETS, Adapter, adapter_config
-from model.training.fit_adapter import fit_adapter, split_scans
+from model.training.fit_adapter import fit_adapter
 from tests.helpers.tiny_entries import WIDTH, Room, text_embeddings, write_rooms
 
 

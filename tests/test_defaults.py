@@ -17,6 +17,7 @@ from model.training import losses
 from model.training.loop import OptimiserConfig
 from model.training.objective import LossConfig
 from model.training.refine import LabelsConfig
+from model.training.selection import SelectionConfig
 from model.training.variants import VARIANTS
 from pipeline.clip import reader
 from pipeline.clip.regions import Regions
@@ -52,6 +53,7 @@ PAIRS = {
     "train.network": Pair(MinkUNet, in_code=frozenset({"in_channels", "out_channels"})),
     "train.optimiser": Pair(OptimiserConfig),
     "train.augment": Pair(Augmentation),
+    "train.selection": Pair(SelectionConfig),
     "train.loss": Pair(LossConfig, in_code=frozenset({"weights"}), in_schema=TERMS),
     "train.labels": Pair(LabelsConfig),
     # How the weights begin belongs to a preset.

@@ -100,6 +100,28 @@ def test_each_row_says_what_it_needs_of_a_scan_and_how_many_scans_trained_it() -
     assert {row[0] for row in csv_rows(results)[1:]} == {"fused", *(row for row, _ in known)}
 
 
+def test_the_heading_says_how_the_step_of_each_network_was_chosen() -> None:
+    alike = text_report(RESULTS, "Demo")
+    assert "\nNetwork used: last step.\n" in alike
+    chosen = [
+        result("ess_esgs", 6, seed=0) | {"selection": "step 3 of 4"},
+        result("ess_esgs", 7, seed=1) | {"selection": "step 2 of 4"},
+        result("ess_esgs_last", 5, seed=0),
+        result("ess_esgs_last", 4, seed=1),
+        result("ess_esgs_last_voted", 9, seed=0),
+        result("supervised", 9, seed=0),
+    ]
+    text = text_report(chosen, "Demo")
+    assert "\nNetwork used in (d) ESS+ESGS, seed 0: step 3 of 4.\n" in text
+    assert "\nNetwork used in (d) ESS+ESGS, seed 1: step 2 of 4.\n" in text
+    assert "\nNetwork used in supervised, seed 0: last step.\n" in text
+    rows = [line.split("  ")[0] for line in text.splitlines()]
+    first = rows.index("(d) ESS+ESGS")
+    names = ["(d) ESS+ESGS, last step", "(d) ESS+ESGS, last step, voted", "supervised"]
+    assert rows[first + 1 : first + 4] == names
+    assert "weights after the last step" in text
+
+
 def test_the_upper_bound_is_called_supervised() -> None:
     row = text_report([result("supervised", 9, seed=0)], "Demo").partition("\nsupervised")[2]
     assert row.split()[:2] == ["held-out", "90.0"]

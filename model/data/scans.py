@@ -41,6 +41,13 @@ def in_order(scans: Sequence[AnyScan]) -> list[AnyScan]:
     return sorted(scans, key=lambda scan: scan.scan)
 
 
+def split_scans(scans: int, share: float, seed: int) -> tuple[list[int], list[int]]:
+    """Numbers of the scans to train on and of those held out; of two scans, one each."""
+    order = np.random.default_rng([seed, 2]).permutation(scans).tolist()
+    held = min(scans - 1, max(1, round(share * scans))) if share > 0 else 0
+    return sorted(order[held:]), sorted(order[:held])
+
+
 class Scenes(Dataset):
     """Scans by number, kept in memory if all of them fit."""
 

@@ -1,7 +1,6 @@
 """Inference with a trained network: one deterministic pass, without images and scene tags."""
 
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -10,12 +9,11 @@ import zarr
 from numpy.typing import NDArray
 
 from model.data.dataset import batch_indices
-from model.data.entries import read_array, voxel_size
-from model.data.inputs import VoxelValues, height_above_floor, unit_colors
+from model.data.entries import read_array
+from model.data.whole_scan import WholeScan, whole_scan
 from model.network.device import reproducible
 from model.network.trained import Trained
 from pipeline.geometry.votes import mean_over
-from pipeline.stages.voxels import voxelise
 
 _ROWS = 1 << 16  # voxels whose embeddings are in memory at the same time
 
@@ -52,7 +50,7 @@ def predict(trained: Trained, voxels: zarr.Group) -> Prediction:
 
     If the network takes voxels of another size, each gets the class of the one that it falls into.
     """
-    given = _read(trained, voxels)
+    given = whole_scan(voxels, trained.inputs, trained.voxel_size)
     with reproducible(), torch.no_grad():
         probability = _probability(trained, given).cpu().numpy()[given.voxel_of]
     return Prediction.of(probability)
@@ -67,7 +65,7 @@ def query(trained: Trained, voxels: zarr.Group, text: NDArray[np.float32]) -> ND
     if not trained.head.normalise or text.shape[1] != trained.text_embeddings.shape[1]:
         raise ValueError("the network does not predict embeddings like these text embeddings")
     wanted = torch.from_numpy(text.astype(np.float32)).to(trained.text_embeddings.device)
-    given = _read(trained, voxels)
+    given = whole_scan(voxels, trained.inputs, trained.voxel_size)
     with reproducible(), torch.no_grad():
         trunk = _trunk(trained, given)
         parts = [
@@ -76,31 +74,13 @@ def query(trained: Trained, voxels: zarr.Group, text: NDArray[np.float32]) -> ND
     return torch.cat(parts).cpu().numpy()[given.voxel_of]
 
 
-class _Given(NamedTuple):
-    """What a network is given of a scan with M voxels."""
-
-    coords: NDArray[np.int32]  # (m, 3) >= 0
-    inputs: NDArray[np.float32]  # (m, C)
-    voxel_of: NDArray[np.integer]  # (M,) the one of m that each voxel of the scan falls into
-
-
-def _read(trained: Trained, voxels: zarr.Group) -> _Given:
-    coords, xyz = read_array(voxels, "coords"), read_array(voxels, "voxel_xyz")
-    color = unit_colors(read_array(voxels, "voxel_rgb"))
-    values = VoxelValues(color, height_above_floor(xyz), read_array(voxels, "voxel_normal"))
-    if trained.voxel_size == voxel_size(voxels):
-        return _Given(coords, values.stack(trained.inputs), np.arange(len(coords)))
-    coords, voxel_of, _ = voxelise(xyz, trained.voxel_size)
-    return _Given(coords, values.averaged(voxel_of).stack(trained.inputs), voxel_of)
-
-
-def _trunk(trained: Trained, given: _Given) -> torch.Tensor:
+def _trunk(trained: Trained, given: WholeScan) -> torch.Tensor:
     device = trained.text_embeddings.device
     indices = batch_indices([given.coords]).to(device)
     return trained.network.trunk(torch.from_numpy(given.inputs).to(device), indices)
 
 
-def _probability(trained: Trained, given: _Given) -> torch.Tensor:
+def _probability(trained: Trained, given: WholeScan) -> torch.Tensor:
     """Class probabilities (m, K) of the voxels that the network is given."""
     parts = []
     for rows in _trunk(trained, given).split(_ROWS):

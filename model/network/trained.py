@@ -4,7 +4,7 @@ import json
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 
@@ -38,6 +38,13 @@ class ClassifierHead:
     temperature: float
 
 
+class Weights(NamedTuple):
+    """The weights of a network after one of its steps."""
+
+    tensors: dict[str, torch.Tensor]  # its state
+    selection: str  # how the step was chosen
+
+
 @dataclass(frozen=True)
 class Trained:
     """A trained network and how its outputs are classified."""
@@ -55,6 +62,8 @@ class Trained:
     # The text tower of its text embeddings: model, pretrained, weights (the digest of local files)
     # and templates. None for a supervised network, and for features that were made elsewhere.
     tower: Mapping[str, Any] | None = None
+    rule: str = "last"  # by which its weights were chosen, see `SelectionConfig`
+    others: Mapping[str, Weights] = field(default_factory=dict)  # by other rules, if measured
     entry: str = ""  # the identity of the store entry that it is written to
     # Metres: of the voxels that scans are read in, from which those of the network are made. None
     # where they are the same.
@@ -76,6 +85,8 @@ class Trained:
             **files.named("network", self.network.state_dict()),
             "text_embeddings": self.text_embeddings,
         }
+        for rule, weights in self.others.items():
+            tensors |= files.named(f"by_{rule}", weights.tensors)
         metadata = {
             "entry": self.entry,
             "variant": self.variant,
@@ -89,6 +100,9 @@ class Trained:
             "selection": self.selection,
             "curves": json.dumps(self.curves, sort_keys=True),
         }
+        if self.others:
+            selections = {rule: weights.selection for rule, weights in self.others.items()}
+            metadata |= {"rule": self.rule, "others": json.dumps(selections, sort_keys=True)}
         files.write(path, tensors, metadata)
 
 
@@ -109,10 +123,12 @@ def _inputs(config: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(config.get("inputs", COLOR_ONLY))
 
 
-def load(path: Path, where: torch.device) -> Trained:
+def load(path: Path, where: torch.device, rule: str | None = None) -> Trained:
     """Read a trained network for inference.
 
-    Raises `BadInput` for a file that is no network, or one of another version of this project.
+    Its weights are those chosen by `rule`, `last` or `tags`; by that of its config if None. Raises
+    `BadInput` for a file that is no network, or one of another version of this project, and if no
+    weights were chosen by that rule.
     """
     tensors, metadata = files.read(path)
     missing = [name for name in ("network.head.weight", "text_embeddings") if name not in tensors]
@@ -120,8 +136,13 @@ def load(path: Path, where: torch.device) -> Trained:
     if missing:
         what = f"is no network of this version of the project: it has no {missing[0]}"
         raise BadInput(path, what, "name a network that it trained, or train again")
-    config = json.loads(metadata["config"])
-    weights = files.under("network", tensors)
+    config, own = json.loads(metadata["config"]), metadata.get("rule", "last")
+    selections = {own: metadata["selection"], **json.loads(metadata.get("others", "{}"))}
+    rule = rule or own
+    if rule not in selections:
+        what = f"has no weights chosen by the rule {rule!r}"
+        raise BadInput(path, what, "train again with `selection: {held_out: 0.1}`")
+    weights = files.under("network" if rule == own else f"by_{rule}", tensors)
     network = build_network(len(weights["head.weight"]), config["network"], 0, _inputs(config))
     network.load_state_dict(weights)
     return Trained(
@@ -135,6 +156,13 @@ def load(path: Path, where: torch.device) -> Trained:
         voxel_size=json.loads(metadata["voxel_size"]),
         entry_voxel_size=json.loads(metadata.get("entry_voxel_size", "null")),
         tower=json.loads(metadata["tower"]),
-        selection=metadata["selection"],
+        selection=selections[rule],
+        rule=rule,
         curves=json.loads(metadata["curves"]),
     )
+
+
+def rules(path: Path) -> list[str]:
+    """The rules by which weights in the file of a network were chosen, that of its config first."""
+    _, metadata = files.read(path)
+    return [metadata.get("rule", "last"), *json.loads(metadata.get("others", "{}"))]

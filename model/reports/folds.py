@@ -33,6 +33,8 @@ def pool(folds: Mapping[str, Sequence[Result]]) -> list[Result]:
         counts = {scan: np.array(c, np.int64) for p in parts for scan, c in p["scans"].items()}
         first = parts[0]
         known = {name: first[name] for name in _OF_NETWORK if name in first}
+        if len({part.get("selection") for part in parts}) > 1:
+            known["selection"] = "chosen in each fold, see the json file"
         pooled.append(as_result(row, HELD_OUT, first["classes"], counts, first["needs"]) | known)
     return pooled
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from model.scoring import protocols
-from model.scoring.results import ENSEMBLE, VOTED, Result
+from model.scoring.results import ENSEMBLE, RULES, VOTED, Result
 
 # What is scored: its short name and what it is.
 ROWS = {
@@ -24,8 +24,12 @@ ROWS = {
     "supervised": ("supervised", "fully supervised upper bound: same network, same budget"),
 }
 # What comes after it where the name of a row ends in one of `results.ENDS`, and what that is.
-ENDS = {"": "", VOTED: ", voted", ENSEMBLE: " + 2D", ENSEMBLE + VOTED: " + 2D, voted"}
+_RULES = {"": "", RULES["last"]: ", last step", RULES["tags"]: ", by tags"}
+_VOTES = {"": "", VOTED: ", voted", ENSEMBLE: " + 2D", ENSEMBLE + VOTED: " + 2D, voted"}
+ENDS = {r + v: _RULES[r] + _VOTES[v] for r in _RULES for v in _VOTES}
 WORDS = {
+    "last step": "weights after the last step",
+    "by tags": "weights of the step that agrees best with scene tags of held-out training scans",
     "voted": "class probabilities averaged over each superpoint of the scan",
     "+ 2D": "class probabilities combined, fused 2D ^ 0.7 x network ^ 0.3",
 }
@@ -48,7 +52,7 @@ class Line:
 
     @property
     def plain(self) -> bool:
-        """Whether it is neither voted nor combined with 2D."""
+        """Whether it is neither voted nor combined with 2D, and has the weights that it should."""
         return self.row in ROWS
 
     @property

@@ -30,7 +30,7 @@ def text_report(
     plain = [line for line in table if line.plain]
     sections += [tables.aligned(meanings(table)), _by_class(plain, *main), _by_protocol(plain)]
     if len(plain) < len(table):
-        sections.append("Rows that are voted or + 2D: by class and protocol in the csv file.")
+        sections.append("The other rows: by class and protocol in the csv file.")
     return "\n\n".join(sections) + "\n"
 
 
@@ -71,12 +71,25 @@ def _heading(table: Sequence[Line], title: str, protocol: str, simulated: bool) 
     seeds = sorted({len(line.results) for line in table if "seed" in line.results[0]})
     if seeds and seeds[-1] > 1:
         parts.append(f"Networks: mean ± standard deviation over {seeds[-1]} seeds.")
-    for selection in sorted({r["selection"] for t in table for r in t.results if "selection" in r}):
-        parts.append(f"Network used: {selection}.")
+    parts += _selections(table)
     parts.append(
         f"Percent, over all points of the scans, protocol {protocol}, unless stated otherwise."
     )
     return "\n".join(parts)
+
+
+def _selections(table: Sequence[Line]) -> list[str]:
+    """How the step of each network was chosen, in one line if it is the same for all."""
+    found: dict[str, list[str]] = {}
+    for line in table:
+        if line.plain:
+            for result in line.results:
+                if "selection" in result:
+                    name = f"{line.name}, seed {result['seed']}"
+                    found.setdefault(result["selection"], []).append(name)
+    if len(found) == 1:
+        return [f"Network used: {selection}." for selection in found]
+    return [f"Network used in {'; '.join(names)}: {said}." for said, names in found.items()]
 
 
 def _means(table: Sequence[Line], over: str, protocol: str) -> str:

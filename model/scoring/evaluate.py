@@ -13,9 +13,9 @@ from model.data.labels import LabelledScan
 from model.inference.ensemble import combined, read_fused
 from model.inference.predict import Prediction, predict
 from model.network.device import device
-from model.network.trained import Trained, load
+from model.network.trained import Trained, load, rules
 from model.scoring.counting import count, have_superpoints
-from model.scoring.results import ENDS, ENSEMBLE, VOTED, Result, as_result
+from model.scoring.results import ENDS, ENSEMBLE, RULES, VOTED, Result, as_result
 from pipeline.errors import BadInput
 
 PACKAGES = ("numpy", "spconv-cu120", "torch")
@@ -40,10 +40,25 @@ def evaluate_network(
 
     The network sees voxels only. Where there are `images`, there is a second result of 2D and 3D
     combined, `ensemble.combined`. If any scan has superpoints, each result is followed by one whose
-    class probabilities are averaged in superpoints, `Prediction.voted`. Raises `BadInput` where the
-    network was trained for other classes than the labels'.
+    class probabilities are averaged in superpoints, `Prediction.voted`. Where the file has weights
+    chosen by another rule, too, results of these follow, without images. Raises `BadInput` where
+    the network was trained for other classes than the labels'.
     """
-    trained = load(network, device())
+    own, *others = rules(network)
+    results = _evaluate(load(network, device(), own), scans, split, images)
+    for rule in others:
+        results += _evaluate(load(network, device(), rule), scans, split, None, RULES[rule])
+    return results
+
+
+def _evaluate(
+    trained: Trained,
+    scans: Sequence[LabelledScan],
+    split: str,
+    images: Images | None,
+    first: str = "",
+) -> list[Result]:
+    """The results of one choice of weights; `first` begins the ends of their rows' names."""
     text = read_text(images.text)[0] if images else None
     votes = have_superpoints(scans)
     rows: dict[str, dict[str, NDArray[np.int64]]] = {}
@@ -59,7 +74,8 @@ def evaluate_network(
             superpoint = scan.superpoints()
             found |= {end + VOTED: each.voted(superpoint) for end, each in found.items()}
         for end, each in found.items():
-            rows.setdefault(end, {})[scan.scan] = count(scan, each.label, len(trained.classes))
+            counts = count(scan, each.label, len(trained.classes))
+            rows.setdefault(first + end, {})[scan.scan] = counts
     return network_results(trained, split, rows, images.needs if images else ())
 
 

@@ -12,9 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 OVER = ("points", "voxels")  # what is counted
-# Ends of the names of rows: class probabilities averaged in superpoints; combined with 2D.
+# Ends of the names of rows: weights chosen by another rule than the config's (see `Trained`); class
+# probabilities averaged in superpoints; combined with 2D.
+RULES = {"last": "_last", "tags": "_tags"}
 VOTED, ENSEMBLE = "_voted", "_2d"
-ENDS = ("", VOTED, ENSEMBLE, ENSEMBLE + VOTED)
+ENDS = tuple(
+    rule + end for rule in ("", *RULES.values()) for end in ("", VOTED, ENSEMBLE, ENSEMBLE + VOTED)
+)
 Result = dict[str, Any]
 
 

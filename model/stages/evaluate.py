@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from model.stages.runs import refined_runs, seed_of
+from model.stages.runs import refined_runs, seed_of, trained_on
 from pipeline.facts import FUSED, PSEUDO_LABELS, SUPERVISED, Facts
 from pipeline.stages.declaration import Entry, Over, Request, Stage, of_scans
 
@@ -92,7 +92,7 @@ def _results_of_network(request: Request, scans: Sequence[Any]) -> list[dict[str
         targets = [request.path("targets", scan) for scan in facts.splits["val"]]
         images = Images(targets, request.path("text"), _needs(facts))
     results = evaluate_network(request.path(trainer, name), scans, "val", images)
-    return [result | {"trained_on": len(facts.splits["train"])} for result in results]
+    return [result | {"trained_on": trained_on(facts, name)} for result in results]
 
 
 def _needs(facts: Facts) -> set[str]:

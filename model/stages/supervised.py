@@ -15,10 +15,11 @@ class SupervisedStage(TrainingStage):
     reads = ("voxels", "labels", "text")
 
     def params(self, facts: Facts) -> dict[str, Any]:
-        """Without what it does not use: the terms of the loss."""
+        """Without what it does not use: the selection, and the terms of the loss."""
         params = super().params(facts)
         loss = params.get("loss", {})
-        return params | {"loss": {name: loss[name] for name in loss if name == "balance"}}
+        used = {name: value for name, value in params.items() if name != "selection"}
+        return used | {"loss": {name: loss[name] for name in loss if name == "balance"}}
 
 
 class Worker:

@@ -12,7 +12,7 @@ import torch
 from tqdm import tqdm
 
 from model.data.entries import ScanEntries, read_text
-from model.data.scans import Scenes, count_labels, in_order, load
+from model.data.scans import Scenes, count_labels, in_order, load, split_scans
 from model.network.adapter import Adapter, AdapterConfig, adapter_config, save_adapter
 from model.network.device import device, reproducible
 from model.training.cross_entropy import class_weights, cross_entropy
@@ -44,13 +44,6 @@ class _PointSamples(Scenes):
 
 def _join(samples: Sequence[_Points]) -> _Points:
     return _Points(torch.cat([s.feature for s in samples]), torch.cat([s.label for s in samples]))
-
-
-def split_scans(scans: int, share: float, seed: int) -> tuple[list[int], list[int]]:
-    """Numbers of the scans to fit on and of those held out; of two scans, one each."""
-    order = np.random.default_rng([seed, 2]).permutation(scans).tolist()
-    held = min(scans - 1, max(1, round(share * scans))) if share > 0 else 0
-    return sorted(order[held:]), sorted(order[:held])
 
 
 def fit_adapter(

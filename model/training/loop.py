@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import nn
@@ -64,15 +64,32 @@ class Run:
         return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
 
+class Observer(Protocol):
+    """What looks at a network while it is trained; its state is part of a checkpoint."""
+
+    def look(self, network: MinkUNet, step: int, last: bool) -> None:
+        """Look at the network after `step` steps, `last` after all, and leave it as it was."""
+
+    def state(self) -> dict[str, torch.Tensor]:
+        """What is to be kept, by names of its own."""
+
+    def restore(self, tensors: Mapping[str, torch.Tensor], where: torch.device) -> None:
+        """Take what `state` gave, which is among the tensors."""
+
+
 def fit(
-    run: Run, network: MinkUNet, loss_of: Callable[[torch.Tensor, Batch], torch.Tensor]
+    run: Run,
+    network: MinkUNet,
+    loss_of: Callable[[torch.Tensor, Batch], torch.Tensor],
+    observer: Observer | None = None,
 ) -> list[float]:
     """Train `network` (on its device) for all steps and return the loss of each step.
 
-    `loss_of` takes the network's output (s, out_channels) at `batch.row`, and the batch. Every
-    `run.checkpoint_every` steps the state is written to the run's scratch folder; if a state of
-    this run is there, training resumes from it. All random numbers after the initial weights are
-    functions of the seed and the step, so network, optimiser and loss scale are the whole state.
+    `loss_of` takes the network's output (s, out_channels) at `batch.row`, and the batch. An
+    `observer` is shown the network after every step. Every `run.checkpoint_every` steps the state
+    is written to the run's scratch folder; if a state of this run is there, training resumes from
+    it. All random numbers after the initial weights are functions of the seed and the step, so
+    network, optimiser, loss scale and observer are the whole state.
 
     Raises `FloatingPointError` if the loss is not finite.
     """
@@ -84,7 +101,7 @@ def fit(
     optimiser = kind(network.parameters(), lr=config.lr, weight_decay=config.weight_decay, eps=1e-6)
     scaler = torch.amp.GradScaler(where.type, enabled=amp)
     checkpoint = run.scratch / "checkpoint.safetensors"
-    losses = _restore(checkpoint, run.mark, network, optimiser, scaler)
+    losses = _restore(checkpoint, run.mark, network, optimiser, scaler, observer)
 
     network.train()
     steps = range(len(losses), config.steps)
@@ -117,8 +134,10 @@ def fit(
         losses.append(loss.item())
         if not math.isfinite(losses[-1]):
             raise FloatingPointError(f"the loss of step {step} is {losses[-1]}: lower the rate")
+        if observer is not None:
+            observer.look(network, step + 1, last=step + 1 == config.steps)
         if (step + 1) % run.checkpoint_every == 0 and step + 1 < config.steps:
-            _save(checkpoint, run.mark, network, optimiser, scaler, losses)
+            _save(checkpoint, run.mark, network, optimiser, scaler, losses, observer)
         bar.set_postfix(loss=f"{losses[-1]:.4f}", refresh=False)
         bar.update()
     bar.close()
@@ -132,6 +151,7 @@ def _save(
     optimiser: torch.optim.Optimizer,
     scaler: torch.amp.GradScaler,
     losses: list[float],
+    observer: Observer | None,
 ) -> None:
     moments = {
         f"{number}.{name}": tensor
@@ -142,6 +162,7 @@ def _save(
         **files.named("network", network.state_dict()),
         **files.named("optimiser", moments),
         "losses": torch.tensor(losses, dtype=torch.float64),
+        **(observer.state() if observer is not None else {}),
     }
     files.write(path, tensors, {"run": mark, "scaler": json.dumps(scaler.state_dict())})
 
@@ -152,6 +173,7 @@ def _restore(
     network: nn.Module,
     optimiser: torch.optim.Optimizer,
     scaler: torch.amp.GradScaler,
+    observer: Observer | None,
 ) -> list[float]:
     """Load the checkpoint of this run, if there is one, and return the losses of its steps."""
     if not path.exists():
@@ -167,4 +189,6 @@ def _restore(
     groups = optimiser.state_dict()["param_groups"]
     optimiser.load_state_dict({"state": state, "param_groups": groups})
     scaler.load_state_dict(json.loads(metadata["scaler"]))
+    if observer is not None:
+        observer.restore(tensors, next(network.parameters()).device)
     return tensors["losses"].tolist()

@@ -20,10 +20,11 @@ from model.data.scans import count_labels, in_order
 from model.network.adapter import load_adapter
 from model.network.device import device, reproducible
 from model.network.inputs import COLOR_ONLY
-from model.network.trained import LAST_STEP, ClassifierHead, Trained, build_network
+from model.network.trained import ClassifierHead, Trained, build_network
 from model.training import variants
 from model.training.loop import Run, fit
 from model.training.objective import LossConfig, Objective, loss_config
+from model.training.selection import Selection, SelectionConfig, hold_out
 from model.training.variants import VARIANTS
 from pipeline.errors import BadInput
 
@@ -52,15 +53,16 @@ def train_weakly_supervised(
     (`model.training.variants`). It has `inputs` (of `model.network.inputs.CHANNELS`; colours if
     left out), `voxel_size` (the network's in metres; that of the scans if None or left out),
     `network` (keywords of `MinkUNet`), `optimiser` (`OptimiserConfig`), `augment`
-    (`Augmentation`), `loss` (weights of terms, and settings of `LossConfig`) and `max_voxels` (of
-    one scan in a step, or None). `parts` are the modules of the loss terms, by the names in
-    `model.training.losses.module_names`. `adapter` is the file of the adapter that specialises
-    embeddings, None in variants without. `entry` and the text `tower` are written into the file. A
-    run that was killed resumes from the checkpoint in `scratch` and ends, on a CPU, with the same
-    bytes.
+    (`Augmentation`), `loss` (weights of terms, and settings of `LossConfig`), `max_voxels` (of one
+    scan in a step, or None) and `selection` (`SelectionConfig`; left out, no scan is held out).
+    `parts` are the modules of the loss terms, by the names in `model.training.losses.module_names`.
+    `adapter` is the file of the adapter that specialises embeddings, None in variants without.
+    `entry` and the text `tower` are written into the file. A run that was killed resumes from the
+    checkpoint in `scratch` and ends, on a CPU, with the same bytes.
 
-    Raises `BadInput` if text and targets differ in width, the variant has no loss term or the
-    adapter cannot be read, and `ValueError` for an unknown variant or without any scan.
+    Raises `BadInput` if text and targets differ in width, the variant has no loss term, the adapter
+    cannot be read or no scan can be held out that `selection` asks for, and `ValueError` for an
+    unknown variant or without any scan.
     """
     if variant not in VARIANTS:
         raise ValueError(f"{variant!r} is none of {list(VARIANTS)}")
@@ -75,6 +77,9 @@ def train_weakly_supervised(
         )
     config = _loss_of(variant, params["loss"], parts)
     entry_voxel_size = voxel_size(read_entry(scans[0].voxels))
+    own_voxel_size = params.get("voxel_size") or entry_voxel_size
+    choice = SelectionConfig(**params.get("selection", {}))
+    scans, held_out = hold_out(choice, scans, seed)
     scratch.mkdir(parents=True, exist_ok=True)
     run = Run(variant, seed, params, scans, scratch, workers, checkpoint_every)
     curves: dict[str, Any] = {}
@@ -91,7 +96,11 @@ def train_weakly_supervised(
 
         inputs = params.get("inputs", COLOR_ONLY)
         network = build_network(width, params["network"], seed, inputs).to(device())
-        curves["network"] = {"loss": fit(run, network, loss)}
+        selection = Selection(choice, held_out, classifier, inputs, own_voxel_size)
+        curves["network"] = {"loss": fit(run, network, loss, selection)}
+    chosen, others = selection.choose(network)
+    if held_out:
+        curves["selection"] = selection.curve
     Trained(
         variant=variant,
         seed=seed,
@@ -101,10 +110,12 @@ def train_weakly_supervised(
         classes=classes,
         head=ClassifierHead(normalise=True, temperature=config.temperature),
         config=dict(params),
-        voxel_size=params.get("voxel_size") or entry_voxel_size,
+        voxel_size=own_voxel_size,
         entry_voxel_size=entry_voxel_size,
         tower=tower,
-        selection=LAST_STEP,
+        selection=chosen,
+        rule=choice.rule,
+        others=others,
         curves=curves,
     ).save(out)
 

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from model.scoring.results import read_results
+from model.stages.runs import trained_on
 from pipeline.errors import BadInput
 from pipeline.jobs.entries import sound
 from pipeline.plan.plan import Plan
@@ -79,9 +80,8 @@ def _transferred(taught: Plan, asked: Plan) -> list[dict[str, Any]]:
         LabelledScan(scan, asked.home("voxels", scan), asked.home("labels", scan))
         for scan in asked.splits["val"]
     ]
-    known = {"trained_on": len(taught.splits["train"])}
     return [
-        result | known
+        result | {"trained_on": trained_on(taught.facts, run)}
         for run in taught.facts.runs("train")
         for result in evaluate_transferred(
             taught.home("train", run), asked.facts.classes, scans, "val"
