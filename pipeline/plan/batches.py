@@ -41,14 +41,15 @@ def inputs(plan: Plan, stage: str, batch: Sequence[str]) -> Any:
 
 
 def whole_stages(plan: Plan) -> Iterator[tuple[str, Any]]:
-    """Stages of scans that a user can ask for, each with what of it the results need."""
+    """Stages of scans that a user can ask for, each with what of it the results need, or all."""
     for stage in plan.stages:
         if graph.stage(stage).over is Over.SCAN and stage != "clouds":
             yield stage, partial(_needed, plan, stage)
 
 
 def _needed(plan: Plan, stage: str, wildcards: Any) -> list[str]:
-    return [str(path) for scan in plan.needed(stage) for path in plan.places(stage, scan)]
+    names = plan.needed(stage) or plan.facts.scans
+    return [str(path) for scan in names for path in plan.places(stage, scan)]
 
 
 def require_all(plan: Plan) -> None:
