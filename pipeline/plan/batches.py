@@ -32,12 +32,16 @@ def inputs(plan: Plan, stage: str, batch: Sequence[str]) -> Any:
     raw = plan.facts.simulated and graph.stage(stage).raw
 
     def needed(wildcards: Any) -> list[str]:
-        missing = [scan for scan in batch if not plan.places(stage, scan)[0].is_symlink()]
+        missing = [scan for scan in batch if not _linked(plan, stage, scan)]
         done = [str(path) for scan in missing if raw for path in plan.places("simulate", scan)]
         sources = (source for scan in missing for source in plan.inputs(stage, scan))
         return done + links(plan, dict.fromkeys(sources))
 
     return needed
+
+
+def _linked(plan: Plan, stage: str, scan: str) -> bool:
+    return all(path.is_symlink() for path in plan.places(stage, scan))
 
 
 def whole_stages(plan: Plan) -> Iterator[tuple[str, Any]]:
