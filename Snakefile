@@ -4,7 +4,7 @@ from snakemake.exceptions import WorkflowError
 from snakemake.utils import min_version
 
 from pipeline.errors import BadInput
-from pipeline.plan import folds, rules
+from pipeline.plan import batches, folds, rules
 from pipeline.plan.config import check, datasets, folded, register, transfers, wanted
 from pipeline.plan.making import make_plans
 from pipeline.plan.transfer import Transfer
@@ -54,12 +54,17 @@ except BadInput as error:
 onstart:
     for dataset in WANTED:
         for plan in SPLITS[dataset]:
-            plan.write()
+            plan.write(workflow.execution_settings.keep_going)
 
 
 onsuccess:
     for dataset in WANTED:
         print(rules.summary(PLANS[dataset], FOLDS.get(dataset)))
+    try:
+        for dataset in WANTED:
+            batches.require_all(PLANS[dataset])
+    except BadInput as error:
+        raise WorkflowError(str(error)) from None
 
 
 rule help:
@@ -77,9 +82,9 @@ rule help:
 include: "workflow/rules/predict.smk"
 
 
-# For each dataset of the config its rules, all named <dataset>_<rule> but the targets.
-for dataset, plan in PLANS.items():
-    found = FOLDS.get(dataset, {})
+# For each dataset that is asked for its rules, all named <dataset>_<rule> but the targets.
+for dataset in WANTED:
+    plan, found = PLANS[dataset], FOLDS.get(dataset, {})
     rules_of, results_of = f"{dataset}_rules", f"{dataset}_results"
     named = f"{dataset}_"
     tables, clouds = f"train_{dataset}", f"clouds_{dataset}"
@@ -93,10 +98,19 @@ for dataset, plan in PLANS.items():
         config:
             {
                 "plan": str(plan.path),
-                "rules": [*rules.rules_of_scans(plan, found)],
+                "rules": [*rules.rules_of_scans(plan)],
             }
 
     use rule * from rules_of as named*
+
+    # And one for each stage, by which all of it can be asked for.
+    for stage, needed in batches.whole_stages(plan):
+
+        rule:
+            name:
+                f"{named}{stage}"
+            input:
+                needed,
 
     module:
         name: results_of
@@ -107,7 +121,7 @@ for dataset, plan in PLANS.items():
         config:
             {"plan": str(plan.path), "rules": [*rules.rules_of_results(plan)]}
 
-    use rule clouds from results_of as named*
+    use rule * from results_of exclude report as named*
 
     use rule report from results_of as tables
 

@@ -46,6 +46,7 @@ class Facts:
     raw_digests: Mapping[str, Mapping[str, str]] = field(default_factory=dict)  # by scan and group
     keys: Mapping[str, str] | None = None  # of all stages; None: not computed yet
     fold: str | None = None  # name of the fold, where the splits are one of several
+    keep_going: bool = False  # whether the run makes everything that does not need what failed
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> "Facts":

@@ -53,3 +53,75 @@ def test_a_declaration_of_a_stage_needs_no_network_code(
     loaded: dict[str, list[str]], module: str
 ) -> None:
     assert not {"torch", "open_clip", "spconv"} & set(loaded[module])
+
+
+HEAVY = (
+    *("torch", "torch._inductor", "open3d", "dash", "spconv", "open_clip", "timm", "transformers"),
+    *("scipy", "dask", "pandas", "sklearn", "matplotlib"),
+)
+# By what a job of each stage imports: its modules, and those heavy packages that they may load.
+# Open3D brings dash, and open_clip brings timm, transformers and torch's compiler.
+OPEN_CLIP = {"torch", "torch._inductor", "open_clip", "timm", "transformers"}
+JOBS: dict[str, tuple[tuple[str, ...], set[str]]] = {
+    "simulate": (("pipeline.simulate.scan",), {"open3d", "dash", "pandas", "scipy", "sklearn"}),
+    "frames": (("pipeline.stages.frames", "pipeline.readers.scannet.frames"), set()),
+    "voxels": (("pipeline.stages.voxels", "pipeline.readers.scannet.cloud"), set()),
+    "voxels of S3DIS": (("pipeline.stages.voxels", "pipeline.readers.s3dis.cloud"), {"scipy"}),
+    "voxels of PLY files": (
+        ("pipeline.stages.voxels", "pipeline.readers.folder.cloud"),
+        {"scipy"},
+    ),
+    "labels": (("pipeline.stages.labels", "pipeline.readers.scannet.labels"), set()),
+    "tags": (("pipeline.stages.tags",), set()),
+    "projections": (("pipeline.stages.projections",), {"scipy"}),
+    "targets": (("pipeline.stages.targets", "pipeline.grids.codecs.fp16"), {"scipy"}),
+    "pseudo_labels": (("pipeline.stages.pseudo_labels",), set()),
+    "embeddings": (
+        ("pipeline.clip.embedder", "pipeline.clip.towers.open_clip_vit", "pipeline.clip.regions"),
+        OPEN_CLIP | {"dask", "scipy"},
+    ),
+    "text": (("pipeline.clip.models", "pipeline.clip.prompts"), OPEN_CLIP),
+    "train": (("model.training.weakly_supervised",), {"torch", "spconv"}),
+    "supervised": (("model.training.fully_supervised",), {"torch", "spconv"}),
+    "evaluate": (("model.scoring.counting", "model.scoring.evaluate"), {"torch", "spconv"}),
+    "clouds": (
+        ("model.inference.label_clouds", "model.network.trained"),
+        {"torch", "spconv", "scipy", "matplotlib"},
+    ),
+    "report": (("model.reports.report", "model.scoring.results"), set()),
+}
+_JOB = """
+import importlib, json, sys
+for name in ["pipeline.cli.stages", "pipeline.jobs.entries", "pipeline.jobs.results"]:
+    importlib.import_module(name)
+before = sorted(sys.modules)
+for name in sys.argv[1:]:
+    importlib.import_module(name)
+print(json.dumps([before, sorted(sys.modules)]))
+"""
+
+
+def test_each_stage_has_a_job_here() -> None:
+    assert {name.partition(" ")[0] for name in JOBS} == set(graph.modules())
+
+
+@pytest.mark.parametrize("name", JOBS)
+def test_a_job_loads_no_heavy_package_that_its_stage_does_not_need(name: str) -> None:
+    modules, allowed = JOBS[name]
+    before, after = json.loads(run(_JOB, *modules))
+    assert not set(HEAVY) & set(before)
+    assert set(HEAVY) & set(after) <= allowed
+
+
+def test_a_network_labels_voxels_without_the_compiler_of_torch() -> None:
+    code = """
+import os, sys
+os.environ["CUDA_VISIBLE_DEVICES"] = ""
+import torch
+from model.network import device, unet
+network = unet.MinkUNet(3, 2, planes=[8] * 8, stem_width=8).eval()
+with device.reproducible(), torch.no_grad():
+    network(torch.ones(2, 3), torch.tensor([[0, 1, 1, 1], [0, 2, 2, 2]], dtype=torch.int32))
+    print(torch.are_deterministic_algorithms_enabled(), "torch._inductor" in sys.modules)
+"""
+    assert run(code).split() == ["True", "False"]

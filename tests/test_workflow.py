@@ -99,9 +99,6 @@ def test_dense_labels_of_the_training_scans_do_not_reach_the_network(tmp_path: P
 
 def test_bad_scans_are_named_and_the_others_are_finished(tmp_path: Path) -> None:
     checkout = Checkout(tmp_path / "tree")
-    config = yaml.safe_load(checkout.config.read_text())
-    config["scannet"]["scans_per_job"] = 1  # else the scans of a job wait for each other
-    checkout.config.write_text(yaml.safe_dump(config))
     sens = checkout.raw / "scans" / "scene0000_00" / "scene0000_00.sens"
     sens.write_bytes(sens.read_bytes()[:-5000])
     done = checkout.snakemake("--keep-going")
@@ -111,7 +108,10 @@ def test_bad_scans_are_named_and_the_others_are_finished(tmp_path: Path) -> None
     assert complaint, said
     assert "Traceback" not in said
     made = {name.partition("@")[0] for name in checkout.entries()}
-    assert {m.rpartition("/")[2] for m in made if "/embeddings/" in m} == set(SCANS) - {
-        "scene0000_00"
-    }
+    for stage in ("embeddings", "targets"):
+        of_stage = {m.rpartition("/")[2] for m in made if f"/{stage}/" in m}
+        assert of_stage == set(SCANS) - {"scene0000_00"}
+    assert not any("/train/" in m or "/evaluate/pseudo_labels" in m for m in made)
+    assert any("/evaluate/fused" in m for m in made), "validation scans suffice for it"
+    assert "train of scannet: cannot be made without scene0000_00, which failed (frames of" in said
     assert not list((checkout.folder / "store").rglob(".partial-*"))

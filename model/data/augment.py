@@ -5,7 +5,6 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import convolve1d, map_coordinates
 
 # Two elastic fields, fine and coarse: (spacing of the knots, largest push), in metres. Values are
 # those of the code of Choy et al., CVPR 2019, for indoor scans.
@@ -69,6 +68,8 @@ def elastic(
     The field is noise of unit variance on a grid of `spacing` metres, smoothed twice by a box of
     three knots in each direction, interpolated trilinearly and multiplied by `size` metres.
     """
+    from scipy.ndimage import convolve1d, map_coordinates  # which only trainings need
+
     lowest = xyz.min(axis=0)
     knots = ((xyz.max(axis=0) - lowest) / spacing).astype(int) + 3
     where = ((xyz - lowest) / spacing + 1).T

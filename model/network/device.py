@@ -19,12 +19,13 @@ def reproducible() -> Iterator[None]:
     convolutions add in no fixed order there, so only the data repeats.
     """
     threads = torch.get_num_threads()
-    strict = torch.are_deterministic_algorithms_enabled()
+    mode = torch.get_deterministic_debug_mode()
     if not torch.cuda.is_available():
         torch.set_num_threads(1)
-        torch.use_deterministic_algorithms(True)
+        # `use_deterministic_algorithms` does the same and imports torch's compiler, for seconds.
+        torch.set_deterministic_debug_mode("error")
     try:
         yield
     finally:
         torch.set_num_threads(threads)
-        torch.use_deterministic_algorithms(strict)
+        torch.set_deterministic_debug_mode(mode)

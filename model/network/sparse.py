@@ -5,6 +5,13 @@ import warnings
 
 import torch
 
+if not torch.cuda.is_available():
+    # spconv lists the kernels of a GPU when it is imported, which takes longer than all the rest.
+    from spconv import core
+
+    core.ALL_NATIVE_PARAMS.clear()
+    core.ALL_IMPGEMM_PARAMS.clear()
+
 with warnings.catch_warnings():  # spconv uses torch.cuda.amp, which is deprecated
     warnings.simplefilter("ignore", FutureWarning)
     import spconv.pytorch as spconv

@@ -1,18 +1,27 @@
 """The stages as commands: `python -m pipeline STAGE PLAN LINK...`, which the rules call.
 
 A link is of the work tree; its entry is found in the store, or made there from what the plan names,
-and then linked. The others are made where one cannot be; the exit code is 1 then.
+and then linked. Where one cannot be made the others are, and the exit code is 1; in a run that
+keeps going a note takes the place of what belongs to that scan, and the exit code is 0.
 """
 
 import sys
 import time
+import traceback
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from pipeline.errors import BadInput
 from pipeline.plan import graph
+from pipeline.stages.declaration import Over
+from pipeline.store import notes
+from pipeline.store.notes import Note, NotMade
+
+if TYPE_CHECKING:
+    from pipeline.plan.plan import Plan
 
 WAIT = 1.0  # seconds between two looks at what others are making
 
@@ -21,9 +30,16 @@ ARGUMENTS = "PLAN is work/DATASET/plan.json, LINKS are paths to make. Snakemake'
 
 
 def make_all(
-    run: Callable[[Path], str | None], job: str, links: list[Path], wait: float = WAIT
+    run: Callable[[Path], str | None],
+    job: str,
+    links: list[Path],
+    wait: float = WAIT,
+    note: Callable[[str, Note], None] | None = None,
 ) -> int:
-    """Make some entries, those last that somebody else is making; 1 where one could not be made."""
+    """Make some entries, those last that somebody else is making; 1 where one could not be made.
+
+    `note` is called with the name of one that could not be made, which then does not count.
+    """
     failed, announced = False, False
     while links:
         waiting = []
@@ -31,9 +47,11 @@ def make_all(
             name, begin = link.name.partition(".")[0], time.monotonic()
             try:
                 done = run(link)
-            except BadInput as error:
-                failed = True
-                print(f"{job} {name}: {error}", file=sys.stderr, flush=True)
+            except Exception as error:
+                _say(f"{job} {name}", error, passing=note is not None)
+                if note:
+                    note(name, _first(job, name, error))
+                failed = failed or not note
                 continue
             if done is None:
                 waiting.append(link)
@@ -46,6 +64,36 @@ def make_all(
             time.sleep(wait)
         links = waiting
     return 1 if failed else 0
+
+
+def _say(what: str, error: Exception, passing: bool) -> None:
+    """Print a failure; in one line if it was printed where it happened, and is passed on."""
+    sentence = str(error)
+    if isinstance(error, NotMade) and passing:
+        sentence = f"passed over, since {error.first.failed} of {error.first.scan} failed"
+    elif not isinstance(error, BadInput):
+        traceback.print_exception(error)
+    print(f"{what}: {sentence}", file=sys.stderr, flush=True)
+
+
+def _first(job: str, name: str, error: Exception) -> Note:
+    """What a note says of a failure: the first on the way."""
+    if isinstance(error, NotMade):
+        return error.first
+    sentence = str(error) if isinstance(error, BadInput) else repr(error)
+    return Note(job.rpartition(" ")[2], name, sentence)
+
+
+def _noting(plan: "Plan", stage: str) -> Callable[[str, Note], None] | None:
+    """What writes notes in the places of a scan, in a run that keeps going."""
+    if not plan.facts.keep_going or graph.stage(stage).over is not Over.SCAN:
+        return None
+
+    def write(name: str, note: Note) -> None:
+        for place in plan.places(stage, name):
+            notes.write(place, note)
+
+    return write
 
 
 def _run(stage: str, plan_path: Path, links: tuple[Path, ...]) -> None:
@@ -61,7 +109,7 @@ def _run(stage: str, plan_path: Path, links: tuple[Path, ...]) -> None:
     run = makers[stage](plan) if stage in makers else entries.maker(stage, plan)
     # The clouds of a scan are made together: of each folder once, whichever of them are asked for.
     paths = [*dict.fromkeys(link.parent for link in links)] if stage == "clouds" else [*links]
-    if make_all(run, f"{plan.dataset} {stage}", paths):
+    if make_all(run, f"{plan.dataset} {stage}", paths, note=_noting(plan, stage)):
         raise click.exceptions.Exit(1)
 
 

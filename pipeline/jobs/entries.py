@@ -12,7 +12,7 @@ from pipeline.facts import Facts
 from pipeline.plan import graph, rawdata
 from pipeline.plan.plan import Plan
 from pipeline.stages.declaration import Entry, Request
-from pipeline.store import damaged, entry, groups, links, publish, records
+from pipeline.store import damaged, entry, groups, links, notes, publish, records
 from pipeline.store.lease import Leases
 
 Job = Callable[[str, Path], None]  # makes the entry of that name at that path
@@ -34,6 +34,7 @@ def maker(stage: str, plan: Plan) -> Callable[[Path], str | None]:
         home = plan.home(stage, name)
         done = "found"
         if not entry.present(home):
+            require_inputs(plan, stage, name)
             with leases.take(home) as mine:
                 if not mine:
                     return None
@@ -50,6 +51,17 @@ def maker(stage: str, plan: Plan) -> Callable[[Path], str | None]:
             loaded[0](name, path)
 
     return run
+
+
+def require_inputs(plan: Plan, stage: str, name: str) -> None:
+    """Raise `NotMade` where some of what an entry is made from has failed in this run."""
+    inputs = plan.inputs(stage, name)
+    if plan.facts.simulated and graph.stage(stage).raw:
+        inputs = [*inputs, ("simulate", name)]
+    found = (notes.read(path) for source in inputs for path in plan.places(*source)[:1])
+    failed = [note for note in found if note]
+    if failed:
+        raise notes.NotMade(f"{stage} of {plan.dataset}", failed)
 
 
 def load(stage: str, plan: Plan) -> Job:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 
-from pipeline.jobs.entries import load_worker, request, sound
+from pipeline.jobs.entries import load_worker, request, require_inputs, sound
 from pipeline.plan import folds, graph
 from pipeline.plan.plan import Plan
 from pipeline.simulate.settle import settle
@@ -42,6 +42,7 @@ def labeller(plan: Plan) -> Callable[[Path], str]:
 
     def run(folder: Path) -> str:
         scan = folder.name
+        require_inputs(plan, "clouds", scan)
         sources = {source: plan.home(*source) for source in plan.inputs("clouds", scan)}
         with damaged.moving_aside(), sound(sources.values()):
             worker(folder, request(plan, "clouds", scan, folder, sources))
@@ -53,6 +54,7 @@ def labeller(plan: Plan) -> Callable[[Path], str]:
 
 def report(plan: Plan, table: Path) -> str:
     """Write `table` (.txt) with .json and .csv, and return the text."""
+    require_inputs(plan, "report", ONLY)
     stored = {s: plan.home(*s) for s in plan.inputs("report", ONLY) if graph.stage(s[0]).stored}
     made = {("clouds", scan): plan.clouds / scan for scan in plan.facts.scans}
     with damaged.moving_aside(), sound(stored.values()):

@@ -9,7 +9,7 @@ from pipeline.errors import BadInput
 from pipeline.jobs.entries import sound
 from pipeline.plan.plan import Plan
 from pipeline.plan.transfer import Transfer
-from pipeline.store import damaged, links
+from pipeline.store import damaged, links, notes
 
 if TYPE_CHECKING:
     from model.reports.transfer_report import Group
@@ -32,6 +32,9 @@ def report(transfer: Transfer, table: Path) -> str:
     """Score the networks, write `table` with .json and .csv, and return the text."""
     from model.reports.transfer_report import write_report
 
+    failed = [notes.read(plan.link(*entry)) for plan, entry in transfer.entries]
+    if any(failed):
+        raise notes.NotMade("transfer", [note for note in failed if note])
     with sound([plan.home(*entry) for plan, entry in transfer.entries]):
         groups = [
             group for direction in transfer.directions for group in _groups(*direction, transfer)

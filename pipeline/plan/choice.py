@@ -29,5 +29,5 @@ def require_scan(plan: Plan, scan: str) -> None:
         raise BadInput(plan.section.get("scans", plan.raw), f"names no scan {scan!r}", remedy)
     if plan.facts.simulated and not (plan.raw / f"{scan}.done").is_file():
         what = f"the room {scan} is not simulated yet"
-        remedy = f"run: snakemake --cores all train_{plan.dataset} --until {plan.dataset}_simulate"
+        remedy = f"run: snakemake --cores all {plan.dataset}_simulate"
         raise BadInput(plan.raw, what, remedy)

@@ -7,7 +7,7 @@ since then refuses to run.
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -16,8 +16,8 @@ from typing import Any
 from pipeline.errors import BadInput
 from pipeline.facts import Facts, raw_root
 from pipeline.plan import graph, keys, provenance
-from pipeline.stages.declaration import ONLY, Entry
-from pipeline.store import filesystem, links
+from pipeline.stages.declaration import ONLY, Entry, Over
+from pipeline.store import filesystem, links, notes
 
 UNKNOWN = "unknown"  # the digest of raw files that are neither here nor recorded
 
@@ -46,11 +46,11 @@ class Plan:
         """All stages, upstream before downstream."""
         return graph.stages(self.facts)
 
-    def write(self) -> None:
-        """Write the plan for the jobs."""
+    def write(self, keep_going: bool = False) -> None:
+        """Write the plan for the jobs, which note what they could not make if the run goes on."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
         partial = self.path.with_suffix(f".{os.getpid()}")
-        content = replace(self.facts, keys=self.keys).to_json()
+        content = replace(self.facts, keys=self.keys, keep_going=keep_going).to_json()
         partial.write_text(json.dumps(content, sort_keys=True), encoding="utf-8")
         os.replace(partial, self.path)
 
@@ -91,6 +91,17 @@ class Plan:
                     needed[above][source] = None
         stored = [stage for stage in self.stages if graph.stage(stage).stored]
         return [(stage, name) for stage in stored for name in sorted(needed[stage])]
+
+    @cached_property
+    def _needed(self) -> dict[str, set[str]]:
+        found: dict[str, set[str]] = {stage: set() for stage in self.stages}
+        for stage, name in self.entries:
+            found[stage].add(name)
+        return found
+
+    def needed(self, stage: str) -> Collection[str]:
+        """The scans of which the results need what a stage makes: all, of what is not stored."""
+        return self._needed[stage] if graph.stage(stage).stored else self.facts.scans
 
     def upstream(self, stage: str) -> tuple[str, ...]:
         """The stages that a stage reads."""
@@ -148,7 +159,7 @@ class Plan:
         mark = provenance.digest(self.keys["report"], self.digest("report", ONLY))
         return Path(self.facts.results, self.dataset, mark)
 
-    @property
+    @cached_property
     def clouds(self) -> Path:
         """The folder of labelled clouds, named like `results`; in it a folder for each scan."""
         parts = [self.digest("clouds", scan) for scan in self.facts.scans]
@@ -158,10 +169,28 @@ class Plan:
     def cloud_files(self) -> Iterator[Path]:
         """All labelled clouds: of each scan, by each network."""
         for scan in self.facts.scans:
-            yield from (self.clouds / scan / f"{name}.ply" for name in self.facts.clouds)
+            yield from self.places("clouds", scan)
+
+    def places(self, stage: str, name: str) -> list[Path]:
+        """The files of the work tree by which Snakemake knows what a stage makes of `name`."""
+        if stage == "clouds":
+            return [self.clouds / name / f"{cloud}.ply" for cloud in self.facts.clouds]
+        if stage == "simulate":
+            return [self.raw / f"{name}.{graph.stage(stage).suffix}"]
+        return [self.link(stage, name)]
+
+    def notes(self) -> Iterator[tuple[Path, notes.Note]]:
+        """What a run that went on could not make, each with the note in its place."""
+        scans = self.facts.scans
+        stages = [stage for stage in self.stages if graph.stage(stage).over is Over.SCAN]
+        places = (path for stage in stages for scan in scans for path in self.places(stage, scan))
+        for folder in dict.fromkeys(path.parent for path in places):
+            yield from notes.find(folder)
 
     def adopt(self) -> None:
         """Link what the store already has, before anything is planned."""
+        for path, _ in self.notes():
+            path.unlink(missing_ok=True)
         links.adopt((self.link(*entry), self.home(*entry)) for entry in self.entries)
         if self.facts.simulated:  # Snakemake sets the times of what it has made
             for done in self.raw.glob("*.done"):

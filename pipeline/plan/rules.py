@@ -3,16 +3,17 @@
 import glob
 import os
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from pipeline.facts import SUPERVISED
-from pipeline.plan import folds, graph, provenance
+from pipeline.plan import batches, folds, graph, provenance
+from pipeline.plan.batches import links
 from pipeline.plan.plan import Plan
-from pipeline.stages.declaration import ONLY, Entry, Over, Stage
+from pipeline.stages.declaration import ONLY, Over, Stage
 from pipeline.store import lease
 
 
@@ -44,26 +45,20 @@ def pathvars(plan: Plan, of_folds: Mapping[str, Plan] | None = None) -> dict[str
     return others
 
 
-def rules_of_scans(plan: Plan, of_folds: Mapping[str, Plan] | None = None) -> Iterator[Rule]:
+def rules_of_scans(plan: Plan) -> Iterator[Rule]:
     """The rules whose entries all folds of a dataset share, and the simulation of its scans."""
-    facts = plan.facts
     for stage in plan.stages:
-        declared = graph.stage(stage)
-        names = [ONLY] if declared.over is Over.DATASET else facts.scans
-        if declared.training_only and not of_folds:  # in folds each scan is trained on, too
-            names = list(facts.splits["train"])
-        if not graph.per_split(stage) and declared.stored:
-            yield from _rules(plan, stage, names)
-    if facts.simulated:
-        done = str(plan.raw / "{name}.done")
-        yield _rule(plan, graph.stage("simulate"), "{name}", [], [done])
+        if graph.stage(stage).over is Over.SCAN and stage != "clouds":
+            yield from _rules_of_batches(plan, stage)
+        elif not graph.per_split(stage) and graph.stage(stage).stored:
+            yield _rule_of_stage(plan, stage)
 
 
 def rules_of_split(plan: Plan) -> Iterator[Rule]:
     """The rules whose entries depend on which scans are trained on: networks and their counts."""
     for stage in plan.stages:
         if graph.per_split(stage):
-            yield from _rules(plan, stage, [])
+            yield _rule_of_stage(plan, stage)
 
 
 def rules_of_results(plan: Plan) -> Iterator[Rule]:
@@ -73,8 +68,7 @@ def rules_of_results(plan: Plan) -> Iterator[Rule]:
     if not plan.facts.scored:
         needed += map(str, plan.cloud_files())
     yield _rule(plan, graph.stage("report"), "report", needed, tables)
-    clouds = [str(plan.clouds / "{name}" / f"{cloud}.ply") for cloud in plan.facts.clouds]
-    yield _rule(plan, graph.stage("clouds"), "{name}", _inputs(plan, "clouds"), clouds)
+    yield from _rules_of_batches(plan, "clouds")
 
 
 def counts_of_folds(of_folds: Mapping[str, Plan]) -> list[str]:
@@ -86,37 +80,35 @@ def counts_of_folds(of_folds: Mapping[str, Plan]) -> list[str]:
     ]
 
 
-def links(plan: Plan, entries: Iterable[Entry]) -> list[str]:
-    """The links to entries that are still to be made: what the store has needs no planning."""
-    paths = (plan.link(*entry) for entry in entries if graph.stage(entry[0]).stored)
-    return [str(path) for path in paths if not path.is_symlink()]
+def _rules_of_batches(plan: Plan, stage: str) -> Iterator[Rule]:
+    """A rule for each batch of the scans of a stage."""
+    for number, batch in enumerate(batches.of_stage(plan, stage)):
+        outputs = [str(path) for scan in batch for path in plan.places(stage, scan)]
+        needed = batches.inputs(plan, stage, batch)
+        name = f"{stage}_{number}"
+        yield _rule(plan, graph.stage(stage), f"{number}", needed, outputs, name, len(batch))
 
 
-def _rules(plan: Plan, stage: str, names: Sequence[str]) -> Iterator[Rule]:
-    """One rule for all entries of a stage, or one for each batch of them."""
+def _rule_of_stage(plan: Plan, stage: str) -> Rule:
+    """One rule for all entries of a stage that is not of scans."""
     declared = graph.stage(stage)
-    batches = declared.batches(plan.facts, names) if names else None
-    if batches is None:
-        output = str(plan.link(stage, "{name}"))
-        if declared.over is Over.DATASET:
-            output = output.replace("{name}", ONLY)
-            yield _rule(plan, declared, stage, links(plan, plan.inputs(stage, ONLY)), [output])
-        else:
-            yield _rule(plan, declared, "{name}", _inputs(plan, stage), [output])
-        return
-    for number, batch in enumerate(batches):
-        name = f"{stage}_{number}" if len(batches) > 1 else stage
-        sources = (source for entry in batch for source in plan.inputs(stage, entry))
-        outputs = [str(plan.link(stage, entry)) for entry in batch]
-        needed = links(plan, dict.fromkeys(sources))
-        yield _rule(plan, declared, f"{number}", needed, outputs, name)
+    if declared.over is Over.DATASET:
+        needed, output = links(plan, plan.inputs(stage, ONLY)), str(plan.link(stage, ONLY))
+        return _rule(plan, declared, stage, needed, [output])
+    return _rule(plan, declared, "{name}", _inputs(plan, stage), [str(plan.link(stage, "{name}"))])
 
 
 def _rule(
-    plan: Plan, stage: Stage, log: str, input_: Any, output: list[str], name: str | None = None
+    plan: Plan,
+    stage: Stage,
+    log: str,
+    input_: Any,
+    output: list[str],
+    name: str | None = None,
+    count: int = 1,
 ) -> Rule:
     facts, place = plan.facts, f"{stage.name}/{log}"
-    resources = {"mem_mb": stage.memory_mb, "runtime": stage.minutes}
+    resources = {"mem_mb": stage.memory_mb, "runtime": stage.minutes * count}
     return Rule(
         name or stage.name,
         stage.name,
@@ -131,14 +123,8 @@ def _rule(
 
 
 def _inputs(plan: Plan, stage: str) -> Any:
-    """What a rule with a wildcard `name` needs; a raw scan if it is simulated."""
-    raw = plan.facts.simulated and graph.stage(stage).raw
-
-    def needed(wildcards: Any) -> list[str]:
-        done = [str(plan.raw / f"{wildcards.name}.done")] if raw else []
-        return done + links(plan, plan.inputs(stage, wildcards.name))
-
-    return needed
+    """What a rule with a wildcard `name` needs."""
+    return lambda wildcards: links(plan, plan.inputs(stage, wildcards.name))
 
 
 def targets(plans: Mapping[str, Plan]) -> list[str]:

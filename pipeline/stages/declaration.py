@@ -7,7 +7,7 @@ of the stage's key by value, so the declaration's own code, this module included
 (see `pipeline.plan.provenance`).
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -39,11 +39,9 @@ class Stage:
     stored: ClassVar[bool] = True  # whether what is made are entries of the store
     wants_name: ClassVar[bool] = False  # whether the worker is given the entry's name
 
-    training_only: ClassVar[bool] = False  # whether only scans to train on have entries
-
     gpu: ClassVar[bool] = False
     memory_mb: ClassVar[int] = 2000
-    minutes: ClassVar[int] = 30  # at most, for a cluster's scheduler
+    minutes: ClassVar[int] = 30  # at most, of one entry, for a cluster's scheduler
     priority: ClassVar[int] = 0
 
     @property
@@ -83,10 +81,6 @@ class Stage:
     def raw_group(self, facts: Facts) -> str | None:
         """The group of files outside the store that is read, of each scan."""
         return self.raw
-
-    def batches(self, facts: Facts, names: Sequence[str]) -> list[list[str]] | None:
-        """The entries that one job makes together; None for a job for each."""
-        return None
 
     def threads(self, facts: Facts) -> int:
         """Threads of a job."""

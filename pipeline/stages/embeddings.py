@@ -4,7 +4,7 @@ The grid is coarser than the image, and by contract it is read bilinearly at any
 `pixel_to_grid`: per pixel, ScanNet would take 15 TB instead of 0.2.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from types import ModuleType
 from typing import Any
 
@@ -25,7 +25,7 @@ class EmbeddingsStage(Stage):
     reads = ("frames",)
     packages = ("numpy", "open_clip_torch", "pillow", "timm", "torch")
     gpu = True
-    memory_mb, minutes = 16000, 240
+    memory_mb, minutes = 16000, 15
 
     def module(self, facts: Facts) -> str:
         """Features from elsewhere take the place of an image tower."""
@@ -49,11 +49,6 @@ class EmbeddingsStage(Stage):
     def key_params(self, facts: Facts) -> dict[str, Any]:
         """The digest of local weights takes the place of their path."""
         return self.params(facts) | ({} if facts.features else by_digest(facts))
-
-    def batches(self, facts: Facts, names: Sequence[str]) -> list[list[str]]:
-        """A job embeds several scans, so that the image tower is loaded once for all of them."""
-        size = facts.section["scans_per_job"]
-        return [list(names[i : i + size]) for i in range(0, len(names), size)]
 
     def threads(self, facts: Facts) -> int:
         """Threads that decode, resize and read images."""

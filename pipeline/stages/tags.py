@@ -34,9 +34,8 @@ class TagsStage(Stage):
 
     reads = ("labels",)
     packages = ("numpy",)
-    memory_mb = 1000
+    memory_mb, minutes = 1000, 1
     wants_name = True
-    training_only = True
 
     def upstream(self, facts: Facts) -> tuple[str, ...]:
         """Dense labels, where the tags do not come from a file or from nothing."""
@@ -47,10 +46,6 @@ class TagsStage(Stage):
         params = super().params(facts)
         params |= {"classes": [c["name"] for c in facts.classes], "file": facts.tags}
         return params | ({} if facts.tags is None else {"source": "file"})
-
-    def batches(self, facts: Facts, names: Sequence[str]) -> list[list[str]]:
-        """One small job for all scans."""
-        return [list(names)]
 
 
 class Worker:

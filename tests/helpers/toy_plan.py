@@ -6,6 +6,7 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 
 import numpy as np
@@ -24,6 +25,7 @@ class ToyPlan:
     """The parts of a plan that making an entry uses, with store and links in one folder."""
 
     dataset = "toy"
+    facts = SimpleNamespace(simulated=False)
 
     def __init__(self, folder: Path, key: str = "key") -> None:
         self.folder, self.key, self.path = folder, key, folder / "plan.json"
@@ -33,6 +35,9 @@ class ToyPlan:
 
     def link(self, stage: str, name: str) -> Path:
         return self.folder / "work" / stage / self.key / f"{name}.{SUFFIX[stage]}"
+
+    def places(self, stage: str, name: str) -> list[Path]:
+        return [self.link(stage, name)]
 
     def own_recipe(self, stage: str) -> dict[str, str]:
         return {"stage": stage, "key": self.key}

@@ -8,7 +8,6 @@ import numpy as np
 from pipeline.geometry.superpoints import normals_and_superpoints
 from pipeline.readers.folder.files import CLOUD
 from pipeline.readers.folder.frames import open_frames
-from pipeline.readers.folder.fuse import fuse
 from pipeline.readers.ply import read_points
 from pipeline.scan import Cloud
 
@@ -27,6 +26,8 @@ def read_cloud(files: Mapping[str, Path]) -> Cloud:
         xyz = xyz @ frames.turn.T
         normal = None if normal is None else normal @ frames.turn.T
     else:
+        from pipeline.readers.folder.fuse import fuse  # loads Open3D, for seconds
+
         xyz, rgb, normal = fuse(frames)
     found, segment = normals_and_superpoints(xyz, rgb)
     return Cloud(

@@ -1,0 +1,69 @@
+"""Which scans the jobs of a stage make, one after another, so that one start serves several."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
+from typing import Any
+
+from pipeline.plan import graph
+from pipeline.plan.plan import Plan
+from pipeline.stages.declaration import Entry, Over
+from pipeline.store import notes
+
+
+def of_stage(plan: Plan, stage: str) -> list[list[str]]:
+    """The scans of each job of a stage: those that the results need, and apart from them the rest.
+
+    On a cluster each job reads the rules again. So batches depend on the plan alone: neither on
+    what is made already, nor on the machine. Of the rest, scans without the raw files that are read
+    are left out.
+    """
+    size, group = plan.section["scans_per_job"], graph.stage(stage).raw
+    groups, needed = plan.facts.raw_digests, plan.needed(stage)
+    rest = [scan for scan in plan.facts.scans if scan not in needed]
+    parts = (
+        [scan for scan in plan.facts.scans if scan in needed],
+        [scan for scan in rest if group in (None, *groups.get(scan, [group]))],
+    )
+    return [part[i : i + size] for part in parts for i in range(0, len(part), size)]
+
+
+def inputs(plan: Plan, stage: str, batch: Sequence[str]) -> Any:
+    """What the scans of a batch need that are still to be made: also raw scans, if simulated."""
+    raw = plan.facts.simulated and graph.stage(stage).raw
+
+    def needed(wildcards: Any) -> list[str]:
+        missing = [scan for scan in batch if not _linked(plan, stage, scan)]
+        done = [str(path) for scan in missing if raw for path in plan.places("simulate", scan)]
+        sources = (source for scan in missing for source in plan.inputs(stage, scan))
+        return done + links(plan, dict.fromkeys(sources))
+
+    return needed
+
+
+def _linked(plan: Plan, stage: str, scan: str) -> bool:
+    return all(path.is_symlink() for path in plan.places(stage, scan))
+
+
+def whole_stages(plan: Plan) -> Iterator[tuple[str, Any]]:
+    """Stages of scans that a user can ask for, each with what of it the results need, or all."""
+    for stage in plan.stages:
+        if graph.stage(stage).over is Over.SCAN and stage != "clouds":
+            yield stage, partial(_needed, plan, stage)
+
+
+def _needed(plan: Plan, stage: str, wildcards: Any) -> list[str]:
+    names = plan.needed(stage) or plan.facts.scans
+    return [str(path) for scan in names for path in plan.places(stage, scan)]
+
+
+def require_all(plan: Plan) -> None:
+    """Raise `BadInput` where a run that went on could not make some of what was asked for."""
+    found = [note for _, note in plan.notes()]
+    if found:
+        raise notes.NotMade(f"what was asked of {plan.dataset}", found)
+
+
+def links(plan: Plan, entries: Iterable[Entry]) -> list[str]:
+    """The links to entries that are still to be made: what the store has needs no planning."""
+    paths = (plan.link(*entry) for entry in entries if graph.stage(entry[0]).stored)
+    return [str(path) for path in paths if not path.is_symlink()]
