@@ -4,8 +4,16 @@ from snakemake.exceptions import WorkflowError
 from snakemake.utils import min_version
 
 from pipeline.errors import BadInput
-from pipeline.plan import folds, rules
-from pipeline.plan.config import check, datasets, folded, register, transfers, wanted
+from pipeline.plan import ablation, folds, rules
+from pipeline.plan.config import (
+    ablated,
+    check,
+    datasets,
+    folded,
+    register,
+    transfers,
+    wanted,
+)
 from pipeline.plan.making import make_plans
 from pipeline.plan.transfer import Transfer
 
@@ -34,12 +42,18 @@ try:
     SPLITS = {
         d: [*dict.fromkeys([p, *FOLDS.get(d, {}).values()])] for d, p in PLANS.items()
     }
+    ROWS = {
+        d: ablation.rows(PLANS[d])
+        for d in ablated(datasets(config), sys.argv[1:])
+        if config[d].get("ablation")
+    }
+    EVERY = {d: [*SPLITS[d], *ROWS.get(d, {}).values()] for d in PLANS}
     if workflow.is_main_process:
         rules.recover()
         for dataset in WANTED:
             rules.print_left_out(PLANS[dataset])
             # In this order, so that nothing is pruned that is about to be linked.
-            for plan in SPLITS[dataset]:
+            for plan in EVERY[dataset]:
                 register(plan)
             PLANS[dataset].adopt()
         for name in transfers(TRANSFERS, sys.argv[1:]):
@@ -47,19 +61,22 @@ try:
             TRANSFERS[name].adopt()
         for dataset, found in FOLDS.items():
             folds.adopt(PLANS[dataset], found)
+        for dataset, found in ROWS.items():
+            ablation.require(found)
+            ablation.adopt(PLANS[dataset], found)
 except BadInput as error:
     raise WorkflowError(str(error)) from None
 
 
 onstart:
     for dataset in WANTED:
-        for plan in SPLITS[dataset]:
+        for plan in EVERY[dataset]:
             plan.write()
 
 
 onsuccess:
     for dataset in WANTED:
-        print(rules.summary(PLANS[dataset], FOLDS.get(dataset)))
+        print(rules.summary(PLANS[dataset], FOLDS.get(dataset), ROWS.get(dataset)))
 
 
 rule help:
@@ -117,35 +134,39 @@ for dataset, plan in PLANS.items():
         input:
             [*plan.cloud_files()],
 
-    # Networks and counts, which are of a split.
-    for split in SPLITS[dataset]:
-        split_named = "_".join(split.parts) + "_"
-        networks_of = f"{split_named}networks"
+    # Networks and counts, which are of a split, and what the rows of an ablation have of their own.
+    rows = ROWS.get(dataset, {})
+    for part, rules_of_part in [
+        *[(split, [*rules.rules_of_split(split)]) for split in SPLITS[dataset]],
+        *rules.rules_of_rows(plan, rows),
+    ]:
+        part_named = "_".join(part.parts) + "_"
+        part_of = f"{part_named}part"
 
         module:
-            name: networks_of
+            name: part_of
             pathvars:
-                **rules.pathvars(split),
+                **rules.pathvars(part),
             snakefile:
                 "workflow/rules/stages.smk"
             config:
-                {"plan": str(split.path), "rules": [*rules.rules_of_split(split)]}
+                {"plan": str(part.path), "rules": rules_of_part}
 
-        use rule * from networks_of as split_named*
+        use rule * from part_of as part_named*
 
-    if found:
-        table_of, sixfold = f"{dataset}_sixfold_rules", f"sixfold_{dataset}"
+    for command, folder, counts in rules.tables(plan, found, rows):
+        tables_of, target = f"{dataset}_{command}_rules", f"{command}_{dataset}"
 
         module:
-            name: table_of
+            name: tables_of
             pathvars:
-                **rules.pathvars(plan, found),
+                **rules.pathvars(plan, folder),
             snakefile:
-                "workflow/rules/folds.smk"
+                "workflow/rules/tables.smk"
             config:
-                {"plan": str(plan.path), "counts": rules.counts_of_folds(found)}
+                {"plan": str(plan.path), "command": command, "counts": counts}
 
-        use rule sixfold from table_of as sixfold
+        use rule tables from tables_of as target
 
 
 # And for each two that the config has under `transfer` one rule, which is named after the first.

@@ -5,7 +5,9 @@ from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 
+from pipeline.errors import BadInput
 from pipeline.jobs.entries import load_worker, request, sound
+from pipeline.plan import ablation as ablations
 from pipeline.plan import folds, graph
 from pipeline.plan.plan import Plan
 from pipeline.simulate.settle import settle
@@ -78,4 +80,29 @@ def sixfold(plan: Plan, table: Path) -> str:
     facts, prefix = plan.facts, table.with_suffix("")
     text = write_folds(found, prefix, plan.dataset, facts.protocol, simulated=facts.simulated)
     links.point(table.parent.parent / "latest", table.parent)
+    return text
+
+
+def ablation(plan: Plan, table: Path) -> str:
+    """Write the tables of the rows of an ablation, as `report` does, and return the text.
+
+    Raises `BadInput` where the rows are no longer those of the run.
+    """
+    from model.reports.ablation import Row, write_ablation
+    from model.scoring.results import read_results
+
+    rows = ablations.rows(plan)
+    if table.parent != ablations.results(plan, rows):
+        what = "is not of this plan, or the code has changed since the run was planned"
+        raise BadInput(table, what, "run snakemake again")
+    found, base = [], rows[ablations.BASE].section
+    for name, scored in ablations.scores(rows).items():
+        homes = [rows[name].home("evaluate", each) for each in scored]
+        with damaged.moving_aside(), sound(homes):
+            results = [result for home in homes for result in read_results(home)]
+        changes = list(ablations.changes(base, rows[name].section))
+        found.append(Row(name, changes, results))
+    facts, prefix = plan.facts, table.with_suffix("")
+    text = write_ablation(found, prefix, plan.dataset, facts.protocol, simulated=facts.simulated)
+    links.show_latest(table.parent)
     return text

@@ -29,11 +29,11 @@ class Plan:
         """Keys that `facts` do not have are computed from the code of now."""
         self.facts = facts
         self.dataset, self.section, self.splits = facts.dataset, facts.section, facts.splits
-        # A fold has splits of its own, so what depends on them has a folder of its own.
-        self.parts = [facts.dataset, *([facts.fold] if facts.fold else [])]
+        self.parts = [part for part in (facts.dataset, facts.fold, facts.row) if part]
         self.work = Path(facts.work, facts.dataset)
-        self.own = Path(facts.work, *self.parts)
-        self.path = self.own / "plan.json"  # where the jobs of a run find it
+        # A fold has splits of its own, so what depends on them has a folder of its own.
+        self.own = Path(self.work, facts.fold or "")
+        self.path = Path(facts.work, *self.parts, "plan.json")  # where the jobs of a run find it
         self._digests: dict[Entry, str] = {}
 
     @cached_property

@@ -58,6 +58,15 @@ class Checkout:
                 "optimiser": {"steps": 12, "batch": 2},
                 "adapter": {"epochs": 3, "points": 500},
             },
+            "ablation": {
+                "without ESS": {"train": {"variants": ["esgs"]}},
+                "text loss": {"train": {"loss": {"text": 1.0}}},
+                "sure labels": {"pseudo_labels": {"keep_share": 0.5}},
+                "sure labels, longer": {
+                    "pseudo_labels": {"keep_share": 0.5},
+                    "train": {"optimiser": {"steps": 13}},
+                },
+            },
         }
         self.config.write_text(yaml.safe_dump(config))
 
