@@ -154,7 +154,7 @@ for dataset, plan in PLANS.items():
 
         use rule * from part_of as part_named*
 
-    for command, folder, counts in rules.tables(plan, found, rows):
+    for command, folder, settings in rules.tables(plan, found, rows):
         tables_of, target = f"{dataset}_{command}_rules", f"{command}_{dataset}"
 
         module:
@@ -164,7 +164,7 @@ for dataset, plan in PLANS.items():
             snakefile:
                 "workflow/rules/tables.smk"
             config:
-                {"plan": str(plan.path), "command": command, "counts": counts}
+                settings
 
         use rule tables from tables_of as target
 

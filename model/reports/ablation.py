@@ -137,7 +137,7 @@ def _means(table: Sequence[Scored], over: str, protocol: str) -> str:
         cells = [cell(each.line.values(over, protocol, metric)) for metric in MEANS]
         shown = [each.voted] * voted + [each.labels] * labels
         cells += [
-            "" if number == 1 or change is None else f"{change:+.1f}",
+            "" if number == 1 or change is None else f"{round(change, 1) + 0:+.1f}",
             *(cell(line.values(over, protocol, "mIoU")) if line else "" for line in shown),
         ]
         name = each.line.name

@@ -52,8 +52,8 @@ def _run(stage: str, plan_path: Path, links: tuple[Path, ...]) -> None:
     from pipeline.jobs import entries, results
     from pipeline.plan.plan import Plan
 
-    tables = {n: getattr(results, n) for n in ("report", "sixfold", "ablation")}
-    if stage in tables:
+    if stage in ("report", "sixfold"):
+        tables = {"report": results.report, "sixfold": results.sixfold}
         click.echo(tables[stage](Plan.load(plan_path, "report"), links[0]))
         return
     plan = Plan.load(plan_path, stage)
@@ -76,7 +76,6 @@ def _command(stage: str, about: str) -> click.Command:
 
 
 globals().update({name: _command(name, graph.about(name)) for name in graph.modules()})
-ablation = _command("ablation", "Write the tables of the rows of an ablation.")
 sixfold = _command("sixfold", "Write the tables of all folds, each of which holds an area out.")
 
 
@@ -88,3 +87,13 @@ def transfer(plans: tuple[Path, Path], table: Path) -> None:
     from pipeline.jobs import transfer as job
 
     click.echo(job.transfer(plans, table))
+
+
+@click.command("ablation")
+@click.argument("plans", type=PATH, nargs=-1, required=True)
+@click.argument("table", type=PATH)
+def ablation(plans: tuple[Path, ...], table: Path) -> None:
+    """Write the tables of an ablation, whose rows have a plan each."""
+    from pipeline.jobs import results
+
+    click.echo(results.ablation(plans, table))

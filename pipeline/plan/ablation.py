@@ -15,7 +15,7 @@ from typing import Any
 from pipeline.errors import BadInput
 from pipeline.facts import PSEUDO_LABELS, SUPERVISED
 from pipeline.plan import graph, provenance, rawdata, schema, weights
-from pipeline.plan.plan import Plan
+from pipeline.plan.plan import Plan, plain
 from pipeline.store import links
 
 MODULES = ["model.reports.ablation"]  # which write the tables
@@ -59,7 +59,7 @@ def sections(section: Mapping[str, Any], where: str) -> dict[str, dict[str, Any]
             what = f"changes {fixed[0]}, which is the same in all rows"
             raise BadInput(row, what, "describe another dataset with it")
         found[name] = merged(base, override)
-    if len({_mark(name) for name in found}) <= len(overrides):
+    if len({plain(name) for name in found}) <= len(overrides):
         what = f"two rows have names of the same letters (the first of all is {BASE!r})"
         raise BadInput(f"{where}: `ablation:`", what, "rename one")
     _validate(found, where)
@@ -91,7 +91,7 @@ def merged(section: Mapping[str, Any], override: Mapping[str, Any]) -> dict[str,
 
 def changes(base: Mapping[str, Any], row: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
     """What differs between two sections, as `train.loss.text = 0`; null is what a row lacks."""
-    for key in dict.fromkeys([*base, *row]):
+    for key in sorted({*base, *row}):
         old, new = base.get(key), row.get(key)
         if isinstance(new, Mapping) and new:
             yield from changes(old if isinstance(old, Mapping) else {}, new, f"{prefix}{key}.")
@@ -118,16 +118,16 @@ def scores(found: Mapping[str, Plan]) -> dict[str, list[str]]:
     }
 
 
-def results(plan: Plan, found: Mapping[str, Plan]) -> Path:
-    """The folder of the tables of a plan's rows, named by all that they come from."""
-    parts = [plan.keys["report"], provenance.key(provenance.recipe("ablation", MODULES, {}))]
+def results(found: Mapping[str, Plan]) -> Path:
+    """The folder of the tables of all rows, named by all that they come from."""
     base = next(iter(found.values()))
+    parts = [base.keys["report"], provenance.key(provenance.recipe("ablation", MODULES, {}))]
     for name, scored in scores(found).items():
         row = found[name]
         parts += [name, *changes(base.section, row.section), row.keys["evaluate"]]
         parts += [row.digest("evaluate", each) for each in scored]
     mark = provenance.digest(*parts)
-    return Path(plan.facts.results, plan.dataset, "ablation", mark)
+    return Path(base.facts.results, base.dataset, "ablation", mark)
 
 
 def adopt(plan: Plan, found: Mapping[str, Plan]) -> None:
@@ -142,7 +142,7 @@ def adopt(plan: Plan, found: Mapping[str, Plan]) -> None:
         if graph.per_split(stage) or row.keys[stage] != plan.keys.get(stage)
     }
     links.adopt(pairs.items())
-    links.show_latest(results(plan, found))
+    links.show_latest(results(found))
 
 
 def require(found: Mapping[str, Plan]) -> None:
@@ -156,7 +156,7 @@ def require(found: Mapping[str, Plan]) -> None:
 
 def _row(plan: Plan, name: str, section: Mapping[str, Any]) -> Plan:
     where = f"{plan.dataset}: row {name!r} of `ablation:`"
-    facts = replace(plan.facts, section=section, row=f"ablation_{_mark(name)}", keys=None)
+    facts = replace(plan.facts, section=section, row=name, keys=None)
     try:
         if section["embeddings"] != plan.section["embeddings"]:
             digest = weights.weights_digest(section["embeddings"], Path(facts.store))
@@ -184,8 +184,3 @@ def _validate(found: dict[str, dict[str, Any]], where: str) -> None:
         row = [*found][int(number[1])]
         what = what.removeprefix(number[0])
         raise BadInput(f"{where}: row {row!r} of `ablation:`", what, remedy) from error
-
-
-def _mark(name: str) -> str:
-    """The name of a row as it is in the names of rules and folders."""
-    return re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_")

@@ -7,6 +7,7 @@ since then refuses to run.
 
 import json
 import os
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import cached_property
@@ -29,7 +30,8 @@ class Plan:
         """Keys that `facts` do not have are computed from the code of now."""
         self.facts = facts
         self.dataset, self.section, self.splits = facts.dataset, facts.section, facts.splits
-        self.parts = [part for part in (facts.dataset, facts.fold, facts.row) if part]
+        row = f"ablation_{plain(facts.row)}" if facts.row else None
+        self.parts = [part for part in (facts.dataset, facts.fold, row) if part]
         self.work = Path(facts.work, facts.dataset)
         # A fold has splits of its own, so what depends on them has a folder of its own.
         self.own = Path(self.work, facts.fold or "")
@@ -168,3 +170,8 @@ class Plan:
                 filesystem.reset_time(done)
         links.show_latest(self.results)
         links.show_latest(self.clouds)
+
+
+def plain(name: str) -> str:
+    """A name as it can be in the names of rules and folders: lower case letters, digits and _."""
+    return re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_")

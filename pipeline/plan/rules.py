@@ -89,14 +89,16 @@ def rules_of_results(plan: Plan) -> Iterator[Rule]:
 
 def tables(
     plan: Plan, of_folds: Mapping[str, Plan] | None, of_rows: Mapping[str, Plan] | None
-) -> Iterator[tuple[str, Path, list[str]]]:
-    """The tables of several plans: the target's first word, the folder, the counts to be made."""
+) -> Iterator[tuple[str, Path, dict[str, Any]]]:
+    """The tables of several plans: command, folder, and the `config` of the rule."""
     if of_folds:
         scored = {area: folds.scores(fold) for area, fold in of_folds.items()}
-        yield "sixfold", folds.results(plan, of_folds), _counts(of_folds, scored)
+        settings = {"plans": [str(plan.path)], "counts": _counts(of_folds, scored)}
+        yield "sixfold", folds.results(plan, of_folds), settings | {"command": "sixfold"}
     if of_rows:
-        counts = _counts(of_rows, ablation.scores(of_rows))
-        yield "ablation", ablation.results(plan, of_rows), counts
+        paths, counts = [str(p.path) for p in of_rows.values()], ablation.scores(of_rows)
+        settings = {"plans": paths, "counts": _counts(of_rows, counts)}
+        yield "ablation", ablation.results(of_rows), settings | {"command": "ablation"}
 
 
 def _counts(plans: Mapping[str, Plan], scored: Mapping[str, Sequence[str]]) -> list[str]:
@@ -215,7 +217,7 @@ def summary(
         latest = plan.clouds.parent / "latest"
         lines += [f"labelled clouds: {latest}/<scan>/{name}.ply" for name in facts.clouds]
     if of_rows:
-        latest = ablation.results(plan, of_rows).parent / "latest"
+        latest = ablation.results(of_rows).parent / "latest"
         lines += [f"tables (txt, json, csv) of the {len(of_rows)} rows of the ablation: {latest}"]
     for area, fold in (of_folds or {"": plan}).items():
         of = f" (area {area} held out)" if area else ""

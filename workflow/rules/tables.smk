@@ -15,6 +15,6 @@ rule tables:
         runtime=10,
     params:
         command=config["command"],
-        plan=config["plan"],
+        plans=config["plans"],
     shell:
-        "python -m pipeline {params.command} {params.plan} {output.text} 2>&1 | tee {log}"
+        "python -m pipeline {params.command} {params.plans} {output.text} 2>&1 | tee {log}"
