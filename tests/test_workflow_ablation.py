@@ -105,9 +105,10 @@ def test_a_dataset_without_rows_has_no_such_target(tmp_path: Path) -> None:
     checkout = Rows(tmp_path / "tree")
     checkout.set_rows(None)
     done = checkout.snakemake("-n")
+    said = done.stdout + done.stderr
     assert done.returncode != 0
-    assert "ablation_scannet" in done.stderr
-    assert "Traceback" not in done.stdout + done.stderr
+    assert "No rule to produce ablation_scannet" in said
+    assert "Traceback" not in said
 
 
 def test_a_row_that_fails_does_not_stop_the_others(tmp_path: Path) -> None:
