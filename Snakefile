@@ -4,8 +4,21 @@ from snakemake.exceptions import WorkflowError
 from snakemake.utils import min_version
 
 from pipeline.errors import BadInput
+<<<<<<< HEAD
 from pipeline.plan import batches, folds, rules
 from pipeline.plan.config import check, datasets, folded, register, transfers, wanted
+=======
+from pipeline.plan import ablation, folds, rules
+from pipeline.plan.config import (
+    ablated,
+    check,
+    datasets,
+    folded,
+    register,
+    transfers,
+    wanted,
+)
+>>>>>>> ablation
 from pipeline.plan.making import make_plans
 from pipeline.plan.transfer import Transfer
 
@@ -34,12 +47,18 @@ try:
     SPLITS = {
         d: [*dict.fromkeys([p, *FOLDS.get(d, {}).values()])] for d, p in PLANS.items()
     }
+    ROWS = {
+        d: ablation.rows(PLANS[d])
+        for d in ablated(datasets(config), sys.argv[1:])
+        if config[d].get("ablation")
+    }
+    EVERY = {d: [*SPLITS[d], *ROWS.get(d, {}).values()] for d in PLANS}
     if workflow.is_main_process:
         rules.recover()
         for dataset in WANTED:
             rules.print_left_out(PLANS[dataset])
             # In this order, so that nothing is pruned that is about to be linked.
-            for plan in SPLITS[dataset]:
+            for plan in EVERY[dataset]:
                 register(plan)
             PLANS[dataset].adopt()
         for name in transfers(TRANSFERS, sys.argv[1:]):
@@ -47,24 +66,36 @@ try:
             TRANSFERS[name].adopt()
         for dataset, found in FOLDS.items():
             folds.adopt(PLANS[dataset], found)
+        for dataset, found in ROWS.items():
+            ablation.require(found)
+            ablation.adopt(PLANS[dataset], found)
 except BadInput as error:
     raise WorkflowError(str(error)) from None
 
 
 onstart:
     for dataset in WANTED:
+<<<<<<< HEAD
         for plan in SPLITS[dataset]:
             plan.write(workflow.execution_settings.keep_going)
+=======
+        for plan in EVERY[dataset]:
+            plan.write()
+>>>>>>> ablation
 
 
 onsuccess:
     for dataset in WANTED:
+<<<<<<< HEAD
         print(rules.summary(PLANS[dataset], FOLDS.get(dataset)))
     try:
         for dataset in WANTED:
             batches.require_all(PLANS[dataset])
     except BadInput as error:
         raise WorkflowError(str(error)) from None
+=======
+        print(rules.summary(PLANS[dataset], FOLDS.get(dataset), ROWS.get(dataset)))
+>>>>>>> ablation
 
 
 rule help:
@@ -131,35 +162,39 @@ for dataset in WANTED:
         input:
             [*plan.cloud_files()],
 
-    # Networks and counts, which are of a split.
-    for split in SPLITS[dataset]:
-        split_named = "_".join(split.parts) + "_"
-        networks_of = f"{split_named}networks"
+    # Networks and counts, which are of a split, and what the rows of an ablation have of their own.
+    rows = ROWS.get(dataset, {})
+    for part, rules_of_part in [
+        *[(split, [*rules.rules_of_split(split)]) for split in SPLITS[dataset]],
+        *rules.rules_of_rows(plan, rows),
+    ]:
+        part_named = "_".join(part.parts) + "_"
+        part_of = f"{part_named}part"
 
         module:
-            name: networks_of
+            name: part_of
             pathvars:
-                **rules.pathvars(split),
+                **rules.pathvars(part),
             snakefile:
                 "workflow/rules/stages.smk"
             config:
-                {"plan": str(split.path), "rules": [*rules.rules_of_split(split)]}
+                {"plan": str(part.path), "rules": rules_of_part}
 
-        use rule * from networks_of as split_named*
+        use rule * from part_of as part_named*
 
-    if found:
-        table_of, sixfold = f"{dataset}_sixfold_rules", f"sixfold_{dataset}"
+    for command, folder, settings in rules.tables(plan, found, rows):
+        tables_of, target = f"{dataset}_{command}_rules", f"{command}_{dataset}"
 
         module:
-            name: table_of
+            name: tables_of
             pathvars:
-                **rules.pathvars(plan, found),
+                **rules.pathvars(plan, folder),
             snakefile:
-                "workflow/rules/folds.smk"
+                "workflow/rules/tables.smk"
             config:
-                {"plan": str(plan.path), "counts": rules.counts_of_folds(found)}
+                settings
 
-        use rule sixfold from table_of as sixfold
+        use rule tables from tables_of as target
 
 
 # And for each two that the config has under `transfer` one rule, which is named after the first.

@@ -30,6 +30,7 @@ PAGES = sorted(
         ROOT / "THIRD_PARTY_NOTICES.md",
     ]
 )
+KINDS = ("train", "clouds", "sixfold", "ablation")  # of targets, <kind>_<dataset>
 TOP = ("pipeline", "model", "workflow", "envs", "data_manifest", "tests", "docs")
 # CONTRIBUTING.md names files and settings that a contributor adds.
 WRITTEN = [page for page in PAGES if page.name != "CONTRIBUTING.md"]
@@ -140,10 +141,10 @@ def test_commands_in_the_text_exist(page: Path) -> None:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_targets_in_the_text_exist(page: Path) -> None:
     datasets = {n for n, part in CONFIG.items() if isinstance(part, dict) and "embeddings" in part}
-    known = {f"{kind}_{name}" for kind in ("train", "clouds", "sixfold") for name in datasets}
+    known = {f"{kind}_{name}" for kind in KINDS for name in datasets}
     known |= {f"transfer_{name}" for name in CONFIG["transfer"]} | {"predict"}
     for line in re.findall(r"^ *(?:\S+/run )?snakemake (.*)$", page.read_text(), re.MULTILINE):
-        targets = re.findall(r"\b(?:(?:train|clouds|sixfold|transfer)_\w+|predict)\b", line)
+        targets = re.findall(rf"\b(?:(?:{'|'.join(KINDS)}|transfer)_\w+|predict)\b", line)
         assert targets, line
         assert targets[0] in known, line
 

@@ -16,7 +16,7 @@ from pipeline.facts import Facts
 from pipeline.grids.affine import pixel_to_grid
 from pipeline.grids.codecs import fp16
 from pipeline.jobs import entries
-from pipeline.plan import config, weights
+from pipeline.plan import config, schema, weights
 from pipeline.plan.plan import Plan
 from pipeline.readers.features import embeddings as taken
 from pipeline.readers.features import reader
@@ -295,7 +295,7 @@ def test_a_scan_without_features_is_named_before_any_job(tmp_path: Path, folder:
 @pytest.mark.parametrize("tower", ["features: f, model: ViT-B-16", "flip: true"])
 def test_the_config_names_a_model_or_features(tmp_path: Path, tower: str) -> None:
     path = tmp_path / "config.yaml"
-    described = (config.SCHEMA.parent / "config.yaml").read_text().partition("# ScanNet v2")[0]
+    described = (schema.SCHEMA.parent / "config.yaml").read_text().partition("# ScanNet v2")[0]
     path.write_text(f"{described}scannet: {{scans: s.csv, embeddings: {{{tower}}}}}\n")
     with pytest.raises(BadInput, match=r"scannet\.embeddings: "):
         config.load(path)

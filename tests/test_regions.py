@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from pipeline.clip import regions
 from pipeline.facts import Facts
-from pipeline.plan import config
+from pipeline.plan import config, schema
 from pipeline.plan.plan import Plan
 from tests.helpers import tiny_clip, tiny_store
 
@@ -94,7 +94,7 @@ def test_what_parts_images_is_in_the_key_only_where_it_is_asked_for(tmp_path: Pa
 
 @pytest.mark.parametrize("asked", [None, "{}"])
 def test_the_schema_leaves_it_off_and_has_defaults_for_it(tmp_path: Path, asked: Any) -> None:
-    text = (config.SCHEMA.parent / "config.yaml").read_text()
+    text = (schema.SCHEMA.parent / "config.yaml").read_text()
     line = "recipe: naclip" + (f"\n    regions: {asked}" if asked else "")
     path = tmp_path / "config.yaml"
     path.write_text(text.replace("recipe: naclip", line))

@@ -21,10 +21,8 @@ COMMANDS = {
 STAGES = {
     "Stages, which Snakemake runs": {
         **{name: (f"pipeline.cli.stages:{name}", graph.about(name)) for name in graph.modules()},
-        "sixfold": (
-            "pipeline.cli.stages:sixfold",
-            "Tables of all folds of a dataset.",
-        ),
+        "sixfold": ("pipeline.cli.stages:sixfold", "Tables of all folds of a dataset."),
+        "ablation": ("pipeline.cli.stages:ablation", "Tables of the rows of an ablation."),
         "transfer": ("pipeline.cli.stages:transfer", "Tables of networks on another dataset."),
     },
 }

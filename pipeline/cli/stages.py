@@ -135,3 +135,13 @@ def transfer(plans: tuple[Path, Path], table: Path) -> None:
     from pipeline.jobs import transfer as job
 
     click.echo(job.transfer(plans, table))
+
+
+@click.command("ablation")
+@click.argument("plans", type=PATH, nargs=-1, required=True)
+@click.argument("table", type=PATH)
+def ablation(plans: tuple[Path, ...], table: Path) -> None:
+    """Write the tables of an ablation, whose rows have a plan each."""
+    from pipeline.jobs import results
+
+    click.echo(results.ablation(plans, table))

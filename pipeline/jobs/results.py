@@ -1,11 +1,17 @@
 """How results are made that are not entries: simulated scans, labelled clouds, tables."""
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib import import_module
 from pathlib import Path
 
+<<<<<<< HEAD
 from pipeline.jobs.entries import load_worker, request, require_inputs, sound
+=======
+from pipeline.errors import BadInput
+from pipeline.jobs.entries import load_worker, request, sound
+from pipeline.plan import ablation as ablations
+>>>>>>> ablation
 from pipeline.plan import folds, graph
 from pipeline.plan.plan import Plan
 from pipeline.simulate.settle import settle
@@ -80,4 +86,29 @@ def sixfold(plan: Plan, table: Path) -> str:
     facts, prefix = plan.facts, table.with_suffix("")
     text = write_folds(found, prefix, plan.dataset, facts.protocol, simulated=facts.simulated)
     links.point(table.parent.parent / "latest", table.parent)
+    return text
+
+
+def ablation(plans: Sequence[Path], table: Path) -> str:
+    """Write the tables of the rows of an ablation, as `report` does, and return the text.
+
+    Raises `BadInput` where the plans or the code have changed since then.
+    """
+    from model.reports.ablation import Row, write_ablation
+    from model.scoring.results import read_results
+
+    rows = {str(row.facts.row): row for row in (Plan.load(path, "report") for path in plans)}
+    if table.parent != ablations.results(rows):
+        what = "is not of these plans, or the code has changed since the run was planned"
+        raise BadInput(table, what, "run snakemake again")
+    found, base = [], next(iter(rows.values()))
+    for name, scored in ablations.scores(rows).items():
+        homes = [rows[name].home("evaluate", each) for each in scored]
+        with damaged.moving_aside(), sound(homes):
+            results = [result for home in homes for result in read_results(home)]
+        changes = list(ablations.changes(base.section, rows[name].section))
+        found.append(Row(name, changes, results))
+    facts, prefix = base.facts, table.with_suffix("")
+    text = write_ablation(found, prefix, facts.dataset, facts.protocol, facts.simulated)
+    links.show_latest(table.parent)
     return text

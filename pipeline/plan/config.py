@@ -18,19 +18,17 @@ from typing import Any, NamedTuple
 
 from snakemake.common.configfile import load_configfile
 from snakemake.exceptions import WorkflowError
-from snakemake.utils import validate
 
 from pipeline import readers
 from pipeline.errors import BadInput
 from pipeline.facts import Facts
-from pipeline.plan import provenance, weights
+from pipeline.plan import ablation, provenance, schema, weights
 from pipeline.plan.making import make_plan
 from pipeline.plan.plan import Plan
 from pipeline.store import filesystem
 
 CONFIG = Path("workflow/config.yaml")
-SCHEMA = provenance.ROOT / "workflow" / "config.schema.yaml"
-TARGETS = ("train", "clouds", "sixfold", "transfer")  # <target>_<dataset>
+TARGETS = ("train", "clouds", "sixfold", "ablation", "transfer")  # <target>_<dataset>
 PLANS = "plans"  # the folder of a store in which those who use it write their plans
 
 
@@ -61,26 +59,19 @@ def load(path: Path = CONFIG) -> dict[str, Any]:
 def check(config: dict[str, Any], where: Path | str = "the config") -> None:
     """Put defaults in. Raises `BadInput` where a key is unknown or has a bad value."""
     whole = copy.deepcopy(config)
-    _validate(whole, where)
+    schema.validate(whole, where)
     # Defaults are objects of the schema, and YAML's aliases too are shared by those that name
     # them, so each dataset is validated in a copy, alone.
     alone = {"store": config["store"]}
     for name in datasets(config):
         part = {**alone, name: copy.deepcopy(config[name])}
-        _validate(part, where)
+        schema.validate(part, where)
         whole[name] = part[name]
     config.update(whole)
     _check_names(config, where)
-
-
-def _validate(config: dict[str, Any], where: Path | str) -> None:
-    try:
-        validate(config, str(SCHEMA))
-    except WorkflowError as error:
-        fault = error.__context__  # jsonschema's own, which is shorter
-        key = getattr(fault, "json_path", "$").removeprefix("$").removeprefix(".")
-        what = f"{key}: {getattr(fault, 'message', error)}".removeprefix(": ")
-        raise BadInput(where, what, f"see {SCHEMA.name} for what is allowed") from error
+    for name in datasets(config):
+        for row, section in ablation.sections(config[name], f"{where}: {name}").items():
+            _check_tags(section, f"{where}: {name}", f"ablation, row {row!r}: tags")
 
 
 def _check_names(config: Mapping[str, Any], where: Path | str) -> None:
@@ -90,10 +81,7 @@ def _check_names(config: Mapping[str, Any], where: Path | str) -> None:
         if name in TARGETS:
             what = f"no dataset can be called {name!r}, since targets begin with that word"
             raise BadInput(where, what, "rename it")
-        tags = config[name]["tags"]
-        if tags["source"] == "file" and "file" not in tags:
-            what = f"{name}.tags: has `source: file` and names no file"
-            raise BadInput(where, what, "add `file:` with the csv file of the scene tags")
+        _check_tags(config[name], where, f"{name}.tags")
         reader = config[name]["reader"]
         if reader not in formats:
             what = f"{name}.reader: {reader!r} is not one of the readers"
@@ -106,6 +94,12 @@ def _check_names(config: Mapping[str, Any], where: Path | str) -> None:
         if name not in known:
             what = f"transfer: {name!r} is not one of its datasets"
             raise BadInput(where, what, f"name one of {', '.join(known)}")
+
+
+def _check_tags(section: Mapping[str, Any], where: Path | str, name: str) -> None:
+    if section["tags"]["source"] == "file" and "file" not in section["tags"]:
+        what = f"{name}: has `source: file` and names no file"
+        raise BadInput(where, what, "add `file:` with the csv file of the scene tags")
 
 
 def datasets(config: Mapping[str, Any]) -> tuple[str, ...]:
@@ -127,8 +121,12 @@ def wanted(names: Iterable[str], arguments: Sequence[str], pairs: Mapping[str, s
 
 def folded(names: Iterable[str], arguments: Iterable[str]) -> list[str]:
     """The datasets of which a command asks for all folds, or for one."""
-    found = {m["name"] for m in _mentions(names, arguments) if m["before"] or m["after"]}
-    return [name for name in names if name in found]
+    return _asked(names, arguments, "sixfold", "fold_")
+
+
+def ablated(names: Iterable[str], arguments: Iterable[str]) -> list[str]:
+    """The datasets of which a command asks for an ablation, or for a row of it."""
+    return _asked(names, arguments, "ablation", "ablation")
 
 
 def transfers(pairs: Mapping[str, str], arguments: Iterable[str]) -> list[str]:
@@ -198,10 +196,20 @@ def registered(store_: Path) -> list[Registered]:
     return found
 
 
+def _asked(names: Iterable[str], arguments: Iterable[str], target: str, part: str) -> list[str]:
+    """The datasets that arguments name after a target, or before the name of a part of them."""
+    names, found = list(names), set()
+    for match in _mentions(names, arguments):
+        if match["before"] == target or (match["after"] or "").startswith(part):
+            found.add(match["name"])
+    return [name for name in names if name in found]
+
+
 def _mentions(names: Iterable[str], arguments: Iterable[str]) -> list[re.Match[str]]:
-    """Where arguments name datasets: <name>, sixfold_<name>, <name>_fold_<area>."""
+    """Where arguments name datasets: <name>, sixfold_<name>, <name>_fold_<area> and so on."""
     known = sorted(names, key=len, reverse=True)  # of two that fit, the longer is meant
-    name = rf"(?P<before>sixfold_)?(?P<name>{'|'.join(known)})(?P<after>[_/]fold_[A-Za-z0-9]+)?"
+    after = r"(?:[_/](?P<after>fold_[A-Za-z0-9]+|ablation(?:_[a-z0-9_]+)?))?"
+    name = rf"(?:(?P<before>sixfold|ablation)_)?(?P<name>{'|'.join(known)}){after}"
     pattern = re.compile(rf"(?<![a-z0-9]){name}(?![a-z0-9])")
     parts = [each.partition("=")[0] for each in arguments if not each.startswith("/")]
     return [match for part in parts for match in pattern.finditer(part)]

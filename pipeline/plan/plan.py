@@ -7,7 +7,12 @@ since then refuses to run.
 
 import json
 import os
+<<<<<<< HEAD
 from collections.abc import Collection, Iterator
+=======
+import re
+from collections.abc import Iterator
+>>>>>>> ablation
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -29,11 +34,12 @@ class Plan:
         """Keys that `facts` do not have are computed from the code of now."""
         self.facts = facts
         self.dataset, self.section, self.splits = facts.dataset, facts.section, facts.splits
-        # A fold has splits of its own, so what depends on them has a folder of its own.
-        self.parts = [facts.dataset, *([facts.fold] if facts.fold else [])]
+        row = f"ablation_{plain(facts.row)}" if facts.row else None
+        self.parts = [part for part in (facts.dataset, facts.fold, row) if part]
         self.work = Path(facts.work, facts.dataset)
-        self.own = Path(facts.work, *self.parts)
-        self.path = self.own / "plan.json"  # where the jobs of a run find it
+        # A fold has splits of its own, so what depends on them has a folder of its own.
+        self.own = Path(self.work, facts.fold or "")
+        self.path = Path(facts.work, *self.parts, "plan.json")  # where the jobs of a run find it
         self._digests: dict[Entry, str] = {}
 
     @cached_property
@@ -197,3 +203,8 @@ class Plan:
                 filesystem.reset_time(done)
         links.show_latest(self.results)
         links.show_latest(self.clouds)
+
+
+def plain(name: str) -> str:
+    """A name as it can be in the names of rules and folders: lower case letters, digits and _."""
+    return re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_")

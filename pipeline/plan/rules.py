@@ -10,8 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.facts import SUPERVISED
+<<<<<<< HEAD
 from pipeline.plan import batches, folds, graph, provenance
 from pipeline.plan.batches import links
+=======
+from pipeline.plan import ablation, folds, graph, provenance
+>>>>>>> ablation
 from pipeline.plan.plan import Plan
 from pipeline.stages.declaration import ONLY, Over, Stage
 from pipeline.store import lease
@@ -37,12 +41,10 @@ def gpus() -> int:
     return len(glob.glob("/dev/nvidia[0-9]*")) or os.cpu_count() or 1
 
 
-def pathvars(plan: Plan, of_folds: Mapping[str, Plan] | None = None) -> dict[str, str]:
-    """The folders that the rules name as <name>; one more if the plan has folds."""
+def pathvars(plan: Plan, tables: Path | None = None) -> dict[str, str]:
+    """The folders that the rules name as <name>; one more if tables go elsewhere."""
     others = {folder: "/".join([folder, *plan.parts]) for folder in ("logs", "benchmarks")}
-    if of_folds:
-        others["sixfold"] = str(folds.results(plan, of_folds))
-    return others
+    return others | ({"tables": str(tables)} if tables else {})
 
 
 def rules_of_scans(plan: Plan) -> Iterator[Rule]:
@@ -61,6 +63,18 @@ def rules_of_split(plan: Plan) -> Iterator[Rule]:
             yield _rule_of_stage(plan, stage)
 
 
+def rules_of_rows(plan: Plan, of_rows: Mapping[str, Plan]) -> Iterator[tuple[Plan, list[Rule]]]:
+    """The rows of an ablation with the rules of what no row before and not the plan itself has."""
+    made = {*plan.keys.items()}
+    for row in of_rows.values():
+        own = {*row.keys.items()} - made
+        made |= own
+        every = [*rules_of_scans(row), *rules_of_split(row)]
+        found = [rule for rule in every if (rule.stage, row.keys[rule.stage]) in own]
+        if found:
+            yield row, found
+
+
 def rules_of_results(plan: Plan) -> Iterator[Rule]:
     """The tables, and the labelled clouds of each scan."""
     tables = [str(plan.results / f"table.{suffix}") for suffix in ("txt", "json", "csv")]
@@ -71,13 +85,23 @@ def rules_of_results(plan: Plan) -> Iterator[Rule]:
     yield from _rules_of_batches(plan, "clouds")
 
 
-def counts_of_folds(of_folds: Mapping[str, Plan]) -> list[str]:
-    """The counts of all folds that are still to be made."""
-    return [
-        link
-        for fold in of_folds.values()
-        for link in links(fold, [("evaluate", name) for name in folds.scores(fold)])
-    ]
+def tables(
+    plan: Plan, of_folds: Mapping[str, Plan] | None, of_rows: Mapping[str, Plan] | None
+) -> Iterator[tuple[str, Path, dict[str, Any]]]:
+    """The tables of several plans: command, folder, and the `config` of the rule."""
+    if of_folds:
+        scored = {area: folds.scores(fold) for area, fold in of_folds.items()}
+        settings = {"plans": [str(plan.path)], "counts": _counts(of_folds, scored)}
+        yield "sixfold", folds.results(plan, of_folds), settings | {"command": "sixfold"}
+    if of_rows:
+        paths, counts = [str(p.path) for p in of_rows.values()], ablation.scores(of_rows)
+        settings = {"plans": paths, "counts": _counts(of_rows, counts)}
+        yield "ablation", ablation.results(of_rows), settings | {"command": "ablation"}
+
+
+def _counts(plans: Mapping[str, Plan], scored: Mapping[str, Sequence[str]]) -> list[str]:
+    found = (links(plans[of], [("evaluate", name) for name in scored[of]]) for of in plans)
+    return [*dict.fromkeys(link for each in found for link in each)]
 
 
 def _rules_of_batches(plan: Plan, stage: str) -> Iterator[Rule]:
@@ -128,9 +152,10 @@ def _inputs(plan: Plan, stage: str) -> Any:
 
 
 def targets(plans: Mapping[str, Plan]) -> list[str]:
-    """What a user can ask for; all folds where scans have areas."""
-    folded = [f"sixfold_{dataset}" for dataset, plan in plans.items() if plan.facts.areas]
-    return ["predict", *(f"train_{d}" for d in plans), *(f"clouds_{d}" for d in plans), *folded]
+    """What a user can ask for; all folds where scans have areas, rows where the config has."""
+    known = [f"sixfold_{dataset}" for dataset, plan in plans.items() if plan.facts.areas]
+    known += [f"ablation_{d}" for d, plan in plans.items() if plan.section.get("ablation")]
+    return ["predict", *(f"train_{d}" for d in plans), *(f"clouds_{d}" for d in plans), *known]
 
 
 def recover(state: Path = Path(".snakemake")) -> None:
@@ -165,22 +190,30 @@ def print_left_out(plan: Plan) -> None:
         print(f"{plan.dataset}: left out: {sentence}", file=sys.stderr, flush=True)
 
 
-def summary(plan: Plan, of_folds: Mapping[str, Plan] | None = None) -> str:
-    """Where everything is, for the end of a run; of folds if there are any."""
+def summary(
+    plan: Plan,
+    of_folds: Mapping[str, Plan] | None = None,
+    of_rows: Mapping[str, Plan] | None = None,
+) -> str:
+    """Where everything is, for the end of a run; of folds and of an ablation if there are any."""
     facts = plan.facts
     lines = []
     if plan.results.is_dir():
         lines += [f"tables (txt, json, csv): {plan.results.parent / 'latest'}"]
     if of_folds:
-        tables = folds.results(plan, of_folds).parent / "latest"
-        lines = [f"tables (txt, json, csv) of {len(of_folds)} folds: {tables}"]
+        latest = folds.results(plan, of_folds).parent / "latest"
+        lines = [f"tables (txt, json, csv) of {len(of_folds)} folds: {latest}"]
     elif plan.clouds.is_dir():
         latest = plan.clouds.parent / "latest"
         lines += [f"labelled clouds: {latest}/<scan>/{name}.ply" for name in facts.clouds]
+    if of_rows:
+        latest = ablation.results(of_rows).parent / "latest"
+        lines += [f"tables (txt, json, csv) of the {len(of_rows)} rows of the ablation: {latest}"]
     for area, fold in (of_folds or {"": plan}).items():
         of = f" (area {area} held out)" if area else ""
         for stage in ("train", SUPERVISED):
             runs = fold.facts.runs(stage)
-            lines += [f"network {run}{of}: {fold.link(stage, run)}" for run in runs]
+            made = {run: fold.link(stage, run) for run in runs}
+            lines += [f"network {r}{of}: {link}" for r, link in made.items() if link.is_symlink()]
     lines += [f"entries: {facts.store}; links to them: {plan.work}; logs: logs/"]
     return "\n".join(f"{plan.dataset}: {line}" for line in lines)

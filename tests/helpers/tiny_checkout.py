@@ -20,6 +20,17 @@ ROOT = Path(__file__).parents[2]
 PARTS = ("Snakefile", "workflow", "pipeline", "model", "envs", "data_manifest")
 SCANS = {"scene0000_00": "train", "scene0001_00": "train", "scene0002_00": "val"}
 
+# Rows that share everything but networks, even these, or pseudo-labels with each other.
+ABLATION = {
+    "without ESS": {"train": {"variants": ["esgs"]}},
+    "text loss": {"train": {"loss": {"text": 1.0}}},
+    "sure labels": {"pseudo_labels": {"keep_share": 0.5}},
+    "sure labels, longer": {
+        "pseudo_labels": {"keep_share": 0.5},
+        "train": {"optimiser": {"steps": 13}},
+    },
+}
+
 
 class Checkout:
     """A checkout whose ScanNet is `SCANS`; `snakemake` runs in it as a user would."""
@@ -58,8 +69,9 @@ class Checkout:
                 "optimiser": {"steps": 12, "batch": 2},
                 "adapter": {"epochs": 3, "points": 500},
             },
+            "ablation": ABLATION,
         }
-        self.config.write_text(yaml.safe_dump(config))
+        self.config.write_text(yaml.safe_dump(config, sort_keys=False))
 
     def read_by_this_code(self) -> None:
         """Let code that runs from here, and not from the copy, find the tower."""

@@ -1,0 +1,186 @@
+"""Plans of the rows of an ablation: the dataset with some settings changed.
+
+All rows have the scans of the dataset. So an entry that no changed setting reaches has the same
+key, digest and link in every row, and is made once, by a rule of the first that has it.
+"""
+
+import copy
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from pipeline.errors import BadInput
+from pipeline.facts import PSEUDO_LABELS, SUPERVISED
+from pipeline.plan import graph, provenance, rawdata, schema, weights
+from pipeline.plan.plan import Plan, plain
+from pipeline.store import links
+
+MODULES = ["model.reports.ablation"]  # which write the tables
+BASE = "as configured"  # the first row
+# What is scored, and on which machine, is the same in all rows.
+FIXED = {"scans", "classes", "reader", "raw", "simulate", "ablation"}
+FIXED |= {"threads", "scans_per_job", "workers"}
+
+
+def rows(plan: Plan) -> dict[str, Plan]:
+    """Name -> plan of each row; the first is the dataset itself with one variant.
+
+    Raises `BadInput` where nothing can be scored, or where a row cannot be planned.
+    """
+    if not plan.facts.scored:
+        remedy = "give scans with labels the split val, or ask for `train_` instead"
+        raise BadInput(f"`ablation:` of {plan.dataset}", "has no labelled scans to score", remedy)
+    named = sections(plan.section, f"the config: {plan.dataset}")
+    return {name: _row(plan, name, section) for name, section in named.items()}
+
+
+def sections(section: Mapping[str, Any], where: str) -> dict[str, dict[str, Any]]:
+    """Name -> the section of a dataset with the settings of each row; of the first, unchanged.
+
+    `section` has all defaults. Without `variants` of its own a row has the last of the dataset's
+    that is not supervised. Raises `BadInput` for settings that the schema does not allow, or that
+    are the same in all rows. Empty where the section has no `ablation:`.
+    """
+    overrides = section.get("ablation")
+    if not overrides:
+        return {}
+    base = {name: part for name, part in section.items() if name != "ablation"}
+    variants = base["train"]["variants"]
+    weak = [variant for variant in variants if variant != SUPERVISED] or variants
+    base = merged(base, {"train": {"variants": weak[-1:]}})
+    found = {BASE: base}
+    for name, override in overrides.items():
+        fixed = sorted(FIXED & override.keys())
+        if fixed:
+            row = f"{where}: row {name!r} of `ablation:`"
+            what = f"changes {fixed[0]}, which is the same in all rows"
+            raise BadInput(row, what, "describe another dataset with it")
+        found[name] = merged(base, override)
+    if len({plain(name) for name in found}) <= len(overrides):
+        what = f"two rows have names of the same letters (the first of all is {BASE!r})"
+        raise BadInput(f"{where}: `ablation:`", what, "rename one")
+    _validate(found, where)
+    features = base["embeddings"].get("features")
+    for name, each in found.items():
+        if each["embeddings"].get("features") != features:
+            row = f"{where}: row {name!r} of `ablation:`"
+            what = "changes embeddings.features, which are the same in all rows"
+            raise BadInput(row, what, "describe another dataset with them")
+    return found
+
+
+def merged(section: Mapping[str, Any], override: Mapping[str, Any]) -> dict[str, Any]:
+    """A section in which values are replaced, those in sections within it one by one.
+
+    A section within it that is replaced by null is left out. Nothing is shared with the arguments.
+    """
+    found = copy.deepcopy(dict(section))
+    for key, value in override.items():
+        inner = found.get(key)
+        if isinstance(inner, Mapping) and isinstance(value, Mapping):
+            found[key] = merged(inner, value)
+        elif isinstance(inner, Mapping) and value is None:
+            del found[key]
+        else:
+            found[key] = copy.deepcopy(value)
+    return found
+
+
+def changes(base: Mapping[str, Any], row: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
+    """What differs between two sections, as `train.loss.text = 0`; null is what a row lacks."""
+    for key in sorted({*base, *row}):
+        old, new = base.get(key), row.get(key)
+        if isinstance(new, Mapping) and new:
+            yield from changes(old if isinstance(old, Mapping) else {}, new, f"{prefix}{key}.")
+        elif old != new:
+            yield f"{prefix}{key} = {new if isinstance(new, str) else json.dumps(new)}"
+
+
+def scores(found: Mapping[str, Plan]) -> dict[str, list[str]]:
+    """Row -> what is scored: its networks, and the pseudo-labels of rows in which they differ.
+
+    With these there are those of the first row to compare.
+    """
+    base = next(iter(found.values()))
+    other = {
+        name
+        for name, row in found.items()
+        if row.keys[PSEUDO_LABELS] != base.keys[PSEUDO_LABELS] and PSEUDO_LABELS in row.facts.scores
+    }
+    labelled = {BASE, *other} if other else set()
+    return {
+        name: [*row.facts.runs("train"), *row.facts.runs(SUPERVISED)]
+        + [PSEUDO_LABELS] * (name in labelled)
+        for name, row in found.items()
+    }
+
+
+def results(found: Mapping[str, Plan]) -> Path:
+    """The folder of the tables of all rows, named by all that they come from."""
+    base = next(iter(found.values()))
+    parts = [base.keys["report"], provenance.key(provenance.recipe("ablation", MODULES, {}))]
+    for name, scored in scores(found).items():
+        row = found[name]
+        parts += [name, *changes(base.section, row.section), row.keys["evaluate"]]
+        parts += [row.digest("evaluate", each) for each in scored]
+    mark = provenance.digest(*parts)
+    return Path(base.facts.results, base.dataset, "ablation", mark)
+
+
+def adopt(plan: Plan, found: Mapping[str, Plan]) -> None:
+    """Link the entries of the rows that the store has, and say which tables are the latest.
+
+    Those that the plan has linked are not looked at again.
+    """
+    pairs = {
+        row.link(stage, name): row.home(stage, name)
+        for row in found.values()
+        for stage, name in row.entries
+        if graph.per_split(stage) or row.keys[stage] != plan.keys.get(stage)
+    }
+    links.adopt(pairs.items())
+    links.show_latest(results(found))
+
+
+def require(found: Mapping[str, Plan]) -> None:
+    """Raise `BadInput` where a row needs raw files that are neither here nor in the store."""
+    for row in found.values():
+        if not row.facts.simulated:
+            needed = graph.raw_stages(row.facts)
+            scans = row.facts.scans
+            rawdata.require(row, (row.home(stage, scan) for scan in scans for stage in needed))
+
+
+def _row(plan: Plan, name: str, section: Mapping[str, Any]) -> Plan:
+    where = f"{plan.dataset}: row {name!r} of `ablation:`"
+    facts = replace(plan.facts, section=section, row=name, keys=None)
+    try:
+        if section["embeddings"] != plan.section["embeddings"]:
+            digest = weights.weights_digest(section["embeddings"], Path(facts.store))
+            facts = replace(facts, weights=digest)
+        if section["tags"] != plan.section["tags"]:
+            tags = rawdata.scene_tags(section, facts.scans, facts.classes)
+            facts = replace(facts, tags=tags)
+        rawdata.require_scans(facts)
+        keys = Plan(facts).keys
+    except BadInput as error:
+        what, remedy = error.args[1:]
+        raise BadInput(f"{where}: {error.args[0]}", what, remedy) from error
+    return Plan(replace(facts, keys=keys))
+
+
+def _validate(found: dict[str, dict[str, Any]], where: str) -> None:
+    """Put in the defaults of new sections. Raises `BadInput`, which names the row."""
+    alike = {f"row_{number}": section for number, section in enumerate(found.values())}
+    try:
+        schema.validate({"store": "", **alike}, where)
+    except BadInput as error:
+        _, what, remedy = error.args
+        number = re.match(r"row_([0-9]+)[.:] *", what)
+        assert number, what
+        row = [*found][int(number[1])]
+        what = what.removeprefix(number[0])
+        raise BadInput(f"{where}: row {row!r} of `ablation:`", what, remedy) from error

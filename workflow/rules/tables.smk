@@ -1,0 +1,20 @@
+# The tables of several plans of a dataset: of its folds, or of the rows of an ablation.
+rule tables:
+    input:
+        config["counts"],
+    output:
+        text="<tables>/table.txt",
+        json="<tables>/table.json",
+        csv="<tables>/table.csv",
+    log:
+        f"<logs>/{config['command']}.log",
+    conda:
+        "../../envs/pipeline.yaml"
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        command=config["command"],
+        plans=config["plans"],
+    shell:
+        "python -m pipeline {params.command} {params.plans} {output.text} 2>&1 | tee {log}"
