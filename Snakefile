@@ -4,11 +4,7 @@ from snakemake.exceptions import WorkflowError
 from snakemake.utils import min_version
 
 from pipeline.errors import BadInput
-<<<<<<< HEAD
-from pipeline.plan import batches, folds, rules
-from pipeline.plan.config import check, datasets, folded, register, transfers, wanted
-=======
-from pipeline.plan import ablation, folds, rules
+from pipeline.plan import ablation, batches, folds, rules
 from pipeline.plan.config import (
     ablated,
     check,
@@ -18,7 +14,6 @@ from pipeline.plan.config import (
     transfers,
     wanted,
 )
->>>>>>> ablation
 from pipeline.plan.making import make_plans
 from pipeline.plan.transfer import Transfer
 
@@ -75,27 +70,19 @@ except BadInput as error:
 
 onstart:
     for dataset in WANTED:
-<<<<<<< HEAD
-        for plan in SPLITS[dataset]:
-            plan.write(workflow.execution_settings.keep_going)
-=======
         for plan in EVERY[dataset]:
-            plan.write()
->>>>>>> ablation
+            plan.write(workflow.execution_settings.keep_going)
 
 
 onsuccess:
     for dataset in WANTED:
-<<<<<<< HEAD
-        print(rules.summary(PLANS[dataset], FOLDS.get(dataset)))
+        print(rules.summary(PLANS[dataset], FOLDS.get(dataset), ROWS.get(dataset)))
     try:
         for dataset in WANTED:
-            batches.require_all(PLANS[dataset])
+            for plan in EVERY[dataset]:
+                batches.require_all(plan)
     except BadInput as error:
         raise WorkflowError(str(error)) from None
-=======
-        print(rules.summary(PLANS[dataset], FOLDS.get(dataset), ROWS.get(dataset)))
->>>>>>> ablation
 
 
 rule help:

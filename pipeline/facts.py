@@ -46,11 +46,8 @@ class Facts:
     raw_digests: Mapping[str, Mapping[str, str]] = field(default_factory=dict)  # by scan and group
     keys: Mapping[str, str] | None = None  # of all stages; None: not computed yet
     fold: str | None = None  # name of the fold, where the splits are one of several
-<<<<<<< HEAD
     keep_going: bool = False  # whether the run makes everything that does not need what failed
-=======
     row: str | None = None  # name of the row of an ablation, where the section is one of several
->>>>>>> ablation
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> "Facts":

@@ -5,13 +5,9 @@ from collections.abc import Callable, Sequence
 from importlib import import_module
 from pathlib import Path
 
-<<<<<<< HEAD
-from pipeline.jobs.entries import load_worker, request, require_inputs, sound
-=======
 from pipeline.errors import BadInput
-from pipeline.jobs.entries import load_worker, request, sound
+from pipeline.jobs.entries import load_worker, request, require_inputs, sound
 from pipeline.plan import ablation as ablations
->>>>>>> ablation
 from pipeline.plan import folds, graph
 from pipeline.plan.plan import Plan
 from pipeline.simulate.settle import settle

@@ -7,12 +7,8 @@ since then refuses to run.
 
 import json
 import os
-<<<<<<< HEAD
-from collections.abc import Collection, Iterator
-=======
 import re
-from collections.abc import Iterator
->>>>>>> ablation
+from collections.abc import Collection, Iterator
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path

@@ -10,12 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.facts import SUPERVISED
-<<<<<<< HEAD
-from pipeline.plan import batches, folds, graph, provenance
+from pipeline.plan import ablation, batches, folds, graph, provenance
 from pipeline.plan.batches import links
-=======
-from pipeline.plan import ablation, folds, graph, provenance
->>>>>>> ablation
 from pipeline.plan.plan import Plan
 from pipeline.stages.declaration import ONLY, Over, Stage
 from pipeline.store import lease
