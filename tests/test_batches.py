@@ -150,7 +150,8 @@ def test_scans_without_labels_are_in_no_batch_of_labels(tmp_path: Path) -> None:
         scan: {g: d for g, d in groups.items() if g != "labels" or scan not in train}
         for scan, groups in plan.facts.raw_digests.items()
     }
-    section = {**plan.section, "tags": {"source": "none"}}
+    weak = {**plan.section["train"], "variants": ["ess_esgs"]}
+    section = {**plan.section, "tags": {"source": "none"}, "train": weak}
     unlabelled = Plan(replace(plan.facts, raw_digests=known, section=section, keys=plan.keys))
     assert batches.of_stage(unlabelled, "labels") == [plan.facts.splits["val"]]
 
