@@ -10,6 +10,7 @@ import numpy as np
 
 from model.scoring import protocols
 from model.scoring.results import Result
+from pipeline.facts import ROUNDS
 
 # What is scored: its short name and what it is.
 ROWS = {
@@ -18,6 +19,10 @@ ROWS = {
     "pseudo_labels": ("(b) filtered", "pseudo-labels after the filter by scene tags"),
     "esgs": ("(c) ESGS", "3D network guided by the fused 2D embeddings"),
     "ess_esgs": ("(d) ESS+ESGS", "3D network guided by the specialised embeddings"),
+    **{
+        f"ess_esgs_round{n}": (f"(d) round {n}", f"ESS + ESGS after self-training, round {n}")
+        for n in range(1, ROUNDS + 1)
+    },
     "paper_esgs": ("(c) as published", "ESGS by the published recipe"),
     "paper_ess_esgs": ("(d) as published", "ESS + ESGS by the published recipe"),
     "supervised": ("supervised", "fully supervised upper bound: same network, same budget"),

@@ -13,7 +13,10 @@ class EvaluateStage(Stage):
     """Confusion matrices of a network on the validation scans, over points and over voxels."""
 
     over = Over.SCORE
-    reads = ("voxels", "targets", "pseudo_labels", "text", "labels", "train", "supervised")
+    reads: tuple[str, ...] = (
+        *("voxels", "targets", "pseudo_labels", "text", "labels"),
+        *("train", "supervised"),
+    )
     packages = ("numpy", "spconv-cu120", "torch")
     suffix = "json"
     memory_mb, minutes = 8000, 120

@@ -40,6 +40,7 @@ def train_weakly_supervised(
     scratch: Path,
     *,
     parts: Mapping[str, ModuleType],
+    round_number: int = 0,  # of self-training; 0: the first training
     adapter: Path | None = None,
     tower: Mapping[str, Any] | None = None,
     entry: str = "",
@@ -93,7 +94,7 @@ def train_weakly_supervised(
         network = build_network(width, params["network"], seed, inputs).to(device())
         curves["network"] = {"loss": fit(run, network, loss)}
     Trained(
-        variant=variant,
+        variant=f"{variant}_round{round_number}" if round_number else variant,
         seed=seed,
         entry=entry,
         network=network,

@@ -72,7 +72,7 @@ def sixfold(plan: Plan, table: Path) -> str:
 
     found = {}
     for area, fold in folds.folds(plan).items():
-        homes = [fold.home("evaluate", name) for name in folds.scores(fold)]
+        homes = [fold.home(fold.facts.evaluator(name), name) for name in folds.scores(fold)]
         with damaged.moving_aside(), sound(homes):
             found[area] = [result for home in homes for result in read_results(home)]
     facts, prefix = plan.facts, table.with_suffix("")

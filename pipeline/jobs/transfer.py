@@ -51,7 +51,7 @@ def _groups(taught: Plan, asked: Plan, transfer: Transfer) -> list["Group"]:
     from model.reports.transfer_report import Group
     from model.scoring.results import restricted
 
-    homes = [asked.home("evaluate", run) for run in _own_runs(taught, asked)]
+    homes = [asked.home(asked.facts.evaluator(run), run) for run in _own_runs(taught, asked)]
     of_own = [result for home in homes for result in read_results(home)]
     found = []
     for plan, results in ((taught, _transferred(taught, asked)), (asked, of_own)):
@@ -66,7 +66,7 @@ def _groups(taught: Plan, asked: Plan, transfer: Transfer) -> list["Group"]:
 
 def _own_runs(taught: Plan, asked: Plan) -> list[str]:
     """The networks of `asked` that are of the same variant and seed as those of `taught`."""
-    return [run for run in taught.facts.runs("train") if run in asked.facts.runs("train")]
+    return [run for run in taught.facts.weak_networks if run in asked.facts.weak_networks]
 
 
 def _transferred(taught: Plan, asked: Plan) -> list[dict[str, Any]]:
@@ -79,6 +79,6 @@ def _transferred(taught: Plan, asked: Plan) -> list[dict[str, Any]]:
     ]
     classes = asked.facts.classes
     return [
-        evaluate_transferred(taught.home("train", run), classes, scans, "val")
-        for run in taught.facts.runs("train")
+        evaluate_transferred(taught.home(taught.facts.trainer(run), run), classes, scans, "val")
+        for run in taught.facts.weak_networks
     ]

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipeline.facts import SUPERVISED
 from pipeline.plan import folds, graph, provenance
 from pipeline.plan.plan import Plan
 from pipeline.stages.declaration import ONLY, Entry, Over, Stage
@@ -82,7 +81,7 @@ def counts_of_folds(of_folds: Mapping[str, Plan]) -> list[str]:
     return [
         link
         for fold in of_folds.values()
-        for link in links(fold, [("evaluate", name) for name in folds.scores(fold)])
+        for link in links(fold, [(fold.facts.evaluator(n), n) for n in folds.scores(fold)])
     ]
 
 
@@ -193,7 +192,7 @@ def summary(plan: Plan, of_folds: Mapping[str, Plan] | None = None) -> str:
         lines += [f"labelled clouds: {latest}/<scan>/{name}.ply" for name in facts.clouds]
     for area, fold in (of_folds or {"": plan}).items():
         of = f" (area {area} held out)" if area else ""
-        for stage in ("train", SUPERVISED):
+        for stage in fold.facts.trainers:
             runs = fold.facts.runs(stage)
             lines += [f"network {run}{of}: {fold.link(stage, run)}" for run in runs]
     lines += [f"entries: {facts.store}; links to them: {plan.work}; logs: logs/"]
