@@ -11,7 +11,7 @@ import yaml
 
 from model.data.augment import Augmentation
 from model.network.adapter import PRESETS, AdapterConfig
-from model.network.inputs import CHANNELS, COLOR_ONLY
+from model.network.inputs import CHANNELS
 from model.network.unet import ARCHITECTURES, MinkUNet
 from model.training import losses
 from model.training.loop import OptimiserConfig
@@ -125,7 +125,7 @@ def test_variants_with_refined_labels_have_rounds_of_self_training() -> None:
 
 
 def test_inputs_are_by_default_those_of_the_schema() -> None:
-    assert SECTIONS["train"]["inputs"]["default"] == list(COLOR_ONLY)
+    assert SECTIONS["train"]["inputs"]["default"] == list(CHANNELS)
     assert SECTIONS["train"]["voxel_size"]["default"] is None
 
 

@@ -85,7 +85,8 @@ def test_each_key_of_the_section_changes_the_loss_as_it_says() -> None:
     out, target = torch.randn(20, WIDTH), torch.randn(20, WIDTH)
     label = torch.tensor([0, 1, 2, 3, -1] * 4)
 
-    def total(**section: float) -> torch.Tensor:
+    def total(**changed: float) -> torch.Tensor:
+        section = {"text": 0, "balance": False} | changed
         objective = Objective(loss_config(section), loss_terms(section), text, counts)
         return objective(out, target, batch_of(label))
 
@@ -117,8 +118,8 @@ def test_a_term_is_any_module_with_a_loss() -> None:
 def test_terms_are_found_by_their_files_and_only_those_with_a_weight_are_used() -> None:
     terms = ["absent", "cosine", "pooled", "presence", "superpoint", "text"]
     assert losses.known_terms() == terms
-    assert losses.term_weights({}) == {"cosine": 1.0}
-    assert losses.term_weights({"balance": True, "text": 0.5}) == {"cosine": 1.0, "text": 0.5}
+    assert losses.term_weights({}) == {"cosine": 1.0, "text": 1.0}
+    assert losses.term_weights({"balance": True, "text": 0}) == {"cosine": 1.0}
     assert losses.module_names({"text": 1, "cosine": 0, "temperature": 0.1}) == {
         "text": "model.training.losses.text"
     }
@@ -128,7 +129,10 @@ def test_terms_are_found_by_their_files_and_only_those_with_a_weight_are_used() 
     ("section", "said"),
     [
         ({"txet": 1.0}, f"there is no loss term 'txet'; name some of {TERMS}."),
-        ({"cosine": 0}, f"no term has a weight above 0; give a weight to some of {TERMS}."),
+        (
+            {"cosine": 0, "text": 0},
+            f"no term has a weight above 0; give a weight to some of {TERMS}.",
+        ),
     ],
 )
 def test_a_wrong_section_is_refused_with_the_known_terms(

@@ -19,6 +19,7 @@ from pipeline.errors import BadInput
 from pipeline.store import arrays, groups
 from tests.helpers.tiny_entries import (
     CLASSES,
+    PLAIN_ADAM,
     Room,
     loss_terms,
     tiny_params,
@@ -184,9 +185,9 @@ def test_the_published_variants_are_the_paper_whatever_the_recipe(
     budget = {"steps": 2, "batch": 2}
     adapter = {"batch": 2, "epochs": 3}
     published = tiny_params(2) | {
-        "optimiser": budget | {"name": "adam", "lr": 1e-3, "schedule": "poly"},
+        "optimiser": PLAIN_ADAM | budget | {"lr": 1e-3},
         "adapter": adapter | {"preset": "paper"},
-        "loss": {"cosine": 1},
+        "loss": {"cosine": 1, "text": 0, "balance": False},
         "inputs": ["color"],
     }
     recipe = tiny_params(2) | {
@@ -223,12 +224,12 @@ def test_the_text_term_learns_refined_labels(
 
 def test_learning_rates_fall_to_zero() -> None:
     for schedule in ("poly", "cosine"):
-        config = OptimiserConfig(steps=50, lr=0.1, schedule=schedule)
+        config = OptimiserConfig(steps=50, lr=0.1, schedule=schedule, warm_up=0)
         rates = [config.rate(step) for step in range(51)]
         assert rates[0] == pytest.approx(0.1)
         assert rates == sorted(rates, reverse=True)
         assert rates[50] == pytest.approx(0)
-    poly = OptimiserConfig(steps=50, lr=0.1, schedule="poly")
+    poly = OptimiserConfig(steps=50, lr=0.1, schedule="poly", warm_up=0)
     assert poly.rate(25) == pytest.approx(0.1 * 0.5**0.9)
 
 
@@ -241,7 +242,7 @@ def test_a_warm_up_rises_to_the_full_rate_and_the_rest_falls_from_it(
     rates = [config.rate(step) for step in range(51)]
     expected = [0.1 * (step + 1) / (rising + 1) for step in range(rising)]
     assert rates[:rising] == pytest.approx(expected)
-    rest = OptimiserConfig(steps=50 - rising, lr=0.1, schedule=schedule)
+    rest = OptimiserConfig(steps=50 - rising, lr=0.1, schedule=schedule, warm_up=0)
     assert rates[rising:] == pytest.approx([rest.rate(step) for step in range(51 - rising)])
 
 

@@ -26,11 +26,11 @@ class OptimiserConfig:
 
     steps: int
     batch: int = 4  # scans in a step
-    name: str = "adam"  # adam or adamw
-    lr: float = 1e-3
-    weight_decay: float = 0.0
-    schedule: str = "poly"  # poly (power 0.9) or cosine, to 0 at the last step
-    warm_up: float = 0.0  # share of the steps in which the rate rises; the schedule has the rest
+    name: str = "adamw"  # adam or adamw
+    lr: float = 6e-3
+    weight_decay: float = 0.01
+    schedule: str = "cosine"  # poly (power 0.9) or cosine, to 0 at the last step
+    warm_up: float = 0.1  # share of the steps in which the rate rises; the schedule has the rest
     clip: float | None = None  # largest norm of the gradient of all weights; None: any
 
     def rate(self, step: int) -> float:

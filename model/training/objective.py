@@ -20,7 +20,7 @@ class LossConfig:
     """The section `loss` of the config."""
 
     weights: Mapping[str, float]  # of the terms that take part, by name
-    balance: bool = False  # weigh each voxel by 1/sqrt(n) of its pseudo-label
+    balance: bool = True  # weigh each voxel by 1/sqrt(n) of its pseudo-label
     mask_absent: bool = False  # only classes among a scan's tags compete in `text`
     temperature: float = 0.05  # of similarities to the text
 

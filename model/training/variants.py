@@ -20,7 +20,7 @@ PAPER: dict[str, Any] = {
         "warm_up": 0.0,
         "clip": None,
     },
-    "loss": {"cosine": 1.0},  # the only one
+    "loss": {"cosine": 1.0, "text": 0.0, "balance": False},
     "adapter": {"preset": "paper"},
     "labels": {"source": "text"},
 }

@@ -36,6 +36,12 @@ SMALL_NETWORK: dict[str, Any] = {
     "stem_width": 16,
     "stem_kernel": 3,
 }
+PLAIN_ADAM: dict[str, Any] = {
+    "name": "adam",
+    "weight_decay": 0.0,
+    "schedule": "poly",
+    "warm_up": 0.0,
+}
 GENTLE: dict[str, Any] = {"tilt": 1.0, "scale": 0.05, "color": 0.02}
 
 
@@ -139,9 +145,9 @@ def write_rooms(folder: Path, seeds: Iterable[int], leaning: float = LEANING) ->
 def tiny_params(steps: int) -> dict[str, Any]:
     return {
         "network": SMALL_NETWORK,
-        "optimiser": {"steps": steps, "batch": 2, "lr": 5e-3},
+        "optimiser": PLAIN_ADAM | {"steps": steps, "batch": 2, "lr": 5e-3},
         "augment": GENTLE,
-        "loss": {"balance": True},
+        "loss": {"balance": True, "text": 0},
         "adapter": {"preset": "normalised", "epochs": 20, "batch": 2},
         "labels": {"source": "text"},
         "max_voxels": None,

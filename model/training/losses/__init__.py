@@ -17,7 +17,7 @@ from typing import Any
 from pipeline.errors import BadInput
 
 SETTINGS = ("balance", "mask_absent", "temperature")  # the keys of `loss` that are no terms
-DEFAULTS = {"cosine": 1.0}  # weights of the terms that the config does not name
+DEFAULTS = {"cosine": 1.0, "text": 1.0}  # weights of the terms that the config does not name
 
 
 def known_terms() -> list[str]:
