@@ -9,7 +9,7 @@ from pipeline.facts import Facts
 
 
 class EvaluateRoundStage(EvaluateStage):
-    """Confusion matrices of the networks of a round of self-training, as by `evaluate`."""
+    """Counts of the networks of a self-training round."""
 
     def __init__(self, number: int = 0) -> None:
         super().__init__(number)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class RelabelRoundStage(TrainingStage):
-    """Labels of a round of self-training: adapter and last network, within the scene tags."""
+    """Labels of all scans for a self-training round."""
 
     packages = ("numpy", "spconv-cu120", "torch")
     minutes = 240

@@ -10,7 +10,7 @@ from pipeline.stages.declaration import Entry
 
 
 class RetrainRoundStage(TrainStage):
-    """The network of a round of self-training, which learns the labels of that round."""
+    """The network of a self-training round."""
 
     def __init__(self, number: int = 0) -> None:
         super().__init__(number)
