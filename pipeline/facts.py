@@ -4,6 +4,7 @@
 The stages' declarations compute from it what their keys contain, so this module is in no key.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
@@ -11,6 +12,8 @@ from typing import Any, TypedDict
 
 SUPERVISED = "supervised"  # the variant that dense labels train, as an upper bound
 FUSED, PSEUDO_LABELS = "fused", "pseudo_labels"  # what is scored besides networks
+ROUNDS = 5  # of self-training, at most
+SELF_TRAINED = ("ess_esgs",)  # the variants that have rounds, if they learn refined labels
 FOLDER_OF_RAW = "data"  # where raw files are if the config does not say
 
 
@@ -73,14 +76,46 @@ class Facts:
         return str(self.section["reader"])
 
     def runs(self, stage: str) -> list[str]:
-        """The networks that a stage (train or supervised) trains, each named <variant>-<seed>."""
-        training = self.section["train"]
+        """The networks that a stage trains: <variant>-<seed>, or <variant>_round<number>-<seed>."""
+        training, number = self.section["train"], round_of(stage)
         own = [v for v in training["variants"] if (v == SUPERVISED) == (stage == SUPERVISED)]
+        if number:
+            own = [f"{variant}_round{number}" for variant in own if variant in SELF_TRAINED]
         return [f"{variant}-{seed}" for variant in own for seed in training["seeds"]]
+
+    @property
+    def rounds(self) -> int:
+        """How many rounds of self-training there are; 0 if no variant has them."""
+        training = self.section["train"]
+        refined = training.get("labels", {}).get("source") == "adapter"
+        if not refined or set(SELF_TRAINED).isdisjoint(training["variants"]):
+            return 0
+        return int(training.get("self_training", {}).get("rounds", 0))
+
+    @property
+    def trainers(self) -> list[str]:
+        """The stages that train networks."""
+        return ["train", *in_rounds("retrain", self.rounds), SUPERVISED]
+
+    @property
+    def networks(self) -> list[str]:
+        """All networks that are trained."""
+        return [run for stage in self.trainers for run in self.runs(stage)]
+
+    @property
+    def weak_networks(self) -> list[str]:
+        """The networks that are trained without dense labels."""
+        return [run for run in self.networks if self.trainer(run) != SUPERVISED]
 
     def trainer(self, run: str) -> str:
         """The stage that trains a network."""
+        if number := round_of(run):
+            return f"retrain_round{number}"
         return SUPERVISED if run.rpartition("-")[0] == SUPERVISED else "train"
+
+    def evaluator(self, name: str) -> str:
+        """The stage that counts for a score."""
+        return f"evaluate_round{number}" if (number := round_of(name)) else "evaluate"
 
     @property
     def scores(self) -> list[str]:
@@ -90,12 +125,12 @@ class Facts:
         raw = self.raw_digests
         labelled = all("labels" in raw.get(scan, ()) for scan in self.splits["train"])
         own = [FUSED, *([PSEUDO_LABELS] if labelled else [])]
-        return [*own, *self.runs("train"), *self.runs(SUPERVISED)]
+        return [*own, *self.networks]
 
     @property
     def clouds(self) -> dict[str, str]:
         """The labelled clouds of a scan: name of the file, without its suffix -> network."""
-        runs = [*self.runs("train"), *self.runs(SUPERVISED)]
+        runs = self.networks
         names = [f"labels_{run}" for run in runs] if len(runs) > 1 else ["labels"]
         return dict(zip(names, runs, strict=True))
 
@@ -127,6 +162,17 @@ class Facts:
     def scored(self) -> bool:
         """Whether there are labelled scans to score on."""
         return bool(self.splits["val"]) and self.has_labels
+
+
+def in_rounds(stage: str, rounds: int = ROUNDS) -> tuple[str, ...]:
+    """The stages <stage>_round<number> of the rounds of self-training."""
+    return tuple(f"{stage}_round{number}" for number in range(1, rounds + 1))
+
+
+def round_of(name: str) -> int:
+    """The round of self-training that a stage or a run is of; 0 if of none."""
+    found = re.search(r"_round(\d+)(-\d+)?$", name)
+    return int(found[1]) if found else 0
 
 
 def raw_root(section: Mapping[str, Any]) -> Path:

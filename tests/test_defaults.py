@@ -18,10 +18,11 @@ from model.training.loop import OptimiserConfig
 from model.training.objective import LossConfig
 from model.training.refine import LabelsConfig
 from model.training.selection import SelectionConfig
-from model.training.variants import VARIANTS
+from model.training.self_training import RoundConfig
+from model.training.variants import VARIANTS, refined
 from pipeline.clip import reader
 from pipeline.clip.regions import Regions
-from pipeline.facts import SUPERVISED
+from pipeline.facts import ROUNDS, SELF_TRAINED, SUPERVISED
 from pipeline.grids import codecs
 from pipeline.stages import frames, parts, projections, pseudo_labels, tags, targets, voxels
 
@@ -56,6 +57,10 @@ PAIRS = {
     "train.selection": Pair(SelectionConfig),
     "train.loss": Pair(LossConfig, in_code=frozenset({"weights"}), in_schema=TERMS),
     "train.labels": Pair(LabelsConfig),
+    # How many rounds and steps there are chooses stages and trainings; `soft` is of the labels.
+    "train.self_training": Pair(
+        RoundConfig, in_code=frozenset({"soft"}), in_schema=frozenset({"rounds", "steps"})
+    ),
     # How the weights begin belongs to a preset.
     "train.adapter": Pair(
         AdapterConfig, in_code=frozenset({"from_identity"}), in_schema=frozenset({"preset"})
@@ -113,6 +118,12 @@ def test_names_that_the_schema_lists_are_those_that_the_code_knows() -> None:
     assert train["inputs"]["items"]["enum"] == list(CHANNELS)
     assert SECTIONS["train.network"]["arch"]["enum"] == list(ARCHITECTURES)
     assert SECTIONS["train.adapter"]["preset"]["enum"] == list(PRESETS)
+
+
+def test_variants_with_refined_labels_have_rounds_of_self_training() -> None:
+    assert SECTIONS["train.self_training"]["rounds"]["maximum"] == ROUNDS
+    source = {"labels": {"source": "adapter"}}
+    assert [variant for variant in VARIANTS if refined(variant, source)] == [*SELF_TRAINED]
 
 
 def test_inputs_are_by_default_those_of_the_schema() -> None:

@@ -20,6 +20,7 @@ from tests.helpers.tiny_checkout import PARTS, Checkout
 
 COUNTED = {"evaluate", "train_scannet"}  # the latter writes the tables
 TRAINED = {"train"} | COUNTED
+ROUND = {"relabel_round1", "retrain_round1", "evaluate_round1", "train_scannet"}
 SPECIALISED = {"adapter", "refined_labels"} | TRAINED
 LABELLED = {"pseudo_labels"} | SPECIALISED
 FUSED = {"targets"} | LABELLED
@@ -124,6 +125,11 @@ EDITS: dict[str, tuple[Edit, set[str]]] = {
     "share of labels kept": (
         setting("train", "labels", "keep_share", value=0.5),
         {"refined_labels"} | TRAINED,
+    ),
+    "a round of self-training": (setting("train", "self_training", "rounds", value=1), ROUND),
+    "settings of rounds without one": (
+        setting("train", "self_training", "teacher_share", value=0.3),
+        set(),
     ),
     "threads": (setting("threads", value=2), set()),
     # the classes

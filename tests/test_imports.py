@@ -10,6 +10,7 @@ import pytest
 from pipeline.plan import graph
 
 ROOT = Path(__file__).parents[1]
+MODULES = sorted({*graph.modules().values()})
 
 _HELP = """
 import contextlib, io, json, runpy, sys
@@ -44,11 +45,11 @@ def test_the_list_of_commands_needs_neither_numpy_nor_torch() -> None:
 @pytest.fixture(scope="module")
 def loaded() -> dict[str, list[str]]:
     """Module of a stage -> top-level packages loaded by it and the modules before it."""
-    found: dict[str, list[str]] = json.loads(run(_STAGES, *graph.modules().values()))
+    found: dict[str, list[str]] = json.loads(run(_STAGES, *MODULES))
     return found
 
 
-@pytest.mark.parametrize("module", graph.modules().values())
+@pytest.mark.parametrize("module", MODULES)
 def test_a_declaration_of_a_stage_needs_no_network_code(
     loaded: dict[str, list[str]], module: str
 ) -> None:

@@ -12,8 +12,10 @@ import torch
 from model.training import losses
 from model.training.fit_adapter import write_adapter
 from model.training.refine import write_refined_labels
+from model.training.self_training import write_round_labels
 from model.training.variants import VARIANTS
 from model.training.weakly_supervised import train_weakly_supervised
+from pipeline.facts import in_rounds
 from pipeline.plan import graph
 from tests.helpers.tiny_entries import (
     tiny_params,
@@ -23,6 +25,7 @@ from tests.helpers.tiny_entries import (
     write_room,
     write_text,
 )
+from tests.helpers.tiny_rounds import train_round
 
 ROOT = Path(__file__).parent.parent
 
@@ -65,6 +68,19 @@ def test_scrambled_dense_labels_change_no_bit_of_the_weights_that_scene_tags_cho
     assert train_with(given, "esgs", rooms, text, tmp_path / "after").read_bytes() == before
 
 
+def test_scrambled_dense_labels_change_no_bit_of_a_round_of_self_training(tmp_path: Path) -> None:
+    text = write_text(tmp_path)
+    rooms = [write_room(tmp_path, f"room{n}", n) for n in range(2)]
+    recipe = tiny_params(3) | {"labels": {"source": "adapter"}, "loss": {"text": 1.0}}
+    made = []
+    for name in ("before", "after"):
+        first = train_with(recipe, "ess_esgs", rooms, text, tmp_path / name)
+        made.append(train_round(recipe, rooms, text, first, tmp_path / f"{name}1").read_bytes())
+        for room in rooms:
+            write_labels(room, np.zeros_like(room.labelled.ground_truth()[0]))
+    assert made[0] == made[1]
+
+
 def source(name: str) -> Path | None:
     """The file of a module or package of this project, None if there is none."""
     base = ROOT / name.replace(".", os.sep)
@@ -90,13 +106,16 @@ def imported(name: str, seen: set[str]) -> set[str]:
 
 
 def test_weak_training_has_no_way_to_a_dense_label() -> None:
-    for stage in ("train", "adapter", "refined_labels"):
+    of_rounds = [*in_rounds("relabel"), *in_rounds("retrain")]
+    for stage in ("train", "adapter", "refined_labels", *of_rounds):
         assert "labels" not in graph.stage(stage).reads
-    for function in (train_weakly_supervised, write_adapter, write_refined_labels):
+    writers = (write_adapter, write_refined_labels, write_round_labels)
+    for function in (train_weakly_supervised, *writers):
         assert "labels" not in inspect.signature(function).parameters
     reached: set[str] = set()
-    for module in ("weakly_supervised", "fit_adapter", "refine"):
+    for module in ("weakly_supervised", "fit_adapter", "refine", "self_training"):
         imported(f"model.training.{module}", reached)
+    imported("model.inference.predict", reached)  # by it a network labels scans for the next round
     for term in losses.known_terms():  # loss terms are passed in, and not imported
         imported(f"{losses.__name__}.{term}", reached)
     assert {"model.data.entries", "model.training.loop", "model.training.selection"} <= reached

@@ -64,7 +64,7 @@ def stages() -> list[str]:
     """Every module that does the work of a stage, or is chosen by a parameter to do a part."""
     special = [f"pipeline.readers.features.{stage}" for stage in ("embeddings", "text")]
     special += ["pipeline.simulate.scan", "pipeline.simulate.s3dis_scan", "pipeline.clip.regions"]
-    return [*graph.modules().values(), *special]
+    return [*dict.fromkeys(graph.modules().values()), *special]
 
 
 def covered() -> dict[str, list[str]]:

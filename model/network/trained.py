@@ -49,7 +49,7 @@ class Weights(NamedTuple):
 class Trained:
     """A trained network and how its outputs are classified."""
 
-    variant: str  # a name in `model.training.variants.VARIANTS`, or supervised
+    variant: str  # of `model.training.variants.VARIANTS`, with `_round<number>`, or supervised
     seed: int
     network: MinkUNet
     text_embeddings: torch.Tensor  # (K, d) float32; the identity for a network with K outputs

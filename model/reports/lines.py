@@ -10,6 +10,7 @@ import numpy as np
 
 from model.scoring import protocols
 from model.scoring.results import ENSEMBLE, RULES, VOTED, Result
+from pipeline.facts import ROUNDS
 
 # What is scored: its short name and what it is.
 ROWS = {
@@ -19,6 +20,10 @@ ROWS = {
     "refined_labels": ("(b) refined", "labels that (d) learns, where it has one"),
     "esgs": ("(c) ESGS", "3D network guided by the fused 2D embeddings"),
     "ess_esgs": ("(d) ESS+ESGS", "3D network guided by the specialised embeddings"),
+    **{
+        f"ess_esgs_round{n}": (f"(d) round {n}", f"ESS + ESGS after self-training, round {n}")
+        for n in range(1, ROUNDS + 1)
+    },
     "paper_esgs": ("(c) as published", "ESGS by the published recipe"),
     "paper_ess_esgs": ("(d) as published", "ESS + ESGS by the published recipe"),
     "supervised": ("supervised", "fully supervised upper bound: same network, same budget"),

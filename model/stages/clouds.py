@@ -4,19 +4,23 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pipeline.facts import Facts
+from pipeline.facts import Facts, in_rounds
 from pipeline.stages.declaration import Entry, Request, Stage
 
 
 class CloudsStage(Stage):
     """Labelled clouds of a scan, one for each network, as PLY files."""
 
-    reads = ("train", "supervised", "voxels")
+    reads = ("train", "supervised", "voxels", *in_rounds("retrain"))
     packages = ("matplotlib", "numpy", "plyfile", "scipy", "spconv-cu120", "torch")
     suffix = "ply"
     stored = False
     gpu = True
     memory_mb, minutes = 16000, 60
+
+    def upstream(self, facts: Facts) -> tuple[str, ...]:
+        """Without rounds that there are not."""
+        return ("train", "supervised", "voxels", *in_rounds("retrain", facts.rounds))
 
     def sources(self, facts: Facts, name: str) -> list[Entry]:
         """All networks, and the voxels that they label."""

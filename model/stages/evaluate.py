@@ -14,7 +14,7 @@ class EvaluateStage(Stage):
     """Confusion matrices of a network on the validation scans, over points and over voxels."""
 
     over = Over.SCORE
-    reads = (
+    reads: tuple[str, ...] = (
         *("voxels", "targets", "pseudo_labels", "text", "labels"),
         *("refined_labels", "train", "supervised"),
     )

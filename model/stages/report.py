@@ -6,7 +6,7 @@ from types import ModuleType
 from typing import Any
 
 from model.scoring import protocols
-from pipeline.facts import Facts
+from pipeline.facts import Facts, in_rounds
 from pipeline.stages.declaration import Entry, Over, Request, Stage, of_scans
 
 
@@ -14,7 +14,7 @@ class ReportStage(Stage):
     """Tables of scores, or of what was seen and found in scans without labels."""
 
     over = Over.DATASET
-    reads = ("evaluate", "clouds", "voxels", "projections")
+    reads = ("evaluate", *in_rounds("evaluate"), "clouds", "voxels", "projections")
     packages = ("numpy",)
     suffix = "txt"
     stored = False
@@ -22,12 +22,15 @@ class ReportStage(Stage):
 
     def upstream(self, facts: Facts) -> tuple[str, ...]:
         """Counts, or else labelled clouds and what frames have seen."""
-        return ("evaluate",) if facts.scored else ("clouds", "voxels", "projections")
+        if facts.scored:
+            return ("evaluate", *in_rounds("evaluate", facts.rounds))
+        return ("clouds", "voxels", "projections")
 
     def sources(self, facts: Facts, name: str) -> list[Entry]:
         """All counts; or the clouds and entries of all scans."""
-        names = facts.scores if facts.scored else facts.scans
-        return of_scans(self.upstream(facts), names)
+        if facts.scored:
+            return [(facts.evaluator(name), name) for name in facts.scores]
+        return of_scans(self.upstream(facts), facts.scans)
 
     def parts(self, facts: Facts) -> dict[str, str]:
         """All protocols: a new one changes the tables and nothing else."""
@@ -63,7 +66,7 @@ class Worker:
         results = [
             result
             for name in request.facts.scores
-            for result in read_results(request.path("evaluate", name))
+            for result in read_results(request.path(request.facts.evaluator(name), name))
         ]
         params, prefix = self.params, path.with_suffix("")
         return write_report(

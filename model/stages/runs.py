@@ -1,5 +1,6 @@
 """What the stages that train a network have in common."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from model.training import variants
@@ -27,7 +28,7 @@ class TrainingStage(Stage):
         return {
             key: value
             for key, value in facts.section["train"].items()
-            if key not in ("variants", "seeds", "adapter", "labels")
+            if key not in ("variants", "seeds", "adapter", "labels", "self_training")
         }
 
     def threads(self, facts: Facts) -> int:
@@ -40,11 +41,10 @@ def weak_sources(facts: Facts) -> list[Entry]:
     return [*of_scans(WEAK, facts.splits["train"]), ("text", ONLY)]
 
 
-def weak_scans(request: Request, refined: bool = False) -> "list[ScanEntries]":
-    """The entries of the training scans, with the run's refined labels if it has any."""
+def weak_scans(request: Request, labels: Path | None = None) -> "list[ScanEntries]":
+    """The entries of the training scans, with `labels` of all in the place of pseudo-labels."""
     from model.data.entries import ScanEntries
 
-    labels = request.path("refined_labels", request.name) if refined else None
     scans = request.facts.splits["train"]
     paths = {scan: {stage: request.path(stage, scan) for stage in WEAK} for scan in scans}
     return [ScanEntries(scan, **paths[scan], refined=labels) for scan in scans]
@@ -66,10 +66,16 @@ def refined_runs(facts: Facts) -> list[str]:
 
 
 def variant_of(run: str) -> str:
-    """The variant of a run `<variant>-<seed>`."""
-    return run.rpartition("-")[0]
+    """The variant of a run, whatever its round of self-training."""
+    return run.rpartition("-")[0].partition("_round")[0]
 
 
 def seed_of(run: str) -> int:
-    """The seed of a run `<variant>-<seed>`."""
+    """The seed of a run."""
     return int(run.rpartition("-")[2])
+
+
+def run_in(number: int, run: str) -> str:
+    """The run of the same variant and seed in a round of self-training, or (0) before any."""
+    part = f"_round{number}" if number else ""
+    return f"{variant_of(run)}{part}-{seed_of(run)}"

@@ -5,9 +5,16 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from model.stages.runs import TrainingStage, seed_of, variant_of, weak_scans, weak_sources
+from model.stages.runs import (
+    TrainingStage,
+    run_in,
+    seed_of,
+    variant_of,
+    weak_scans,
+    weak_sources,
+)
 from model.training import losses, variants
-from pipeline.facts import Facts
+from pipeline.facts import Facts, round_of
 from pipeline.stages.declaration import Entry, Request
 
 
@@ -47,21 +54,27 @@ class Worker:
         self.params, self.parts = params, parts
 
     def __call__(self, path: Path, request: Request) -> None:
-        """Write the network of the run `<variant>-<seed>` to `path`."""
+        """Write the network of a run, the first or that of a round of self-training, to `path`."""
         from model.training.weakly_supervised import train_weakly_supervised
 
         name, facts, variant = request.name, request.facts, variant_of(request.name)
-        specialised = variants.VARIANTS[variant].specialised
+        number, specialised = round_of(name), variants.VARIANTS[variant].specialised
+        labels = None
+        if number:
+            labels = request.path(f"relabel_round{number}", name)
+        elif variants.refined(variant, facts.section["train"]):
+            labels = request.path("refined_labels", name)
         train_weakly_supervised(
             self.params,
             variant,
             seed_of(name),
-            weak_scans(request, variants.refined(variant, facts.section["train"])),
+            weak_scans(request, labels),
             request.path("text"),
             path,
             request.scratch,
             parts=self.parts,
-            adapter=request.path("adapter", name) if specialised else None,
+            round_number=number,
+            adapter=request.path("adapter", run_in(0, name)) if specialised else None,
             tower=facts.tower,
             entry=request.entry,
             workers=facts.section["workers"],

@@ -5,7 +5,7 @@ with the tags and between scans, so its probabilities, averaged over superpoints
 for the terms of the loss that learn labels. No dense label is read.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -19,7 +19,7 @@ from model.data.scans import in_order
 from model.network import files
 from model.network.adapter import Adapter, load_adapter
 from model.network.device import device, reproducible
-from pipeline.geometry.label_choice import LabelChoice, choose, softmax_of
+from pipeline.geometry.label_choice import Chosen, LabelChoice, choose, softmax_of
 
 _ROWS = 1 << 16  # voxels whose embeddings are in memory at a time
 
@@ -43,10 +43,32 @@ def write_refined_labels(
     *,
     entry: str = "",
 ) -> None:
-    """Write the labels of all scans into one file: `<scan>.label` i16 (V,), -1 = ignored, and
-    `<scan>.probability` f16 (V, K), or (V, 0) unless they are `soft`.
+    """Write the labels of all scans into one file, chosen from the adapted embeddings.
 
     Raises `BadInput` if the adapter cannot be read.
+    """
+
+    def choice(scan: ScanEntries, probability: NDArray[np.float32]) -> Chosen:
+        return choose(probability, superpoint_of(scan), config)
+
+    write_labels(choice, scans, text, adapter, out, soft=config.soft, entry=entry)
+
+
+def write_labels(
+    choice: Callable[[ScanEntries, NDArray[np.float32]], Chosen],
+    scans: Sequence[ScanEntries],
+    text: Path,
+    adapter: Path,
+    out: Path,
+    *,
+    soft: bool,
+    entry: str,
+) -> None:
+    """Write labels of all scans into one file: `<scan>.label` i16 (V,), -1 = ignored, and
+    `<scan>.probability` f16 (V, K), or (V, 0) unless they are `soft`.
+
+    `choice` is given each scan with the probabilities (V, K) of its adapted embeddings. Raises
+    `BadInput` if the adapter cannot be read.
     """
     embedding, _ = read_text(text)
     tensors: dict[str, torch.Tensor] = {}
@@ -54,9 +76,8 @@ def write_refined_labels(
         classifier = torch.from_numpy(embedding).to(device())
         fitted, _ = load_adapter(adapter, device())
         for scan in in_order(scans):
-            probability = adapted_probability(fitted, scan, classifier)
-            chosen = choose(probability, superpoint_of(scan), config)
-            kept = chosen.probability if config.soft else chosen.probability[:, :0]
+            chosen = choice(scan, adapted_probability(fitted, scan, classifier))
+            kept = chosen.probability if soft else chosen.probability[:, :0]
             tensors[f"{scan.scan}.label"] = torch.from_numpy(chosen.label)
             tensors[f"{scan.scan}.probability"] = torch.from_numpy(kept.astype(np.float16))
     files.write(out, tensors, {"entry": entry})

@@ -41,6 +41,7 @@ def train_weakly_supervised(
     scratch: Path,
     *,
     parts: Mapping[str, ModuleType],
+    round_number: int = 0,  # of self-training; 0: the first training
     adapter: Path | None = None,
     tower: Mapping[str, Any] | None = None,
     entry: str = "",
@@ -102,7 +103,7 @@ def train_weakly_supervised(
     if held_out:
         curves["selection"] = selection.curve
     Trained(
-        variant=variant,
+        variant=f"{variant}_round{round_number}" if round_number else variant,
         seed=seed,
         entry=entry,
         network=network,

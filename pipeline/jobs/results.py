@@ -76,7 +76,7 @@ def sixfold(plan: Plan, table: Path) -> str:
 
     found = {}
     for area, fold in folds.folds(plan).items():
-        homes = [fold.home("evaluate", name) for name in folds.scores(fold)]
+        homes = [fold.home(fold.facts.evaluator(name), name) for name in folds.scores(fold)]
         with damaged.moving_aside(), sound(homes):
             found[area] = [result for home in homes for result in read_results(home)]
     facts, prefix = plan.facts, table.with_suffix("")
@@ -99,7 +99,7 @@ def ablation(plans: Sequence[Path], table: Path) -> str:
         raise BadInput(table, what, "run snakemake again")
     found, base = [], next(iter(rows.values()))
     for name, scored in ablations.scores(rows).items():
-        homes = [rows[name].home("evaluate", each) for each in scored]
+        homes = [rows[name].home(rows[name].facts.evaluator(each), each) for each in scored]
         with damaged.moving_aside(), sound(homes):
             results = [result for home in homes for result in read_results(home)]
         changes = list(ablations.changes(base.section, rows[name].section))

@@ -55,7 +55,7 @@ def _groups(taught: Plan, asked: Plan, transfer: Transfer) -> list["Group"]:
     from model.reports.transfer_report import Group
     from model.scoring.results import restricted
 
-    homes = [asked.home("evaluate", run) for run in _own_runs(taught, asked)]
+    homes = [asked.home(asked.facts.evaluator(run), run) for run in _own_runs(taught, asked)]
     transferred = _transferred(taught, asked)
     rows = {result["row"] for result in transferred}  # without those that need images
     of_own = [r for home in homes for r in read_results(home) if r["row"] in rows]
@@ -72,7 +72,7 @@ def _groups(taught: Plan, asked: Plan, transfer: Transfer) -> list["Group"]:
 
 def _own_runs(taught: Plan, asked: Plan) -> list[str]:
     """The networks of `asked` that are of the same variant and seed as those of `taught`."""
-    return [run for run in taught.facts.runs("train") if run in asked.facts.runs("train")]
+    return [run for run in taught.facts.weak_networks if run in asked.facts.weak_networks]
 
 
 def _transferred(taught: Plan, asked: Plan) -> list[dict[str, Any]]:
@@ -85,8 +85,8 @@ def _transferred(taught: Plan, asked: Plan) -> list[dict[str, Any]]:
     ]
     return [
         result | {"trained_on": trained_on(taught.facts, run)}
-        for run in taught.facts.runs("train")
+        for run in taught.facts.weak_networks
         for result in evaluate_transferred(
-            taught.home("train", run), asked.facts.classes, scans, "val"
+            taught.home(taught.facts.trainer(run), run), asked.facts.classes, scans, "val"
         )
     ]

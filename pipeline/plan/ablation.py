@@ -112,8 +112,7 @@ def scores(found: Mapping[str, Plan]) -> dict[str, list[str]]:
     }
     labelled = {BASE, *other} if other else set()
     return {
-        name: [*row.facts.runs("train"), *row.facts.runs(SUPERVISED)]
-        + [PSEUDO_LABELS] * (name in labelled)
+        name: row.facts.networks + [PSEUDO_LABELS] * (name in labelled)
         for name, row in found.items()
     }
 
@@ -125,7 +124,7 @@ def results(found: Mapping[str, Plan]) -> Path:
     for name, scored in scores(found).items():
         row = found[name]
         parts += [name, *changes(base.section, row.section), row.keys["evaluate"]]
-        parts += [row.digest("evaluate", each) for each in scored]
+        parts += [row.digest(row.facts.evaluator(each), each) for each in scored]
     mark = provenance.digest(*parts)
     return Path(base.facts.results, base.dataset, "ablation", mark)
 

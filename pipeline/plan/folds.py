@@ -48,7 +48,7 @@ def scores(fold: Plan) -> list[str]:
 def results(plan: Plan, found: Mapping[str, Plan]) -> Path:
     """The folder of the pooled tables of a plan's folds, named by all that they come from."""
     parts = [
-        f"{area} {fold.digest('evaluate', name)}"
+        f"{area} {fold.digest(fold.facts.evaluator(name), name)}"
         for area, fold in found.items()
         for name in scores(fold)
     ]

@@ -3,7 +3,7 @@
 from functools import cache
 from importlib import import_module
 
-from pipeline.facts import Facts
+from pipeline.facts import Facts, in_rounds, round_of
 from pipeline.plan.provenance import ROOT
 from pipeline.stages.declaration import ONLY, Entry, Over, Stage
 
@@ -12,31 +12,38 @@ PACKAGES = ("pipeline.stages", "model.stages")
 
 @cache
 def modules() -> dict[str, str]:
-    """Stage -> module: those modules `name` of `PACKAGES` that have a class `NameStage`."""
-    found = {}
+    """Stage -> module: those modules `name` of `PACKAGES` that have a class `NameStage`.
+
+    A module `name_round` has a stage for each round of self-training, from `name_round1` on.
+    """
+    found: dict[str, str] = {}
     for package in PACKAGES:
         for path in sorted((ROOT / package.replace(".", "/")).glob("*.py")):
             if f"class {_class_name(path.stem)}(" in path.read_text(encoding="utf-8"):
-                found[path.stem] = f"{package}.{path.stem}"
+                name = path.stem.removesuffix("_round")
+                names = [name] if name == path.stem else in_rounds(name)
+                found |= dict.fromkeys(names, f"{package}.{path.stem}")
     return found
 
 
 @cache
 def stage(name: str) -> Stage:
     """The declaration of a stage. Raises KeyError where there is none of that name."""
-    declared: type[Stage] = getattr(import_module(modules()[name]), _class_name(name))
-    return declared()
+    module = modules()[name]
+    declared: type[Stage] = getattr(import_module(module), _class_name(module))
+    return declared(round_of(name))
 
 
 def about(name: str) -> str:
     """What a stage makes, in a line; nothing is imported."""
-    text = (ROOT / modules()[name].replace(".", "/")).with_suffix(".py").read_text(encoding="utf-8")
-    said = text.partition(f"class {_class_name(name)}(")[2].partition('"""')[2]
+    module = modules()[name]
+    text = (ROOT / module.replace(".", "/")).with_suffix(".py").read_text(encoding="utf-8")
+    said = text.partition(f"class {_class_name(module)}(")[2].partition('"""')[2]
     return said.partition('"""')[0].partition("\n")[0]
 
 
-def _class_name(name: str) -> str:
-    return "".join(word.title() for word in name.split("_")) + "Stage"
+def _class_name(module: str) -> str:
+    return "".join(word.title() for word in module.rpartition(".")[2].split("_")) + "Stage"
 
 
 @cache

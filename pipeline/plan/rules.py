@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipeline.facts import SUPERVISED
 from pipeline.plan import ablation, batches, folds, graph, provenance
 from pipeline.plan.batches import links
 from pipeline.plan.plan import Plan
@@ -96,7 +95,10 @@ def tables(
 
 
 def _counts(plans: Mapping[str, Plan], scored: Mapping[str, Sequence[str]]) -> list[str]:
-    found = (links(plans[of], [("evaluate", name) for name in scored[of]]) for of in plans)
+    found = (
+        links(plan, [(plan.facts.evaluator(name), name) for name in scored[of]])
+        for of, plan in plans.items()
+    )
     return [*dict.fromkeys(link for each in found for link in each)]
 
 
@@ -207,7 +209,7 @@ def summary(
         lines += [f"tables (txt, json, csv) of the {len(of_rows)} rows of the ablation: {latest}"]
     for area, fold in (of_folds or {"": plan}).items():
         of = f" (area {area} held out)" if area else ""
-        for stage in ("train", SUPERVISED):
+        for stage in fold.facts.trainers:
             runs = fold.facts.runs(stage)
             made = {run: fold.link(stage, run) for run in runs}
             lines += [f"network {r}{of}: {link}" for r, link in made.items() if link.is_symlink()]

@@ -35,9 +35,10 @@ class Transfer:
         """All that the tables are made from: networks, scans, and scores of their own networks."""
         found: dict[tuple[Plan, Entry], None] = {}
         for taught, asked in self.directions:
-            runs = taught.facts.runs("train")
-            found |= {(taught, ("train", run)): None for run in runs}
-            own = [("evaluate", run) for run in runs if run in asked.facts.runs("train")]
+            runs = taught.facts.weak_networks
+            found |= {(taught, (taught.facts.trainer(run), run)): None for run in runs}
+            known = asked.facts.weak_networks
+            own = [(asked.facts.evaluator(run), run) for run in runs if run in known]
             scans = asked.splits["val"]
             scenes = [(stage, scan) for scan in scans for stage in ("voxels", "labels")]
             found |= {(asked, entry): None for entry in (*own, *scenes)}

@@ -2,9 +2,10 @@
 
 Each stage is a module in `pipeline/stages` or `model/stages`: `pseudo_labels.py` has a subclass of
 `Stage`, `PseudoLabelsStage`, and a class `Worker` that does the work. The plan, the keys, the jobs
-and the rules read the declarations; a new stage is a new file. What a declaration says becomes part
-of the stage's key by value, so the declaration's own code, this module included, is no part of it
-(see `pipeline.plan.provenance`).
+and the rules read the declarations; a new stage is a new file. A module whose name ends in `_round`
+declares a stage for each round of self-training. What a declaration says becomes part of the
+stage's key by value, so the declaration's own code, this module included, is no part of it (see
+`pipeline.plan.provenance`).
 """
 
 from collections.abc import Iterable, Mapping
@@ -24,15 +25,15 @@ class Over(Enum):
 
     DATASET = "dataset"
     SCAN = "scan"
-    RUN = "run"  # a network that is trained: <variant>-<seed>
+    RUN = "run"  # a network that is trained
     SCORE = "score"  # a network, or labels that come before any network
 
 
 class Stage:
-    """A stage; subclasses replace what differs. The name is that of the module."""
+    """A stage; subclasses replace what differs. The name is that of the module and the round."""
 
     over: ClassVar[Over] = Over.SCAN
-    reads: ClassVar[tuple[str, ...]] = ()  # the stages that may be upstream
+    reads: tuple[str, ...] = ()  # the stages that may be upstream
     raw: ClassVar[str | None] = None  # the group of a scan's raw files that is read
     packages: ClassVar[tuple[str, ...]] = ()  # distributions whose version is part of the key
     suffix: ClassVar[str] = "zarr.zip"
@@ -44,14 +45,17 @@ class Stage:
     minutes: ClassVar[int] = 30  # at most, of one entry, for a cluster's scheduler
     priority: ClassVar[int] = 0
 
+    def __init__(self, number: int = 0) -> None:
+        self.round = number  # of self-training; 0 if the stage is of none
+
     @property
     def name(self) -> str:
         """Name of the stage: of its module, command, rule and folder in the store."""
-        return type(self).__module__.rpartition(".")[2]
+        return type(self).__module__.rpartition(".")[2] + (str(self.round) if self.round else "")
 
     def active(self, facts: Facts) -> bool:
-        """Whether the dataset has this stage."""
-        return True
+        """Whether the dataset has this stage; one of a round, if it has that round."""
+        return self.round <= facts.rounds
 
     def upstream(self, facts: Facts) -> tuple[str, ...]:
         """The stages that are read under this config."""

@@ -90,6 +90,7 @@ def checkout(folder: Path) -> Checkout:
     made = Checkout(folder)
     config = yaml.safe_load(made.config.read_text())
     config["scannet"]["train"]["optimiser"]["steps"] = STEPS
+    config["scannet"]["train"]["self_training"] = {"rounds": 1}
     made.config.write_text(yaml.safe_dump(config))
     return made
 

@@ -104,7 +104,8 @@ class Checkout:
         said = done.stdout + done.stderr
         assert done.returncode == 0, said
         table = said.partition("Job stats:")[2].partition("Reasons:")[0].partition("\n\n")[0]
-        jobs = re.findall(rf"^(?:{self.dataset}_)?([a-z_]+?)(?:_\d+)?\s+\d+$", table, re.M)
+        stage = r"([a-z_]+?(?:_round\d)?)(?:_\d+)?"  # jobs of scans have numbers
+        jobs = re.findall(rf"^(?:{self.dataset}_)?{stage}\s+\d+$", table, re.M)
         return set(jobs) - {"total"}
 
     def entries(self) -> dict[str, bytes]:
