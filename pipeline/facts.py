@@ -107,8 +107,15 @@ class Facts:
         """The networks that are trained without dense labels."""
         return [run for run in self.networks if self.trainer(run) != SUPERVISED]
 
+    @property
+    def imported(self) -> Mapping[str, str]:
+        """Networks that were trained elsewhere: name -> file."""
+        return self.section.get("networks") or {}
+
     def trainer(self, run: str) -> str:
-        """The stage that trains a network."""
+        """The stage that trains a network, or reads it."""
+        if run in self.imported:
+            return "imported"
         if number := round_of(run):
             return f"retrain_round{number}"
         return SUPERVISED if run.rpartition("-")[0] == SUPERVISED else "train"
@@ -125,7 +132,7 @@ class Facts:
         raw = self.raw_digests
         labelled = all("labels" in raw.get(scan, ()) for scan in self.splits["train"])
         own = [FUSED, *([PSEUDO_LABELS] if labelled else [])]
-        return [*own, *self.networks]
+        return [*own, *self.networks, *self.imported]
 
     @property
     def clouds(self) -> dict[str, str]:

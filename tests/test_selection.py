@@ -18,12 +18,10 @@ from model.network import files
 from model.network.trained import LAST_STEP, load, rules
 from model.scoring.counting import count
 from model.scoring.evaluate import evaluate_network
-from model.stages.runs import trained_on
 from model.training import selection
 from model.training.loop import OptimiserConfig
 from model.training.selection import SelectionConfig, agreement, hold_out
 from pipeline.errors import BadInput
-from pipeline.facts import Facts
 from pipeline.store import groups
 from pipeline.store.arrays import write
 from tests.helpers.tiny_entries import (
@@ -286,12 +284,12 @@ def test_scans_that_cannot_be_held_out_are_said_to_be(rooms: list[Room], tmp_pat
         hold_out(SelectionConfig(held_out=0.5), [room.weak for room in untagged], 0)
 
 
-def test_a_table_says_how_many_scans_a_network_was_trained_on() -> None:
-    train = {"variants": ["esgs", "supervised"], "seeds": [0], "selection": {"held_out": 0.3}}
-    splits = {"train": [f"scan{n}" for n in range(6)], "val": []}
-    facts = Facts("mine", "", "", "", {"train": train}, splits, [], "scannet_official", True)
-    assert trained_on(facts, "esgs-0") == 4
-    assert trained_on(facts, "supervised-0") == 6
+def test_a_network_says_how_many_scans_it_was_trained_on(
+    rooms: list[Room], text: Path, tmp_path: Path
+) -> None:
+    for variant, scans in (("esgs", len(rooms) - 2), ("supervised", len(rooms))):
+        path = train_with(choosing(2), variant, rooms, text, tmp_path / variant)
+        assert load(path, torch.device("cpu")).trained_on == scans
 
 
 def test_the_supervised_network_is_the_last_step_of_all_scans(

@@ -65,6 +65,7 @@ class Trained:
     rule: str = "last"  # by which its weights were chosen, see `SelectionConfig`
     others: Mapping[str, Weights] = field(default_factory=dict)  # by other rules, if measured
     entry: str = ""  # the identity of the store entry that it is written to
+    trained_on: int | None = None  # scans; None in older files
     # Metres: of the voxels that scans are read in, from which those of the network are made. None
     # where they are the same.
     entry_voxel_size: float | None = None
@@ -96,6 +97,7 @@ class Trained:
             "config": json.dumps(self.config, sort_keys=True),
             "voxel_size": json.dumps(self.voxel_size),
             "entry_voxel_size": json.dumps(self.entry_voxel_size),
+            "trained_on": json.dumps(self.trained_on),
             "tower": json.dumps(self.tower, sort_keys=True),
             "selection": self.selection,
             "curves": json.dumps(self.curves, sort_keys=True),
@@ -155,6 +157,7 @@ def load(path: Path, where: torch.device, rule: str | None = None) -> Trained:
         config=config,
         voxel_size=json.loads(metadata["voxel_size"]),
         entry_voxel_size=json.loads(metadata.get("entry_voxel_size", "null")),
+        trained_on=json.loads(metadata.get("trained_on", "null")),
         tower=json.loads(metadata["tower"]),
         selection=selections[rule],
         rule=rule,

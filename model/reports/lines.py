@@ -52,19 +52,20 @@ class Line:
 
     @property
     def kind(self) -> tuple[str, str]:
-        """The key in `ROWS`, and the one in `ENDS`."""
-        return next((row, end) for row in ROWS for end in ENDS if row + end == self.row)
+        """What was scored, mostly a key of `ROWS`, and how, a key of `ENDS`."""
+        end = max((end for end in ENDS if self.row.endswith(end)), key=len)
+        return self.row.removesuffix(end), end
 
     @property
     def plain(self) -> bool:
         """Whether it is neither voted nor combined with 2D, and has the weights that it should."""
-        return self.row in ROWS
+        return not self.kind[1]
 
     @property
     def name(self) -> str:
         """Its short name."""
         row, end = self.kind
-        return ROWS[row][0] + ENDS[end]
+        return about(row)[0] + ENDS[end]
 
     @property
     def needs(self) -> str:
@@ -119,9 +120,10 @@ def with_scores(result: Result) -> Result:
 
 
 def lines(results: Sequence[Result]) -> list[Line]:
-    """Results grouped by row and split, in the order of `ROWS` and `ENDS`."""
+    """Results grouped by row and split, in the order of `ROWS` and `ENDS`, others last."""
     groups: dict[tuple[int, str], list[Result]] = {}
     order = [row + end for row in ROWS for end in ENDS]
+    order += sorted({result["row"] for result in results}.difference(order))
     for result in results:
         key = (order.index(result["row"]), result["split"])
         groups.setdefault(key, []).append(result)
@@ -135,7 +137,12 @@ def meanings(table: Sequence[Line]) -> list[list[str]]:
     """The words in the names of lines, and what they mean."""
     rows = dict.fromkeys(line.kind[0] for line in table)
     said = [[word, about] for word, about in WORDS.items() if any(word in e.name for e in table)]
-    return [*(list(ROWS[row]) for row in rows), *said]
+    return [*(list(about(row)) for row in rows), *said]
+
+
+def about(row: str) -> tuple[str, str]:
+    """The short name of what was scored, and what it is: a network by name is not in `ROWS`."""
+    return ROWS.get(row, (f"(e) {row}", "3D network trained elsewhere: `networks` in the config"))
 
 
 def csv_rows(results: Sequence[Result]) -> list[list[str]]:

@@ -93,5 +93,6 @@ def network_results(
     for end in sorted(rows, key=ENDS.index):
         needs = [*(images if ENSEMBLE in end else []), *(["superpoints"] if VOTED in end else [])]
         result = as_result(trained.variant + end, split, trained.classes, rows[end], needs)
-        results.append(result | {"seed": trained.seed, "selection": trained.selection})
+        known = {"seed": trained.seed, "selection": trained.selection}
+        results.append(result | known | {"trained_on": trained.trained_on})
     return results

@@ -23,7 +23,7 @@ class AdapterStage(TrainingStage):
 
     def params(self, facts: Facts) -> dict[str, Any]:
         """The section `adapter`."""
-        return {"adapter": facts.section["train"]["adapter"]}
+        return {"adapter": facts.section["train"].get("adapter", {})}
 
 
 class Worker:

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from model.stages.runs import refined_runs, seed_of, trained_on
+from model.stages.runs import refined_runs, seed_of
 from pipeline.facts import FUSED, PSEUDO_LABELS, SUPERVISED, Facts
 from pipeline.stages.declaration import Entry, Over, Request, Stage, of_scans
 
@@ -16,7 +16,7 @@ class EvaluateStage(Stage):
     over = Over.SCORE
     reads: tuple[str, ...] = (
         *("voxels", "targets", "pseudo_labels", "text", "labels"),
-        *("refined_labels", "train", "supervised"),
+        *("refined_labels", "train", "supervised", "imported"),
     )
     packages = ("numpy", "spconv-cu120", "torch")
     suffix = "json"
@@ -91,8 +91,7 @@ def _results_of_network(request: Request, scans: Sequence[Any]) -> list[dict[str
     if trainer != SUPERVISED:  # whose classes are no text
         targets = [request.path("targets", scan) for scan in facts.splits["val"]]
         images = Images(targets, request.path("text"), _needs(facts))
-    results = evaluate_network(request.path(trainer, name), scans, "val", images)
-    return [result | {"trained_on": trained_on(facts, name)} for result in results]
+    return evaluate_network(request.path(trainer, name), scans, "val", images)
 
 
 def _needs(facts: Facts) -> set[str]:

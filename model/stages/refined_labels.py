@@ -22,7 +22,7 @@ class RefinedLabelsStage(TrainingStage):
 
     def params(self, facts: Facts) -> dict[str, Any]:
         """The section `labels` of `train`."""
-        return dict(facts.section["train"]["labels"])
+        return dict(facts.section["train"].get("labels", {}))
 
 
 class Worker:

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from model.training import variants
-from pipeline.facts import SUPERVISED, Facts
+from pipeline.facts import Facts
 from pipeline.stages.declaration import ONLY, Entry, Over, Request, Stage, of_scans
 
 if TYPE_CHECKING:
@@ -48,15 +48,6 @@ def weak_scans(request: Request, labels: Path | None = None) -> "list[ScanEntrie
     scans = request.facts.splits["train"]
     paths = {scan: {stage: request.path(stage, scan) for stage in WEAK} for scan in scans}
     return [ScanEntries(scan, **paths[scan], refined=labels) for scan in scans]
-
-
-def trained_on(facts: Facts, run: str) -> int:
-    """How many scans a run trains on: without those that only its selection reads."""
-    from model.data.scans import split_scans
-
-    scans, of_train = len(facts.splits["train"]), facts.section["train"]
-    share = 0 if run in facts.runs(SUPERVISED) else of_train.get("selection", {}).get("held_out", 0)
-    return len(split_scans(scans, share, seed_of(run))[0])
 
 
 def refined_runs(facts: Facts) -> list[str]:

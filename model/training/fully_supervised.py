@@ -71,6 +71,7 @@ def train_fully_supervised(
         config=dict(params),
         voxel_size=params.get("voxel_size") or entry_voxel_size,
         entry_voxel_size=entry_voxel_size,
+        trained_on=len(scans),
         selection=LAST_STEP,
         curves={"network": {"loss": losses}},
     ).save(out)

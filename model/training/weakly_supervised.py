@@ -113,6 +113,7 @@ def train_weakly_supervised(
         config=dict(params),
         voxel_size=own_voxel_size,
         entry_voxel_size=entry_voxel_size,
+        trained_on=len(scans),
         tower=tower,
         selection=chosen,
         rule=choice.rule,

@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from model.scoring.results import read_results
-from model.stages.runs import trained_on
 from pipeline.errors import BadInput
 from pipeline.jobs.entries import sound
 from pipeline.plan.plan import Plan
@@ -84,7 +83,7 @@ def _transferred(taught: Plan, asked: Plan) -> list[dict[str, Any]]:
         for scan in asked.splits["val"]
     ]
     return [
-        result | {"trained_on": trained_on(taught.facts, run)}
+        result
         for run in taught.facts.weak_networks
         for result in evaluate_transferred(
             taught.home(taught.facts.trainer(run), run), asked.facts.classes, scans, "val"
