@@ -15,7 +15,7 @@ from pipeline.plan import ablation, config, rules
 from pipeline.plan.plan import Plan
 from tests.helpers.tiny_ablation import ROOT, ROWS, Overrides, planned
 
-LABELLED = {"pseudo_labels", "train", "evaluate", "clouds", "report"}
+LABELLED = {"pseudo_labels", "adapter", "refined_labels", "train", "evaluate", "clouds", "report"}
 OF_FRAMES = {"frames", "projections", "embeddings", "targets"} | LABELLED
 
 
@@ -90,6 +90,8 @@ SETTINGS: list[Mapping[str, Any]] = [
     {"train": {"loss": {"text": 0}}},
     {"train": {"variants": ["esgs", "supervised"], "seeds": [0, 1]}},
     {"train": {"inputs": ["color", "height"]}},
+    {"train": {"labels": {"source": "text"}}},
+    {"train": {"self_training": {"rounds": 1}}},
 ]
 
 
@@ -117,7 +119,7 @@ def test_each_entry_of_each_row_is_made_by_one_rule(
         needed = {
             above
             for s in ablation.scores({ablation.BASE: row})[ablation.BASE]
-            for above in ancestors(row, ("evaluate", s))
+            for above in ancestors(row, (row.facts.evaluator(s), s))
         }
         for what in needed:
             found = [m for m, pattern in patterns if pattern.fullmatch(str(row.link(*what)))]
@@ -200,7 +202,7 @@ def test_sections_are_merged_and_everything_else_is_replaced() -> None:
     [
         ("No text loss", ["train.loss.text = 0"]),
         ("ESGS", ['train.variants = ["esgs"]']),
-        ("no vote", ["pseudo_labels.superpoint_vote = false"]),
+        ("no vote", ["pseudo_labels.superpoints = none"]),
         ("as configured", []),
     ],
 )
