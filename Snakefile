@@ -69,6 +69,11 @@ except BadInput as error:
 
 
 onstart:
+    # Per job that ends, Snakemake starts one more timer, each of which makes it choose jobs again
+    # every second: with hundreds of jobs that is a fifth of a core. Without a limit on how many
+    # jobs start in a second it does not, and jobs on this machine need none.
+    if workflow.local_exec:
+        workflow.scheduler.job_rate_limiter = None
     for dataset in WANTED:
         for plan in EVERY[dataset]:
             plan.write(workflow.execution_settings.keep_going)
