@@ -78,6 +78,17 @@ def test_pseudo_labels_are_scored_where_a_row_changes_them(tmp_path: Path) -> No
     }
 
 
+def test_the_counts_of_labels_are_the_same_whatever_networks_learn_them(tmp_path: Path) -> None:
+    labels: dict[str, Any] = {"tags": {"source": "none"}}
+    rows = {"one": labels, "other": {**labels, "train": {"variants": ["esgs"], "seeds": [0, 1]}}}
+    one, other = [*ablation.rows(planned(tmp_path, rows=rows)).values()][1:]
+    counts = ("evaluate", "pseudo_labels")
+    assert one.link(*counts) == other.link(*counts)
+    assert one.home(*counts) == other.home(*counts)
+    assert "refined_labels-0" in one.facts.scores
+    assert not any(name.startswith("refined_labels") for name in other.facts.scores)
+
+
 SETTINGS: list[Mapping[str, Any]] = [
     {"frames": {"every": 2}},
     {"voxels": {"voxel_size": 0.1}},
