@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any, TypedDict
 
 SUPERVISED = "supervised"  # the variant that dense labels train, as an upper bound
-FUSED, PSEUDO_LABELS = "fused", "pseudo_labels"  # what is scored besides networks
+FUSED = "fused"  # what is scored besides networks
+PSEUDO_LABELS, REFINED_LABELS = "pseudo_labels", "refined_labels"  # the same, of training scans
 ROUNDS = 5  # of self-training, at most
 SELF_TRAINED = ("ess_esgs",)  # the variants that have rounds, if they learn refined labels
 FOLDER_OF_RAW = "data"  # where raw files are if the config does not say
@@ -84,13 +85,17 @@ class Facts:
         return [f"{variant}-{seed}" for variant in own for seed in training["seeds"]]
 
     @property
+    def refined(self) -> bool:
+        """Whether a variant learns labels that are chosen from adapted embeddings."""
+        training = self.section["train"]
+        of_adapter = training.get("labels", {}).get("source") == "adapter"
+        return of_adapter and not set(SELF_TRAINED).isdisjoint(training["variants"])
+
+    @property
     def rounds(self) -> int:
         """How many rounds of self-training there are; 0 if no variant has them."""
-        training = self.section["train"]
-        refined = training.get("labels", {}).get("source") == "adapter"
-        if not refined or set(SELF_TRAINED).isdisjoint(training["variants"]):
-            return 0
-        return int(training.get("self_training", {}).get("rounds", 0))
+        rounds = self.section["train"].get("self_training", {}).get("rounds", 0)
+        return int(rounds) if self.refined else 0
 
     @property
     def trainers(self) -> list[str]:
@@ -126,12 +131,16 @@ class Facts:
 
     @property
     def scores(self) -> list[str]:
-        """What is evaluated: fused embeddings, pseudo-labels and every network, if anything."""
+        """What is evaluated: fused embeddings, labels that are learnt, and networks, if anything.
+
+        Refined labels are of a run: <REFINED_LABELS>-<seed>.
+        """
         if not self.scored:
             return []
-        raw = self.raw_digests
-        labelled = all("labels" in raw.get(scan, ()) for scan in self.splits["train"])
-        own = [FUSED, *([PSEUDO_LABELS] if labelled else [])]
+        raw, own = self.raw_digests, [FUSED]
+        if all("labels" in raw.get(scan, ()) for scan in self.splits["train"]):
+            seeds = self.section["train"]["seeds"] if self.refined else []
+            own += [PSEUDO_LABELS, *(f"{REFINED_LABELS}-{seed}" for seed in seeds)]
         return [*own, *self.networks, *self.imported]
 
     @property

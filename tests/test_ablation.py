@@ -15,7 +15,7 @@ from pipeline.plan import ablation, config, rules
 from pipeline.plan.plan import Plan
 from tests.helpers.tiny_ablation import ROOT, ROWS, Overrides, planned
 
-LABELLED = {"pseudo_labels", "train", "evaluate", "clouds", "report"}
+LABELLED = {"pseudo_labels", "adapter", "refined_labels", "train", "evaluate", "clouds", "report"}
 OF_FRAMES = {"frames", "projections", "embeddings", "targets"} | LABELLED
 
 
@@ -78,6 +78,17 @@ def test_pseudo_labels_are_scored_where_a_row_changes_them(tmp_path: Path) -> No
     }
 
 
+def test_the_counts_of_labels_are_the_same_whatever_networks_learn_them(tmp_path: Path) -> None:
+    labels: dict[str, Any] = {"tags": {"source": "none"}}
+    rows = {"one": labels, "other": {**labels, "train": {"variants": ["esgs"], "seeds": [0, 1]}}}
+    one, other = [*ablation.rows(planned(tmp_path, rows=rows)).values()][1:]
+    counts = ("evaluate", "pseudo_labels")
+    assert one.link(*counts) == other.link(*counts)
+    assert one.home(*counts) == other.home(*counts)
+    assert "refined_labels-0" in one.facts.scores
+    assert not any(name.startswith("refined_labels") for name in other.facts.scores)
+
+
 SETTINGS: list[Mapping[str, Any]] = [
     {"frames": {"every": 2}},
     {"voxels": {"voxel_size": 0.1}},
@@ -90,6 +101,8 @@ SETTINGS: list[Mapping[str, Any]] = [
     {"train": {"loss": {"text": 0}}},
     {"train": {"variants": ["esgs", "supervised"], "seeds": [0, 1]}},
     {"train": {"inputs": ["color", "height"]}},
+    {"train": {"labels": {"source": "text"}}},
+    {"train": {"self_training": {"rounds": 1}}},
 ]
 
 
@@ -117,7 +130,7 @@ def test_each_entry_of_each_row_is_made_by_one_rule(
         needed = {
             above
             for s in ablation.scores({ablation.BASE: row})[ablation.BASE]
-            for above in ancestors(row, ("evaluate", s))
+            for above in ancestors(row, (row.facts.evaluator(s), s))
         }
         for what in needed:
             found = [m for m, pattern in patterns if pattern.fullmatch(str(row.link(*what)))]
@@ -200,7 +213,7 @@ def test_sections_are_merged_and_everything_else_is_replaced() -> None:
     [
         ("No text loss", ["train.loss.text = 0"]),
         ("ESGS", ['train.variants = ["esgs"]']),
-        ("no vote", ["pseudo_labels.superpoint_vote = false"]),
+        ("no vote", ["pseudo_labels.superpoints = none"]),
         ("as configured", []),
     ],
 )

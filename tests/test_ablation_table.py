@@ -9,7 +9,7 @@ import pytest
 from model.reports.ablation import Row, text_report, write_ablation
 from pipeline.errors import BadInput
 from pipeline.jobs import results
-from pipeline.plan import ablation
+from pipeline.plan import ablation, provenance
 from pipeline.plan.plan import Plan
 from pipeline.store import entry, publish
 from tests.helpers.tiny_ablation import ROOT, ROWS, lines_of, planned, result
@@ -143,3 +143,17 @@ def test_tables_are_renamed_when_anything_they_depend_on_changes(tmp_path: Path)
     ]
     assert len(set(marks)) == len(marks)
     assert ablation.results(ablation.rows(planned(tmp_path))) == marks[0]
+
+
+def test_tables_are_renamed_by_an_edit_of_self_training_where_a_row_has_rounds(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    round_ = {"a round": {"train": {"self_training": {"rounds": 1}}}}
+    plans = [planned(tmp_path / name, rows) for name, rows in (("no", ROWS), ("one", round_))]
+    before = [ablation.results(ablation.rows(plan)) for plan in plans]
+    true, edited = provenance.meaning_digest, "model.training.self_training"
+    monkeypatch.setattr(
+        provenance, "meaning_digest", lambda m: "edited" if m == edited else true(m)
+    )
+    after = [ablation.results(ablation.rows(plan)) for plan in plans]
+    assert [one == other for one, other in zip(before, after, strict=True)] == [True, False]

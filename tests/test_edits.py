@@ -154,7 +154,7 @@ EDITS: dict[str, tuple[Edit, set[str]]] = {
     "a new codec": (new_file("pipeline/grids/codecs/new.py"), set()),
     "another tower family": (code("pipeline/clip/towers/timm_vit.py"), set()),
     "augmentation": (code("model/data/augment.py"), TRAINED),
-    "a loss term that is not used": (code("model/training/losses/text.py"), set()),
+    "a loss term that is not used": (code("model/training/losses/absent.py"), set()),
     "counts": (code("model/scoring/counting.py"), COUNTED),
     "a protocol": (code("model/scoring/protocols/foreground.py"), {"train_scannet"}),
     "a new protocol": (

@@ -148,6 +148,20 @@ def test_only_networks_that_predict_embeddings_are_scored_with_images(tmp_path: 
     assert {name for stage, name in weak if stage == "labels"} == set(known.splits["val"])
 
 
+def test_refined_labels_are_scored_on_the_training_scans_for_each_seed(tmp_path: Path) -> None:
+    facts = tiny_store.plan(tmp_path).facts
+    train = {"variants": ["ess_esgs"], "seeds": [0, 4], "labels": {"source": "adapter"}}
+    known = replace(facts, section={**facts.section, "train": train})
+    names = ["refined_labels-0", "refined_labels-4"]
+    assert known.scores == ["fused", "pseudo_labels", *names, "ess_esgs-0", "ess_esgs-4"]
+    found = EvaluateStage().sources(known, "refined_labels-4")
+    assert ("refined_labels", "ess_esgs-4") in found
+    assert {name for stage, name in found if stage == "labels"} == set(known.splits["train"])
+    of_text = {**train, "labels": {"source": "text"}}
+    plain = replace(facts, section={**facts.section, "train": of_text})
+    assert plain.scores == ["fused", "pseudo_labels", "ess_esgs-0", "ess_esgs-4"]
+
+
 def test_labels_of_other_points_are_refused(tmp_path: Path) -> None:
     room = write_rooms(tmp_path, [1])[0]
     room.path("labels").unlink()

@@ -189,6 +189,6 @@ def test_the_table_has_the_pooled_scores_and_those_of_each_area(plan: Plan) -> N
     assert (table.parent.parent / "latest" / "table.csv").is_file()
     written = json.loads(table.with_suffix(".json").read_text())["results"]
     pooled = [r for r in written if r["split"] == "held-out"]
-    assert {r["row"] for r in pooled} == {"fused", "esgs", "ess_esgs"}
+    assert {r["row"] for r in pooled} == {"fused", "esgs", "ess_esgs", "supervised"}
     assert all(r["scans"].keys() == ROOMS.keys() for r in pooled)
     assert {r["split"] for r in written} == {"held-out", *(f"area {area}" for area in found)}

@@ -152,8 +152,10 @@ def test_a_round_that_was_killed_ends_in_the_same_bytes_and_is_a_row_of_its_own(
     again = train_round(SETTINGS, rooms, text, first, tmp_path / "killed", checkpoint_every=2)
     assert again.read_bytes() == whole.read_bytes()
     assert load(whole, device()).variant == "ess_esgs_round1"
-    scored = [evaluate_network(path, [rooms[0].labelled], "val") for path in (whole, first)]
-    assert [line.name for line in lines(scored)] == ["(d) ESS+ESGS", "(d) round 1"]
+    labelled = [rooms[0].labelled]
+    scored = [r for path in (whole, first) for r in evaluate_network(path, labelled, "val")]
+    names = [line.name for line in lines(scored) if line.plain]
+    assert names == ["(d) ESS+ESGS", "(d) round 1"]
 
 
 def interrupt(*_: object) -> None:
@@ -221,8 +223,9 @@ def test_a_round_learns_from_the_one_before_with_the_adapter_of_the_first(tmp_pa
 def test_networks_of_rounds_are_scored_and_label_clouds_like_the_others(tmp_path: Path) -> None:
     facts = planned(tmp_path, 2, seeds=[0]).facts
     runs = ["esgs-0", "ess_esgs-0", "ess_esgs_round1-0", "ess_esgs_round2-0"]
-    assert facts.networks == facts.weak_networks == facts.scores[-4:] == runs
-    assert [*facts.clouds.values()] == runs
+    assert facts.weak_networks == runs
+    assert facts.networks == facts.scores[-5:] == [*runs, "supervised-0"]
+    assert [*facts.clouds.values()] == facts.networks
     assert [facts.trainer(run) for run in runs[1:]] == ["train", "retrain_round1", "retrain_round2"]
     assert facts.evaluator("ess_esgs_round2-0") == "evaluate_round2"
     assert {facts.evaluator(name) for name in ("fused", "ess_esgs-0")} == {"evaluate"}

@@ -16,7 +16,7 @@ from tests.helpers.tiny_checkout import SCANS, Checkout
 
 ALL = {
     "frames", "voxels", "labels", "tags", "projections", "embeddings", "text", "targets",
-    "pseudo_labels", "train", "evaluate", "train_scannet",
+    "pseudo_labels", "adapter", "refined_labels", "train", "evaluate", "train_scannet",
 }  # fmt: skip
 
 
@@ -33,7 +33,9 @@ def test_a_run_ends_with_a_table_as_text_json_and_csv(finished: Checkout) -> Non
     latest = finished.folder / "results" / "scannet" / "latest"
     table = json.loads((latest / "table.json").read_text())
     rows = {result["row"] for result in table["results"]}
-    assert rows == {"fused", "pseudo_labels_open", "pseudo_labels", "esgs", "ess_esgs"}
+    labels = {"pseudo_labels_open", "pseudo_labels", "refined_labels"}
+    networks = {v + end for v in ("esgs", "ess_esgs") for end in ("", "_voted", "_2d", "_2d_voted")}
+    assert rows == {"fused", "fused_voted"} | labels | networks
     assert "mIoU" in (latest / "table.txt").read_text()
     assert "mIoU" in (latest / "table.csv").read_text()
 

@@ -13,7 +13,7 @@ from tests.helpers import stand_ins
 from tests.helpers.tiny_checkout import ABLATION, Checkout
 
 TABLE = {"ablation_scannet"}
-LABELLED = ("pseudo_labels", "train", "evaluate")
+LABELLED = ("pseudo_labels", "adapter", "refined_labels", "train", "evaluate")
 
 
 class Rows(Checkout):
@@ -46,7 +46,7 @@ def test_what_rows_share_is_made_once(tmp_path: Path) -> None:
     jobs = Rows(tmp_path / "tree").planned()
     assert {name: count for name, count in jobs.items() if name.endswith("_train")} == {
         "scannet_train": 2,  # ess_esgs, and the esgs of "without ESS"
-        "scannet_ablation_text_loss_train": 1,
+        "scannet_ablation_no_text_loss_train": 1,
         "scannet_ablation_sure_labels_train": 1,
         "scannet_ablation_sure_labels_longer_train": 1,
     }
@@ -54,6 +54,10 @@ def test_what_rows_share_is_made_once(tmp_path: Path) -> None:
     assert {rule for rule in rules if rule.endswith("_pseudo_labels")} == {
         "scannet_pseudo_labels",
         "scannet_ablation_sure_labels_pseudo_labels",  # and of the longer training
+    }
+    assert {name: count for name, count in jobs.items() if name.endswith("_adapter")} == {
+        "scannet_adapter": 1,
+        "scannet_ablation_sure_labels_adapter": 1,
     }
     for stage in ("frames", "voxels", "embeddings", "targets"):
         assert {rule for rule in rules if rule.endswith(f"_{stage}")} == {f"scannet_{stage}"}
@@ -69,8 +73,8 @@ def test_rows_are_not_planned_for_another_target(tmp_path: Path) -> None:
     ("rows", "stale"),
     [
         (
-            ABLATION | {"text loss": {"train": {"loss": {"text": 2.0}}}},
-            {"ablation_text_loss_train", "ablation_text_loss_evaluate"} | TABLE,
+            ABLATION | {"no text loss": {"train": {"loss": {"text": 2.0}}}},
+            {"ablation_no_text_loss_train", "ablation_no_text_loss_evaluate"} | TABLE,
         ),
         (
             ABLATION | {"sure labels": {"targets": {"segments": 0.5}}},

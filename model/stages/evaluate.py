@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from model.stages.runs import refined_runs, seed_of
-from pipeline.facts import FUSED, PSEUDO_LABELS, SUPERVISED, Facts
+from pipeline.facts import FUSED, PSEUDO_LABELS, REFINED_LABELS, SUPERVISED, Facts
 from pipeline.stages.declaration import Entry, Over, Request, Stage, of_scans
 
 
@@ -23,13 +23,14 @@ class EvaluateStage(Stage):
     memory_mb, minutes = 8000, 120
 
     def sources(self, facts: Facts, name: str) -> list[Entry]:
-        """The entries behind a score: fused embeddings, pseudo-labels, or a network's."""
+        """The entries behind a score: fused embeddings, labels, or a network's."""
         train, val = facts.splits["train"], facts.splits["val"]
         if name == FUSED:
             return of_scans(("text", "targets", "voxels", "labels"), val)
         if name == PSEUDO_LABELS:
-            found = of_scans(("targets", "pseudo_labels", "voxels", "labels"), train)
-            return found + [("refined_labels", run) for run in refined_runs(facts)]
+            return of_scans(("targets", "pseudo_labels", "voxels", "labels"), train)
+        if run := _learner(facts, name):
+            return [("refined_labels", run), *of_scans(("targets", "voxels", "labels"), train)]
         trainer = facts.trainer(name)
         images = () if trainer == SUPERVISED else ("text", "targets")
         return [(trainer, name), *of_scans((*images, "voxels", "labels"), val)]
@@ -56,31 +57,31 @@ def _results(request: Request) -> list[dict[str, Any]]:
     from model.scoring import counting
 
     name, facts = request.name, request.facts
-    split = "train" if name == PSEUDO_LABELS else "val"
+    learner = _learner(facts, name)
+    split = "train" if learner or name == PSEUDO_LABELS else "val"
     names = facts.splits[split]
     scans = [
         LabelledScan(scan, *(request.path(stage, scan) for stage in ("voxels", "labels")))
         for scan in names
     ]
-    if name not in (FUSED, PSEUDO_LABELS):
+    if not learner and name not in (FUSED, PSEUDO_LABELS):
         return _results_of_network(request, scans)
     targets, needs = [request.path("targets", scan) for scan in names], _needs(facts)
     if name == FUSED:
         return counting.count_fused(scans, targets, request.path("text"), split, needs)
+    if learner:
+        needs |= _needs_of(facts.section["train"].get("labels"))
+        refined = request.path("refined_labels", learner)
+        found = counting.count_refined_labels(scans, targets, refined, split, needs)
+        return [found | {"seed": seed_of(learner)}]
     labels = [request.path("pseudo_labels", scan) for scan in names]
-    results = [
+    return [
         counting.count_pseudo_labels(scans, targets, labels, split, filtered, needs_of_labels)
         for filtered, needs_of_labels in (
             (False, needs),
             (True, needs | _needs_of(facts.section.get("pseudo_labels"))),
         )
     ]
-    needs |= _needs_of(facts.section["train"].get("labels"))
-    for run in refined_runs(facts):
-        refined = request.path("refined_labels", run)
-        found = counting.count_refined_labels(scans, targets, refined, split, needs)
-        results.append(found | {"seed": seed_of(run)})
-    return results
 
 
 def _results_of_network(request: Request, scans: Sequence[Any]) -> list[dict[str, Any]]:
@@ -92,6 +93,12 @@ def _results_of_network(request: Request, scans: Sequence[Any]) -> list[dict[str
         targets = [request.path("targets", scan) for scan in facts.splits["val"]]
         images = Images(targets, request.path("text"), _needs(facts))
     return evaluate_network(request.path(trainer, name), scans, "val", images)
+
+
+def _learner(facts: Facts, name: str) -> str | None:
+    """The run whose refined labels a score is of, if it is of such labels."""
+    runs = {f"{REFINED_LABELS}-{seed_of(run)}": run for run in refined_runs(facts)}
+    return runs.get(name)
 
 
 def _needs(facts: Facts) -> set[str]:

@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from pipeline.errors import BadInput
-from pipeline.facts import PSEUDO_LABELS
+from pipeline.facts import PSEUDO_LABELS, REFINED_LABELS
 from pipeline.plan import provenance
 from pipeline.plan.plan import Plan
 from pipeline.store import links
@@ -41,8 +41,9 @@ def folds(plan: Plan) -> dict[str, Plan]:
 
 
 def scores(fold: Plan) -> list[str]:
-    """What is scored on the held-out scans: all but pseudo-labels, which training scans have."""
-    return [name for name in fold.facts.scores if name != PSEUDO_LABELS]
+    """What is scored on the held-out scans: all but the labels that training scans have."""
+    of_training = {PSEUDO_LABELS, REFINED_LABELS}
+    return [name for name in fold.facts.scores if name.partition("-")[0] not in of_training]
 
 
 def results(plan: Plan, found: Mapping[str, Plan]) -> Path:

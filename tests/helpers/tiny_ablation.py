@@ -18,7 +18,7 @@ ROWS: Overrides = {
     "No text loss": {"train": {"loss": {"text": 0}}},
     "ESGS": {"train": {"variants": ["esgs"]}},
     "half the frames": {"frames": {"every": 2}},
-    "no vote": {"pseudo_labels": {"superpoint_vote": False}},
+    "no vote": {"pseudo_labels": {"superpoints": "none"}},
     "18A": {"train": {"network": {"arch": "18A"}}},
 }
 
@@ -28,6 +28,7 @@ def planned(folder: Path, rows: Overrides | None = ROWS, **changed: Any) -> Plan
     folder.mkdir(parents=True, exist_ok=True)
     described = yaml.safe_load((ROOT / config.CONFIG).read_text())
     described["results"], described["work"] = str(folder / "results"), str(folder / "work")
+    described["demo"].pop("ablation", None)
     described["demo"] |= changed | ({} if rows is None else {"ablation": rows})
     (folder / "config.yaml").write_text(yaml.safe_dump(described, sort_keys=False))
     return config.plan("demo", folder / "config.yaml", wanted=False)

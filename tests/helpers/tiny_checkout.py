@@ -23,7 +23,7 @@ SCANS = {"scene0000_00": "train", "scene0001_00": "train", "scene0002_00": "val"
 # Rows that share everything but networks, even these, or pseudo-labels with each other.
 ABLATION = {
     "without ESS": {"train": {"variants": ["esgs"]}},
-    "text loss": {"train": {"loss": {"text": 1.0}}},
+    "no text loss": {"train": {"loss": {"text": 0}}},
     "sure labels": {"pseudo_labels": {"keep_share": 0.5}},
     "sure labels, longer": {
         "pseudo_labels": {"keep_share": 0.5},
