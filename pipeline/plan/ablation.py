@@ -123,8 +123,10 @@ def results(found: Mapping[str, Plan]) -> Path:
     parts = [base.keys["report"], provenance.key(provenance.recipe("ablation", MODULES, {}))]
     for name, scored in scores(found).items():
         row = found[name]
-        parts += [name, *changes(base.section, row.section), row.keys["evaluate"]]
-        parts += [row.digest(row.facts.evaluator(each), each) for each in scored]
+        parts += [name, *changes(base.section, row.section)]
+        for each in scored:
+            stage = row.facts.evaluator(each)
+            parts += [row.keys[stage], row.digest(stage, each)]
     mark = provenance.digest(*parts)
     return Path(base.facts.results, base.dataset, "ablation", mark)
 
