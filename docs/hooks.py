@@ -27,6 +27,7 @@ COPIES = {
     "data/folder.md": "data_manifest/folder/README.md",
     "data/demo.md": "data_manifest/demo/README.md",
     "data/demo_clip.md": "data_manifest/demo/clip/README.md",
+    "data/demo_network.md": "data_manifest/demo/network/README.md",
 }
 
 Schema = Mapping[str, Any]
