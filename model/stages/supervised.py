@@ -13,6 +13,9 @@ class SupervisedStage(TrainingStage):
     """The network of `train`, trained with dense labels: the fully supervised upper bound."""
 
     reads = ("voxels", "labels", "text")
+    # It waits for no embedding. So where it keeps no GPU from these it begins before they are made,
+    # and the trainings that need them have the machine for themselves at the end.
+    priority_without_gpu = 1
 
     def params(self, facts: Facts) -> dict[str, Any]:
         """Without what it does not use: the selection, and the terms of the loss."""

@@ -33,7 +33,11 @@ class Rule:
 
 def gpus() -> int:
     """How many jobs that use a GPU may run at once: without one, the cores are the only limit."""
-    return len(glob.glob("/dev/nvidia[0-9]*")) or os.cpu_count() or 1
+    return _own_gpus() or os.cpu_count() or 1
+
+
+def _own_gpus() -> int:
+    return len(glob.glob("/dev/nvidia[0-9]*"))
 
 
 def pathvars(plan: Plan, tables: Path | None = None) -> dict[str, str]:
@@ -131,6 +135,9 @@ def _rule(
 ) -> Rule:
     facts, place = plan.facts, f"{stage.name}/{log}"
     resources = {"mem_mb": stage.memory_mb, "runtime": stage.minutes * count}
+    priority = stage.priority
+    if stage.priority_without_gpu is not None and not _own_gpus():
+        priority = stage.priority_without_gpu
     return Rule(
         name or stage.name,
         stage.name,
@@ -139,7 +146,7 @@ def _rule(
         f"<logs>/{place}.log",
         f"<benchmarks>/{place}.tsv",
         stage.threads(facts),
-        stage.priority,
+        priority,
         resources | ({"gpu": 1} if stage.gpu else {}),
     )
 

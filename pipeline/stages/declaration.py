@@ -43,7 +43,8 @@ class Stage:
     gpu: ClassVar[bool] = False
     memory_mb: ClassVar[int] = 2000
     minutes: ClassVar[int] = 30  # at most, of one entry, for a cluster's scheduler
-    priority: ClassVar[int] = 0
+    priority: ClassVar[int] = 0  # of its jobs: higher ones go first
+    priority_without_gpu: ClassVar[int | None] = None  # in the place of that on such a machine
 
     def __init__(self, number: int = 0) -> None:
         self.round = number  # of self-training; 0 if the stage is of none
