@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
@@ -21,9 +20,10 @@ from model.scoring.evaluate import evaluate_network
 from model.stages.runs import run_in, seed_of, variant_of
 from model.training.refine import LabelsConfig, superpoint_of, write_refined_labels
 from model.training.self_training import RoundConfig, choose_labels, combined
-from pipeline.facts import ROUNDS, in_rounds, round_of
-from pipeline.plan import config, graph
+from pipeline.facts import ROUNDS, Facts, in_rounds, round_of
+from pipeline.plan import graph
 from pipeline.plan.plan import Plan
+from tests.helpers import tiny_store
 from tests.helpers.tiny_entries import (
     CLASSES,
     Room,
@@ -163,12 +163,17 @@ def interrupt(*_: object) -> None:
 
 
 def planned(folder: Path, rounds: int, **train: Any) -> Plan:
-    """A plan of `demo` with rounds of self-training; nothing of it is computed."""
-    described = yaml.safe_load(config.CONFIG.read_text())
-    described["demo"]["train"] |= {"self_training": {"rounds": rounds}, "seeds": [0, 1], **train}
-    folder.mkdir(exist_ok=True)
-    (folder / "config.yaml").write_text(yaml.safe_dump(described, sort_keys=False))
-    return config.plan("demo", folder / "config.yaml", wanted=False)
+    """A plan with rounds of self-training; nothing of it is computed."""
+    facts = tiny_store.facts(folder)
+    facts["section"]["train"] = {
+        "variants": ["esgs", "ess_esgs", "supervised"],
+        "seeds": [0, 1],
+        "optimiser": {"steps": 9},
+        "adapter": {},
+        "labels": {"source": "adapter", "soft": False},
+        "self_training": {"rounds": rounds},
+    } | train
+    return Plan(Facts.from_json(facts))
 
 
 def homes(plan: Plan) -> Mapping[tuple[str, str], Path]:
