@@ -53,8 +53,7 @@ class Line:
     @property
     def kind(self) -> tuple[str, str]:
         """What was scored, mostly a key of `ROWS`, and how, a key of `ENDS`."""
-        end = max((end for end in ENDS if self.row.endswith(end)), key=len)
-        return self.row.removesuffix(end), end
+        return _kind(self.row)
 
     @property
     def plain(self) -> bool:
@@ -123,7 +122,8 @@ def lines(results: Sequence[Result]) -> list[Line]:
     """Results grouped by row and split, in the order of `ROWS` and `ENDS`, others last."""
     groups: dict[tuple[int, str], list[Result]] = {}
     order = [row + end for row in ROWS for end in ENDS]
-    order += sorted({result["row"] for result in results}.difference(order))
+    others = {result["row"] for result in results}.difference(order)
+    order += sorted(others, key=lambda row: (_kind(row)[0], [*ENDS].index(_kind(row)[1])))
     for result in results:
         key = (order.index(result["row"]), result["split"])
         groups.setdefault(key, []).append(result)
@@ -138,6 +138,11 @@ def meanings(table: Sequence[Line]) -> list[list[str]]:
     rows = dict.fromkeys(line.kind[0] for line in table)
     said = [[word, about] for word, about in WORDS.items() if any(word in e.name for e in table)]
     return [*(list(about(row)) for row in rows), *said]
+
+
+def _kind(row: str) -> tuple[str, str]:
+    end = max((end for end in ENDS if row.endswith(end)), key=len)
+    return row.removesuffix(end), end
 
 
 def about(row: str) -> tuple[str, str]:
