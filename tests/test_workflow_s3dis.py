@@ -41,7 +41,8 @@ def planned(tree: Path, target: str) -> dict[str, int]:
     said = done.stdout + done.stderr
     assert done.returncode == 0, said
     jobs: Counter[str] = Counter()
-    for rule, count in re.findall(r"^(\w+?)(?:_\d+)?\s+(\d+)$", said, re.M):
+    table = said.rpartition("Job stats:")[2]  # which is said twice
+    for rule, count in re.findall(r"^(\w+?)(?:_\d+)?\s+(\d+)$", table, re.M):
         jobs[rule] += int(count)
     return jobs
 
