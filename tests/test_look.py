@@ -95,7 +95,7 @@ def test_scans_that_are_not_there_are_passed_over_unless_they_are_named(
     ("arguments", "said"),
     [
         (["s3dis"], "data/s3dis: is not a folder; set `raw`"),
-        (["demo"], "is not simulated yet; run: snakemake --cores all train_demo"),
+        (["demo"], "is not simulated yet; run: snakemake --cores all demo_simulate"),
         (["scannet", "--scan", "kitchen"], "names no scan 'kitchen'; name one like scene0000_00"),
     ],
 )

@@ -16,7 +16,7 @@ DATA = Path(__file__).parent.parent / "data_manifest"
     [
         ("scannet", 1201, 312),
         ("s3dis", 204, 68),
-        ("demo", 14, 7),
+        ("demo", 28, 12),
         ("simulated", 200, 40),
         ("demo_s3dis", 10, 4),
     ],

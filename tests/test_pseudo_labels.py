@@ -282,7 +282,8 @@ def test_labels_that_are_spread_were_kept_somewhere_in_their_superpoint(
     probability = rng.dirichlet(np.ones(4), 50).astype(np.float32)
     superpoint = rng.integers(-1, 6, 50)
     best = probability.argmax(1).astype(np.int16)
-    kept = label_choice.keep_confident(best, probability.max(1), share)
+    sure = probability.max(1).astype(np.float16)  # as it is stored
+    kept = label_choice.keep_confident(best, sure, share)
     how = label_choice.LabelChoice("vote", share, "keep_then_vote", lenient)
     label = label_choice.choose(probability, superpoint, how).label
     np.testing.assert_array_equal(label[superpoint < 0], kept[superpoint < 0])
