@@ -78,14 +78,14 @@ def run(folder: Path, count: int, stages: Sequence[str] = ()) -> list[str]:
 
 
 def others_may_run(folder: Path) -> bool:
-    """Whether this process may become other users, and these may run this Python."""
+    """Whether this process may become other users, who may run this Python and reach the folder."""
     if os.geteuid():
         return False
     folder.chmod(0o755)
+    code = "import os, sys, numpy; os.listdir(sys.argv[1])"
+    command = [sys.executable, "-c", code, str(folder)]
     try:
-        subprocess.run(
-            [sys.executable, "-c", "import numpy"], user=USER, group=GROUP, check=True, cwd=folder
-        )
+        subprocess.run(command, user=USER, group=GROUP, check=True, cwd=folder)
     except (OSError, subprocess.CalledProcessError):
         return False
     return True
