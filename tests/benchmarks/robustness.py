@@ -32,6 +32,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from model.data.entries import class_names, read_array, read_entry
 from model.reports import ablation
 from model.reports.lines import Line, cell
+from model.scoring.results import Result
 from pipeline import tables
 from pipeline.facts import SUPERVISED
 from pipeline.plan import config, manifest
@@ -60,7 +61,7 @@ def main() -> None:
     snakemake(options.cores, f"{DATASET}_simulate", f"{DATASET}_tags")
     write_conditions(config.plan(DATASET), section)
     snakemake(options.cores, f"ablation_{DATASET}", f"train_{MOVED}")
-    print(table(), flush=True)
+    print(table(*read_rows()), flush=True)
 
 
 def prepare(
@@ -132,32 +133,42 @@ def write_tags(plan: Plan, share: float, path: Path) -> None:
     write_csv(path, ("scan", "classes"), lines)
 
 
-def table() -> str:
-    """The scores of each condition, from the tables in this folder."""
+def read_rows() -> tuple[list[ablation.Row], str]:
+    """The results of each condition from the tables in this folder, and the protocol."""
     report = json.loads(Path("results", DATASET, "ablation", "latest", "table.json").read_text())
-    rows = [ablation.Row(row["name"], row["changes"], row["results"]) for row in report["rows"]]
     of_moved = json.loads(Path("results", MOVED, "latest", "table.json").read_text())
-    rows.append(ablation.Row(f"cameras moved by {100 * OFFSET:.0f} cm", [], of_moved["results"]))
-    found, by = ablation.scored(rows), report["protocol"]
+    rows = [ablation.Row(row["name"], row["changes"], row["results"]) for row in report["rows"]]
+    return [*rows, row_of_moved(rows[0], of_moved["results"])], report["protocol"]
+
+
+def row_of_moved(first: ablation.Row, results: Sequence[Result]) -> ablation.Row:
+    """Of the scores of moved scans those that the rows of the ablation have."""
+    kinds = {result["row"] for result in first.results}
+    own = [result for result in results if result["row"] in kinds]
+    return ablation.Row(f"cameras moved by {100 * OFFSET:.0f} cm", [], own)
+
+
+def table(rows: Sequence[ablation.Row], protocol: str) -> str:
+    """The scores of each condition, and their difference to those of the first."""
+    found = ablation.scored(rows)
 
     def cells(first: Line | None, line: Line | None) -> list[str]:
         if first is None or line is None:
             return ["-", "-"]
-        change = ablation.difference(first, line, by)
+        change = ablation.difference(first, line, protocol)
         shown = "" if line is first or change is None else f"{round(change, 1) + 0:+.1f}"
-        return [cell(line.values("points", by, "mIoU")), shown]
+        return [cell(line.values("points", protocol, "mIoU")), shown]
 
-    head = ["", "seeds", "mIoU", "diff", "voted", "diff", "labels", "diff"]
-    lines = [head]
+    lines = [["", "seeds", "mIoU", "diff", "voted", "diff", "labels", "diff"]]
     for each in found:
         seeds = str(len(each.line.results))
         pairs = [(getattr(found[0], n), getattr(each, n)) for n in ("line", "voted", "labels")]
         lines.append([each.row.name, seeds, *(text for pair in pairs for text in cells(*pair))])
     scans = len(found[0].line.results[0]["scans"])
     return (
-        f"\n{found[0].line.name} on {scans} simulated rooms, mIoU in percent of points, protocol "
-        f"{by};\nmean ± standard deviation over seeds. voted: averaged over superpoints. labels:\n"
-        "pseudo-labels of the training rooms. diff: less that of the first row.\n\n"
+        f"\n{found[0].line.name} on {scans} simulated rooms, mIoU in percent of points, protocol\n"
+        f"{protocol}; mean ± standard deviation over seeds. voted: averaged over superpoints.\n"
+        "labels: pseudo-labels of the training rooms. diff: less that of the first row.\n\n"
         + tables.aligned(lines, left={0})
     )
 
