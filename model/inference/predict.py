@@ -8,14 +8,11 @@ import torch.nn.functional as F
 import zarr
 from numpy.typing import NDArray
 
-from model.data.dataset import batch_indices
 from model.data.entries import read_array
-from model.data.whole_scan import WholeScan, whole_scan
+from model.data.whole_scan import WholeScan, outputs, whole_scan
 from model.network.device import reproducible
 from model.network.trained import Trained
 from pipeline.geometry.votes import mean_over
-
-_ROWS = 1 << 16  # voxels whose embeddings are in memory at the same time
 
 
 @dataclass(frozen=True)
@@ -67,27 +64,16 @@ def query(trained: Trained, voxels: zarr.Group, text: NDArray[np.float32]) -> ND
     wanted = torch.from_numpy(text.astype(np.float32)).to(trained.text_embeddings.device)
     given = whole_scan(voxels, trained.inputs, trained.voxel_size)
     with reproducible(), torch.no_grad():
-        trunk = _trunk(trained, given)
-        parts = [
-            F.normalize(trained.network.head(rows), dim=1) @ wanted.T for rows in trunk.split(_ROWS)
-        ]
+        found = outputs(trained.network, given, wanted.device)
+        parts = [F.normalize(rows, dim=1) @ wanted.T for rows in found]
     return torch.cat(parts).cpu().numpy()[given.voxel_of]
-
-
-def _trunk(trained: Trained, given: WholeScan) -> torch.Tensor:
-    device = trained.text_embeddings.device
-    indices = batch_indices([given.coords]).to(device)
-    return trained.network.trunk(torch.from_numpy(given.inputs).to(device), indices)
 
 
 def _probability(trained: Trained, given: WholeScan) -> torch.Tensor:
     """Class probabilities (m, K) of the voxels that the network is given."""
-    parts = []
-    for rows in _trunk(trained, given).split(_ROWS):
-        vector = trained.network.head(rows)
+    text, parts = trained.text_embeddings, []
+    for vector in outputs(trained.network, given, text.device):
         if trained.head.normalise:
             vector = F.normalize(vector, dim=1)
-        parts.append(
-            torch.softmax(vector @ trained.text_embeddings.T / trained.head.temperature, dim=1)
-        )
+        parts.append(torch.softmax(vector @ text.T / trained.head.temperature, dim=1))
     return torch.cat(parts)

@@ -13,16 +13,14 @@ import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
 
-from model.data.dataset import batch_indices
 from model.data.entries import ScanEntries, read_entry
 from model.data.scans import split_scans
-from model.data.whole_scan import whole_scan
+from model.data.whole_scan import outputs, whole_scan
 from model.network import files
 from model.network.trained import LAST_STEP, Weights
 from model.network.unet import MinkUNet
 from pipeline.errors import BadInput
 
-_ROWS = 1 << 16  # voxels whose embeddings are in memory at the same time
 MIN_SHARE = 0.001  # of a scan's voxels, for a class to be found; as `tags.min_share`
 
 
@@ -116,13 +114,10 @@ class Selection:
     def _count(self, network: MinkUNet, scan: ScanEntries) -> NDArray[np.int64]:
         """The voxels of a scan that the network gives each class (K,)."""
         given = whole_scan(read_entry(scan.voxels), self.inputs, self.voxel_size)
-        where = self.text.device
-        indices = batch_indices([given.coords]).to(where)
         with torch.no_grad():
-            trunk = network.trunk(torch.from_numpy(given.inputs).to(where), indices)
             label = [
-                (F.normalize(network.head(rows), dim=1) @ self.text.T).argmax(dim=1)
-                for rows in trunk.split(_ROWS)
+                (F.normalize(rows, dim=1) @ self.text.T).argmax(dim=1)
+                for rows in outputs(network, given, self.text.device)
             ]
         of_voxel = torch.cat(label).cpu().numpy()[given.voxel_of]
         return np.bincount(of_voxel, minlength=len(self.text))
