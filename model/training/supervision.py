@@ -7,6 +7,19 @@ import torch
 import torch.nn.functional as F
 
 
+def weighted_mean(values: torch.Tensor, weight: torch.Tensor | None) -> torch.Tensor:
+    """The mean of values (V,) by weights (V,), equal ones if None; 0 where all weights are 0."""
+    if weight is None:
+        return values.mean()
+    return (weight * values).sum() / weight.sum().clamp_min(1e-12)
+
+
+def group_means(values: torch.Tensor, group: torch.Tensor, size: torch.Tensor) -> torch.Tensor:
+    """Means (S, C) of values (V, C) over groups (V,), in 0..S-1, of some sizes (S,)."""
+    total = values.new_zeros(len(size), values.shape[1])
+    return total.index_add(0, group, values) / size[:, None]
+
+
 @dataclass(frozen=True)
 class Supervision:
     """What is known of the V voxels of a batch of B scans, and of K classes, on one device."""
@@ -56,6 +69,4 @@ class Supervision:
 
     def pooled(self, values: torch.Tensor) -> torch.Tensor:
         """Means (S, C) of values (V, C) float32 over the groups."""
-        group, size = self.groups
-        total = values.new_zeros(len(size), values.shape[1])
-        return total.index_add(0, group, values) / size[:, None]
+        return group_means(values, *self.groups)

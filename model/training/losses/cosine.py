@@ -11,15 +11,13 @@ without one weighing 1.
 import torch
 import torch.nn.functional as F
 
-from model.training.supervision import Supervision
+from model.training.supervision import Supervision, weighted_mean
 
 ESS_ONLY = False
 
 
 def loss(embedding: torch.Tensor, supervision: Supervision) -> torch.Tensor:
     """A scalar in [0, 2]; `embedding` (V, d) of any length."""
-    target, weight = supervision.target.float(), supervision.voxel_weight
+    target = supervision.target.float()
     distance = 1 - F.cosine_similarity(embedding.float(), target, dim=1)
-    if weight is None:
-        return distance.mean()
-    return (weight * distance).sum() / weight.sum().clamp_min(1e-12)
+    return weighted_mean(distance, supervision.voxel_weight)

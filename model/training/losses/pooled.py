@@ -11,7 +11,7 @@ weights w (`balance`) it is the mean weighted as in `cosine`.
 import torch
 import torch.nn.functional as F
 
-from model.training.supervision import Supervision
+from model.training.supervision import Supervision, weighted_mean
 
 ESS_ONLY = False
 
@@ -21,7 +21,4 @@ def loss(embedding: torch.Tensor, supervision: Supervision) -> torch.Tensor:
     target = supervision.pooled(F.normalize(supervision.target.float(), dim=1))
     group, _ = supervision.groups
     distance = 1 - F.cosine_similarity(embedding.float(), target[group], dim=1)
-    weight = supervision.voxel_weight
-    if weight is None:
-        return distance.mean()
-    return (weight * distance).sum() / weight.sum().clamp_min(1e-12)
+    return weighted_mean(distance, supervision.voxel_weight)

@@ -12,7 +12,7 @@ is the mean logit of class k less the mean over the classes.
 import torch
 import torch.nn.functional as F
 
-from model.training.supervision import Supervision
+from model.training.supervision import Supervision, group_means
 
 ESS_ONLY = True  # scene tags reach the network in variants with specialisation only
 
@@ -22,10 +22,8 @@ def loss(embedding: torch.Tensor, supervision: Supervision) -> torch.Tensor:
     assert supervision.present is not None
     assert supervision.scan is not None
     logits = supervision.logits(embedding)
-    scans = len(supervision.present)
-    total = logits.new_zeros(scans, logits.shape[1]).index_add(0, supervision.scan, logits)
-    count = torch.bincount(supervision.scan, minlength=scans).clamp_min(1)
-    mean = total / count[:, None]
+    count = torch.bincount(supervision.scan, minlength=len(supervision.present)).clamp_min(1)
+    mean = group_means(logits, supervision.scan, count)
     return F.multilabel_soft_margin_loss(
         mean - mean.mean(dim=1, keepdim=True), supervision.present.float()
     )

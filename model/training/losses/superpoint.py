@@ -11,7 +11,7 @@ class weights (`balance`) a superpoint weighs the mean of its voxels.
 import torch
 import torch.nn.functional as F
 
-from model.training.supervision import Supervision
+from model.training.supervision import Supervision, weighted_mean
 
 ESS_ONLY = False
 
@@ -22,7 +22,6 @@ def loss(embedding: torch.Tensor, supervision: Supervision) -> torch.Tensor:
     target = supervision.pooled(F.normalize(supervision.target.float(), dim=1))
     distance = 1 - F.cosine_similarity(mean, target, dim=1)
     weight = supervision.voxel_weight
-    if weight is None:
-        return distance.mean()
-    weight = supervision.pooled(weight[:, None])[:, 0]
-    return (weight * distance).sum() / weight.sum().clamp_min(1e-12)
+    if weight is not None:
+        weight = supervision.pooled(weight[:, None])[:, 0]
+    return weighted_mean(distance, weight)

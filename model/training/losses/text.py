@@ -14,7 +14,7 @@ specialisation, put to the 3D network; the published method does without it.
 import torch
 
 from model.training.cross_entropy import cross_entropy
-from model.training.supervision import Supervision
+from model.training.supervision import Supervision, weighted_mean
 
 ESS_ONLY = True  # pseudo-labels are used in variants with specialisation only
 _ABSENT = -1e6  # added to the logits of absent classes
@@ -31,4 +31,4 @@ def loss(embedding: torch.Tensor, supervision: Supervision) -> torch.Tensor:
     each = -(supervision.probability.float() * torch.log_softmax(logits, dim=1)).sum(dim=1)
     weight = supervision.voxel_weight
     weight = known.float() if weight is None else weight * known
-    return (weight * each).sum() / weight.sum().clamp_min(1e-12)
+    return weighted_mean(each, weight)
