@@ -7,6 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.data.entries import read_array, read_entry
+from pipeline.geometry.label_choice import softmax_of
+from pipeline.stages.pseudo_labels import similarity
 
 TEMPERATURE = 0.05  # of the cosines between fused and text embeddings
 WEIGHT_2D = 0.7
@@ -29,17 +31,13 @@ def read_fused(targets: Path, text: NDArray[np.float32]) -> Fused:
     """
     entry = read_entry(targets)
     voxel = read_array(entry, "voxel").astype(np.int64)
-    label = np.zeros(len(voxel), np.int64)
+    label, every = np.zeros(len(voxel), np.int64), np.ones(len(text), bool)
     probability = np.zeros((len(voxel), len(text)), np.float32)
     for begin in range(0, len(voxel), _ROWS):
         rows = slice(begin, begin + _ROWS)
-        feature = read_array(entry, "feature", rows).astype(np.float32)
-        similarity = feature @ text.T
-        label[rows] = similarity.argmax(axis=1)
-        length = np.linalg.norm(feature, axis=1, keepdims=True)
-        cosine = similarity / np.maximum(length, np.finfo(np.float32).tiny)
-        weight = np.exp((cosine - cosine.max(axis=1, keepdims=True)) / np.float32(TEMPERATURE))
-        probability[rows] = weight / weight.sum(axis=1, keepdims=True)
+        cosine = similarity(read_array(entry, "feature", rows), text, normalise=True)
+        label[rows] = cosine.argmax(axis=1)
+        probability[rows] = softmax_of(cosine / np.float32(TEMPERATURE), every)
     return Fused(voxel, label, probability)
 
 

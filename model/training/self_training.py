@@ -72,9 +72,7 @@ def choose_labels(
     """
     student = _among(student, present)
     if config.superpoints == "mean":
-        teacher, student = (
-            mean_over(each, superpoint).astype(np.float32) for each in (teacher, student)
-        )
+        teacher, student = (mean_over(each, superpoint) for each in (teacher, student))
     both = combined(teacher, student, present, config.teacher_share)
     return choose(both, superpoint, LabelChoice(config.superpoints, config.keep_share))
 

@@ -42,7 +42,7 @@ def choose(
     voxels their most frequent label. A voxel whose probabilities are all 0 is ignored.
     """
     if how.superpoints == "mean":
-        probability = mean_over(probability, superpoint).astype(np.float32)
+        probability = mean_over(probability, superpoint)
     label = probability.argmax(axis=1).astype(np.int16)
     label[probability.max(axis=1, initial=0) <= 0] = -1
     keep_first = how.order == "keep_then_vote" and how.superpoints == "vote"
