@@ -79,9 +79,9 @@ def test_a_run_that_keeps_going_makes_all_that_a_bad_scan_is_not_needed_for(
     assert "Traceback" not in said
     assert checkout.stale() == {"frames", "projections"}
     checkout.sens.write_bytes(checkout.whole)
-    mended = checkout.snakemake()
-    assert mended.returncode == 0, mended.stdout + mended.stderr
-    made = {line.split(":")[0] for line in mended.stdout.splitlines() if ": made in" in line}
+    repaired = checkout.snakemake()
+    assert repaired.returncode == 0, repaired.stdout + repaired.stderr
+    made = {line.split(":")[0] for line in repaired.stdout.splitlines() if ": made in" in line}
     assert made == {f"scannet frames {BAD}", f"scannet projections {BAD}"}
 
 

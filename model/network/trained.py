@@ -167,5 +167,5 @@ def load(path: Path, where: torch.device, rule: str | None = None) -> Trained:
 
 def rules(path: Path) -> list[str]:
     """The rules by which weights in the file of a network were chosen, that of its config first."""
-    _, metadata = files.read(path)
+    metadata = files.read_metadata(path)
     return [metadata.get("rule", "last"), *json.loads(metadata.get("others", "{}"))]

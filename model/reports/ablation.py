@@ -4,12 +4,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from model.reports.lines import MEANS, ROWS, Line, cell, csv_rows, lines, spread, with_scores
-from model.scoring.results import Result
+from model.reports.lines import MEANS, Line, cell, csv_rows, lines, spread, with_scores
+from model.scoring.results import VOTED, Result
 from pipeline import tables
-
-LABELS = "pseudo_labels"
-VOTED = "_voted"  # at the end of the names of rows whose labels are voted in superpoints
+from pipeline.facts import PSEUDO_LABELS
 
 
 @dataclass(frozen=True)
@@ -35,14 +33,12 @@ def scored(rows: Sequence[Row]) -> list[Scored]:
     """Each variant of each row. Raises `ValueError` where a row has no networks."""
     found = []
     for row in rows:
-        known: dict[str, Line] = {}
-        for line in _lines(row.results):
-            known[line.row] = line
-        voted = {line.row: line for line in _lines(row.results, VOTED)}
-        networks = [line for line in known.values() if "seed" in line.results[0]]
+        known = {line.kind: line for line in lines(row.results)}
+        networks = [n for n in known.values() if n.plain and "seed" in n.results[0]]
         if not networks:
             raise ValueError(f"{row.name} has no networks")
-        found += [Scored(row, n, voted.get(n.row), known.get(LABELS)) for n in networks]
+        labels = known.get((PSEUDO_LABELS, ""))
+        found += [Scored(row, n, known.get((n.row, VOTED)), labels) for n in networks]
     return found
 
 
@@ -96,13 +92,6 @@ def difference(first: Line, line: Line, protocol: str) -> float | None:
     if means[0] is None or means[1] is None:
         return None
     return means[1][0] - means[0][0]
-
-
-def _lines(results: Sequence[Result], end: str = "") -> list[Line]:
-    """The lines of those results whose row is one of `ROWS`, followed by `end`."""
-    named = [(result, result["row"].removesuffix(end)) for result in results]
-    wanted = [(r, row) for r, row in named if row in ROWS and r["row"] == row + end]
-    return lines([{**result, "row": row} for result, row in wanted])
 
 
 def _heading(table: Sequence[Scored], title: str, protocol: str, simulated: bool) -> str:

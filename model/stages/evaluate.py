@@ -5,8 +5,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from model.stages.runs import refined_runs, seed_of
-from pipeline.facts import FUSED, PSEUDO_LABELS, REFINED_LABELS, SUPERVISED, Facts
+from model.stages.runs import seed_of
+from pipeline.facts import (
+    FUSED,
+    PSEUDO_LABELS,
+    REFINED_LABELS,
+    SELF_TRAINED,
+    SUPERVISED,
+    Facts,
+)
 from pipeline.stages.declaration import Entry, Over, Request, Stage, of_scans
 
 
@@ -29,7 +36,7 @@ class EvaluateStage(Stage):
             return of_scans(("text", "targets", "voxels", "labels"), val)
         if name == PSEUDO_LABELS:
             return of_scans(("targets", "pseudo_labels", "voxels", "labels"), train)
-        if run := _learner(facts, name):
+        if run := _learner(name):
             return [("refined_labels", run), *of_scans(("targets", "voxels", "labels"), train)]
         trainer = facts.trainer(name)
         images = () if trainer == SUPERVISED else ("text", "targets")
@@ -57,7 +64,7 @@ def _results(request: Request) -> list[dict[str, Any]]:
     from model.scoring import counting
 
     name, facts = request.name, request.facts
-    learner = _learner(facts, name)
+    learner = _learner(name)
     split = "train" if learner or name == PSEUDO_LABELS else "val"
     names = facts.splits[split]
     scans = [
@@ -95,10 +102,10 @@ def _results_of_network(request: Request, scans: Sequence[Any]) -> list[dict[str
     return evaluate_network(request.path(trainer, name), scans, "val", images)
 
 
-def _learner(facts: Facts, name: str) -> str | None:
+def _learner(name: str) -> str | None:
     """The run whose refined labels a score is of, if it is of such labels."""
-    runs = {f"{REFINED_LABELS}-{seed_of(run)}": run for run in refined_runs(facts)}
-    return runs.get(name)
+    kind, _, seed = name.partition("-")
+    return f"{SELF_TRAINED[0]}-{seed}" if kind == REFINED_LABELS else None
 
 
 def _needs(facts: Facts) -> set[str]:

@@ -1,6 +1,5 @@
 """Stage imported: networks that were trained elsewhere, to be scored beside the dataset's own."""
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import Any
 from pipeline.errors import BadInput
 from pipeline.facts import Facts
 from pipeline.stages.declaration import Entry, Over, Request, Stage
+from pipeline.store import records
 
 
 class ImportedStage(Stage):
@@ -49,8 +49,7 @@ class Worker:
 
 def _digest(path: Path) -> str:
     try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        return records.digest(path)
     except OSError as error:
         remedy = "correct `networks:` in the config"
         raise BadInput(path, f"cannot be read ({error.strerror})", remedy) from error

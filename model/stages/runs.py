@@ -3,7 +3,6 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from model.training import variants
 from pipeline.facts import Facts
 from pipeline.stages.declaration import ONLY, Entry, Over, Request, Stage, of_scans
 
@@ -48,12 +47,6 @@ def weak_scans(request: Request, labels: Path | None = None) -> "list[ScanEntrie
     scans = request.facts.splits["train"]
     paths = {scan: {stage: request.path(stage, scan) for stage in WEAK} for scan in scans}
     return [ScanEntries(scan, **paths[scan], refined=labels) for scan in scans]
-
-
-def refined_runs(facts: Facts) -> list[str]:
-    """The runs that learn labels that are chosen from adapted embeddings."""
-    section = facts.section["train"]
-    return [run for run in facts.runs("train") if variants.refined(variant_of(run), section)]
 
 
 def variant_of(run: str) -> str:

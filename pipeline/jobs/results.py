@@ -4,6 +4,7 @@ import shutil
 from collections.abc import Callable, Sequence
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 from pipeline.errors import BadInput
 from pipeline.jobs.entries import load_worker, request, require_inputs, sound
@@ -72,13 +73,9 @@ def report(plan: Plan, table: Path) -> str:
 def sixfold(plan: Plan, table: Path) -> str:
     """Write the tables of all folds, as `report` does, and return the text."""
     from model.reports.folds import write_folds
-    from model.scoring.results import read_results
 
-    found = {}
-    for area, fold in folds.folds(plan).items():
-        homes = [fold.home(fold.facts.evaluator(name), name) for name in folds.scores(fold)]
-        with damaged.moving_aside(), sound(homes):
-            found[area] = [result for home in homes for result in read_results(home)]
+    of_folds = folds.folds(plan).items()
+    found = {area: _results(fold, folds.scores(fold)) for area, fold in of_folds}
     facts, prefix = plan.facts, table.with_suffix("")
     text = write_folds(found, prefix, plan.dataset, facts.protocol, simulated=facts.simulated)
     links.point(table.parent.parent / "latest", table.parent)
@@ -91,7 +88,6 @@ def ablation(plans: Sequence[Path], table: Path) -> str:
     Raises `BadInput` where the plans or the code have changed since then.
     """
     from model.reports.ablation import Row, write_ablation
-    from model.scoring.results import read_results
 
     rows = {str(row.facts.row): row for row in (Plan.load(path, "report") for path in plans)}
     if table.parent != ablations.results(rows):
@@ -99,12 +95,18 @@ def ablation(plans: Sequence[Path], table: Path) -> str:
         raise BadInput(table, what, "run snakemake again")
     found, base = [], next(iter(rows.values()))
     for name, scored in ablations.scores(rows).items():
-        homes = [rows[name].home(rows[name].facts.evaluator(each), each) for each in scored]
-        with damaged.moving_aside(), sound(homes):
-            results = [result for home in homes for result in read_results(home)]
         changes = list(ablations.changes(base.section, rows[name].section))
-        found.append(Row(name, changes, results))
+        found.append(Row(name, changes, _results(rows[name], scored)))
     facts, prefix = base.facts, table.with_suffix("")
     text = write_ablation(found, prefix, facts.dataset, facts.protocol, facts.simulated)
     links.show_latest(table.parent)
     return text
+
+
+def _results(plan: Plan, scores: Sequence[str]) -> list[dict[str, Any]]:
+    """The results of some scores of a plan, whose entries are checked."""
+    from model.scoring.results import read_results
+
+    homes = [plan.home(plan.facts.evaluator(name), name) for name in scores]
+    with damaged.moving_aside(), sound(homes):
+        return [result for home in homes for result in read_results(home)]

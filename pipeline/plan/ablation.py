@@ -137,8 +137,7 @@ def adopt(plan: Plan, found: Mapping[str, Plan]) -> None:
     Those that the plan has linked are not looked at again.
     """
     for row in found.values():
-        for path, _ in row.notes():
-            path.unlink(missing_ok=True)
+        row.remove_notes()
     pairs = {
         row.link(stage, name): row.home(stage, name)
         for row in found.values()

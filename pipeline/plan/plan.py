@@ -189,10 +189,14 @@ class Plan:
         for folder in dict.fromkeys(path.parent for path in places):
             yield from notes.find(folder)
 
-    def adopt(self) -> None:
-        """Link what the store already has, before anything is planned."""
+    def remove_notes(self) -> None:
+        """Forget what an earlier run could not make: this one tries again."""
         for path, _ in self.notes():
             path.unlink(missing_ok=True)
+
+    def adopt(self) -> None:
+        """Link what the store already has, before anything is planned."""
+        self.remove_notes()
         links.adopt((self.link(*entry), self.home(*entry)) for entry in self.entries)
         if self.facts.simulated:  # Snakemake sets the times of what it has made
             for done in self.raw.glob("*.done"):
