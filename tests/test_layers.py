@@ -9,7 +9,10 @@ ROOT = Path(__file__).parent.parent
 # From below to above. What stands in one line is side by side and does not import each other.
 LAYERS = (
     ("pipeline.errors",),
-    ("pipeline.scan", "pipeline.facts", "pipeline.tables", "pipeline.palette", "pipeline.images"),
+    (
+        *("pipeline.scan", "pipeline.facts", "pipeline.tables", "pipeline.palette"),
+        *("pipeline.images", "pipeline.progress"),
+    ),
     ("pipeline.store",),
     ("pipeline.geometry", "pipeline.grids"),
     ("pipeline.clip",),

@@ -7,6 +7,7 @@ import pytest
 
 from pipeline.errors import BadInput
 from pipeline.plan import digests, manifest
+from pipeline.progress import Progress
 
 DATA = Path(__file__).parent.parent / "data_manifest"
 
@@ -77,7 +78,7 @@ def test_hashing_goes_on_where_it_was_interrupted(
     read: list[str] = []
     real = digests.hash_file
 
-    def interrupted(path: Path, bar: object) -> str:
+    def interrupted(path: Path, bar: Progress) -> str:
         if path.stem == "s2" and "s2" not in read:
             read.append("s2")
             raise KeyboardInterrupt

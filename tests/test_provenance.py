@@ -96,6 +96,12 @@ def test_no_stage_imports_what_its_source_does_not_show(stage: str) -> None:
         assert not {"importlib", "runpy"} & {name.split(".")[0] for name in imported}, module
 
 
+@pytest.mark.parametrize("module", provenance.SHOWN)
+def test_what_a_run_shows_of_itself_is_in_no_key_and_brings_nothing_along(module: str) -> None:
+    assert all(module not in modules for modules in covered().values())
+    assert not provenance._imports(module)
+
+
 @pytest.mark.parametrize("stage", [s for s in stages() if s.startswith("pipeline.")])
 def test_no_stage_knows_the_store_or_the_plan(stage: str) -> None:
     known = provenance.closure(stage)

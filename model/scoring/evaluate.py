@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 from model.data.entries import read_entry, read_text
 from model.data.labels import LabelledScan
@@ -17,6 +16,7 @@ from model.network.trained import Trained, load, rules
 from model.scoring.counting import count, have_superpoints
 from model.scoring.results import ENDS, ENSEMBLE, RULES, VOTED, Result, as_result
 from pipeline.errors import BadInput
+from pipeline.progress import Progress
 
 PACKAGES = ("numpy", "spconv-cu120", "torch")
 
@@ -62,7 +62,7 @@ def _evaluate(
     text = read_text(images.text)[0] if images else None
     votes = have_superpoints(scans)
     rows: dict[str, dict[str, NDArray[np.int64]]] = {}
-    for number, scan in enumerate(tqdm(scans, desc="scoring", unit="scan", mininterval=2)):
+    for number, scan in enumerate(Progress(scans, "scoring", unit="scan")):
         if scan.classes != trained.classes:
             what = "labels of other classes than the network's"
             raise BadInput(scan.labels, what, "train the network again")

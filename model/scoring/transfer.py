@@ -9,7 +9,6 @@ import numpy as np
 import torch
 import zarr
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 from model.data.entries import read_array, read_entry
 from model.data.labels import LabelledScan
@@ -22,6 +21,7 @@ from model.scoring.evaluate import network_results
 from model.scoring.results import VOTED, Result
 from pipeline.errors import BadInput
 from pipeline.geometry.votes import majority
+from pipeline.progress import Progress
 from pipeline.scan import Cloud
 
 PACKAGES = ("numpy", "open_clip_torch", "spconv-cu120", "torch", "transformers")
@@ -47,7 +47,7 @@ def evaluate_transferred(
     )
     votes = have_superpoints(scans)
     rows: dict[str, dict[str, NDArray[np.int64]]] = {}
-    for scan in tqdm(scans, desc="scoring", unit="scan", mininterval=2):
+    for scan in Progress(scans, "scoring", unit="scan"):
         if scan.classes != names:
             what = "labels of other classes than the dataset's"
             raise BadInput(scan.labels, what, "run snakemake again")

@@ -11,9 +11,9 @@ import numpy as np
 from numpy.lib.format import open_memmap
 from numpy.typing import NDArray
 from PIL import Image
-from tqdm import tqdm
 
 from pipeline.demo_clip.captions import WORDS, Words, caption, words_of
+from pipeline.progress import Progress
 from pipeline.simulate.catalogue import Catalogue
 from pipeline.simulate.render import Renderer
 from pipeline.simulate.room import build_room
@@ -60,7 +60,7 @@ def render_views(folder: Path, catalogue: Catalogue, seeds: Sequence[int], frame
     color = open_memmap(folder / "color.npy", mode, np.uint8, (*shape, 3))
     name = open_memmap(folder / "name.npy", mode, np.uint8, shape)
     index = {(raw, nyu40): i for i, (raw, nyu40) in enumerate(found["names"])}
-    for i in tqdm(range(found["rooms"], len(seeds)), "rooms", mininterval=10):
+    for i in Progress(range(found["rooms"], len(seeds)), "rooms", unit="room"):
         at = i * frames
         for picture, things, kinds in views_of_room(catalogue, seeds[i], frames):
             for kind in kinds:

@@ -20,12 +20,12 @@ from open_clip.tokenizer import SimpleTokenizer
 from safetensors.torch import save_file
 from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
-from tqdm import tqdm
 
 from pipeline.demo_clip.captions import TEMPLATES, Words, corpus, phrase
 from pipeline.demo_clip.clip_scores import IMAGE_SIZE
 from pipeline.demo_clip.merges import learn_merges, write_merges
 from pipeline.demo_clip.pairs import SIZE, Pairing, Views
+from pipeline.progress import Progress
 
 CROP, PATCH, WIDTH, LAYERS, EMBED = 64, 8, 128, 6, 64
 BLOCKS = 4
@@ -156,7 +156,7 @@ def train(
     )
     rng = np.random.default_rng([seed, 5])
     saved = time.monotonic()
-    with tqdm(total=steps, mininterval=10) as bar:
+    with Progress(desc="training", total=steps, unit="step") as bar:
         for _ in range(steps):
             pairs = pairing.draw(rng, batch)
             texts = [*concept_texts(pairing.concepts, rng), *pairs.captions]
@@ -176,7 +176,8 @@ def train(
             with torch.no_grad():
                 model.logit_scale.clamp_(0, math.log(50))
             bar.update()
-            bar.set_postfix(contrast=f"{contrast:.2f}", share=f"{share:.2f}", scale=f"{scale:.1f}")
+            shown = {"contrast": contrast, "share": share, "scale": scale}
+            bar.set_postfix({n: f"{v:.2f}" for n, v in shown.items()}, refresh=False)
             if time.monotonic() - saved > _CHECKPOINT:
                 save(model, config, out)
                 saved = time.monotonic()

@@ -6,13 +6,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import jinja2
-from tqdm import tqdm
 
 from pipeline.doctor import checks, pictures, scans, statistics, views
 from pipeline.doctor.scans import Scan
 from pipeline.errors import BadInput
 from pipeline.plan import config, rawdata
 from pipeline.plan.plan import Plan
+from pipeline.progress import Progress
 from pipeline.store import filesystem
 
 
@@ -101,7 +101,7 @@ def render(examined: Sequence[Examined], title: str, simulated: bool) -> str:
 
 
 def _examine_all(chosen: Sequence[Scan], frames: int) -> list[Examined]:
-    return [examine(scan, frames) for scan in tqdm(chosen, desc="examining", unit="scan")]
+    return [examine(scan, frames) for scan in Progress(chosen, "examining", unit="scan")]
 
 
 def _missing_files(plan: Plan) -> list[str]:

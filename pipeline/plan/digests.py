@@ -14,9 +14,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from tqdm import tqdm
-
 from pipeline.errors import BadInput
+from pipeline.progress import Progress
 from pipeline.store.entry import SCRATCH
 
 Files = Mapping[str, Mapping[str, Path]]  # group -> name -> path: the raw files of one scan
@@ -42,7 +41,7 @@ def raw_digests(
     if stale:
         size = sum(p.stat().st_size for g in stale.values() for n in g.values() for p in n.values())
         with (
-            tqdm(total=size, desc=progress, unit="B", unit_scale=True, mininterval=1) as bar,
+            Progress(desc=progress, total=size, unit="B", unit_scale=True) as bar,
             ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1)) as pool,
         ):
             for scan, record in pool.map(lambda s: (s, _measure(stale[s], bar)), stale):
@@ -55,7 +54,7 @@ def raw_digests(
     }
 
 
-def _measure(groups: Files, bar: tqdm) -> dict[str, dict[str, Any]]:
+def _measure(groups: Files, bar: Progress) -> dict[str, dict[str, Any]]:
     return {
         group: {
             name: {**_stat(path), "sha256": hash_file(path, bar)} for name, path in names.items()
@@ -64,7 +63,7 @@ def _measure(groups: Files, bar: tqdm) -> dict[str, dict[str, Any]]:
     }
 
 
-def hash_file(path: Path, bar: tqdm) -> str:
+def hash_file(path: Path, bar: Progress) -> str:
     h = hashlib.sha256()
     with path.open("rb") as file:
         while block := file.read(1 << 22):

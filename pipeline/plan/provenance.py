@@ -26,8 +26,10 @@ FINDERS = (
     "pipeline.grids.codecs",
     "model.scoring.protocols",
 )
+# In no key, since they cannot change an entry: what a run shows of itself.
+SHOWN = ("pipeline.progress",)
 STAGES = ("pipeline.stages.", "model.stages.")  # whose modules declare stages
-_IN_NO_KEY = {*DECLARATIONS, *FINDERS}
+_IN_NO_KEY = {*DECLARATIONS, *FINDERS, *SHOWN}
 # Packages of which a parameter chooses a module.
 CHOSEN = (*FINDERS, "pipeline.clip.towers", "model.training.losses")
 FORMAT = 2  # of the entries in the store; raised when old entries can no longer be read

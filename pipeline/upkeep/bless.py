@@ -11,17 +11,16 @@ import csv
 import os
 import re
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
-
-from tqdm import tqdm
 
 from pipeline.errors import BadInput
 from pipeline.jobs import entries
 from pipeline.plan import graph, manifest, provenance
 from pipeline.plan.plan import Plan
+from pipeline.progress import Progress
 from pipeline.stages.declaration import Over
 from pipeline.store import entry, records
 from pipeline.upkeep import changes, comparison
@@ -155,7 +154,7 @@ def spread(names: list[str], count: int) -> list[str]:
 
 
 def compare(
-    plan: Plan, stage: str, folder: Path, names: Iterable[str], cosine: float | None
+    plan: Plan, stage: str, folder: Path, names: Sequence[str], cosine: float | None
 ) -> None:
     """Make entries again, outside the store, and raise `Unequal` where those in `folder` differ."""
     lines = []
@@ -163,7 +162,7 @@ def compare(
         if trains(stage):  # from the start, without the checkpoints of an earlier run
             plan = Plan(replace(plan.facts, work=scratch, keys=plan.keys))
         make = entries.load(stage, plan)
-        for name in tqdm(names, f"making {stage} again", disable=None):
+        for name in Progress(names, f"making {stage} again"):
             stored = folder / plan.home(stage, name).name
             entry.check_bytes(stored)
             records.check(stored)

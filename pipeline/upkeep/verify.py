@@ -13,10 +13,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
-from tqdm import tqdm
-
 from pipeline.errors import BadInput
 from pipeline.plan import provenance
+from pipeline.progress import Progress
 from pipeline.store import damaged, entry, publish, records
 from pipeline.tables import format_bytes
 from pipeline.upkeep import inventory
@@ -87,7 +86,7 @@ def verify(
             report.unrecorded[path] += name not in recorded
     total = sum(task.size for task in todo)
     with (
-        tqdm(total=total, unit="B", unit_scale=True, mininterval=1) as bar,
+        Progress(desc="verifying", total=total, unit="B", unit_scale=True) as bar,
         ThreadPoolExecutor(jobs or os.cpu_count()) as pool,
     ):
         for task, finding in zip(todo, pool.map(_find_fault, todo), strict=True):
