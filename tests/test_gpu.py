@@ -1,5 +1,6 @@
 """What only a GPU does: training steps with mixed precision, and towers on a pool of streams."""
 
+import csv
 import json
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -26,7 +27,11 @@ def test_training_with_mixed_precision_has_finite_losses_and_resumes(
     variant: str, tmp_path: Path
 ) -> None:
     rooms, text = write_rooms(tmp_path, range(3)), write_text(tmp_path)
-    path = train_tiny(variant, rooms, text, tmp_path / "a", steps=STEPS, checkpoint_every=2)
+    path = train_tiny(
+        *(variant, rooms, text, tmp_path / "a"), steps=STEPS, checkpoint_every=2, log=tmp_path
+    )
+    with (tmp_path / "training.csv").open(encoding="utf-8", newline="") as file:
+        assert all(float(row["gpu_mb"]) > 0 for row in csv.DictReader(file))
     tensors, metadata = files.read(path)
     losses = json.loads(metadata["curves"])["network"]["loss"]
     assert len(losses) == STEPS

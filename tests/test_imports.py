@@ -58,7 +58,7 @@ def test_a_declaration_of_a_stage_needs_no_network_code(
 
 HEAVY = (
     *("torch", "torch._inductor", "open3d", "dash", "spconv", "open_clip", "timm", "transformers"),
-    *("scipy", "dask", "pandas", "sklearn", "matplotlib"),
+    *("scipy", "dask", "pandas", "sklearn", "matplotlib", "tensorboard"),
 )
 # By what a job of each stage imports: its modules, and those heavy packages that they may load.
 # Open3D brings dash, and open_clip brings timm, transformers and torch's compiler.

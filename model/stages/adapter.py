@@ -44,4 +44,5 @@ class Worker:
             seed=seed_of(request.name),
             entry=request.entry,
             workers=request.facts.section["workers"],
+            log=request.log,
         )

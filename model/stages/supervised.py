@@ -50,4 +50,5 @@ class Worker:
             request.scratch,
             entry=request.entry,
             workers=facts.section["workers"],
+            log=request.log,
         )

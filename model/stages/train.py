@@ -78,4 +78,5 @@ class Worker:
             tower=facts.tower,
             entry=request.entry,
             workers=facts.section["workers"],
+            log=request.log,
         )

@@ -9,13 +9,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from tqdm import tqdm
 
 from model.data.entries import ScanEntries, read_text
 from model.data.scans import Scenes, count_labels, in_order, load, split_scans
 from model.network.adapter import Adapter, AdapterConfig, adapter_config, save_adapter
 from model.network.device import device, reproducible
 from model.training.cross_entropy import class_weights, cross_entropy
+from model.training.watch import Watch
+from pipeline.progress import Progress
 
 
 class _Points(NamedTuple):
@@ -53,12 +54,14 @@ def fit_adapter(
     *,
     seed: int,
     workers: int = 0,
+    log: Path | None = None,
 ) -> tuple[Adapter, dict[str, list[float]]]:
     """Fit an adapter on the device of `text` and return it as it is after the last epoch.
 
     `text` (K, d) of unit length is the frozen classifier. Also returned are, for each epoch, the
     mean `loss` and the `agreement`: the share of held-out voxels whose best class of all K is
-    their pseudo-label, which is restricted to the scene's tags. No dense label is read.
+    their pseudo-label, which is restricted to the scene's tags. No dense label is read. In the
+    folder `log` the fit can be watched (`model.training.watch`).
     """
     torch.manual_seed(seed)
     adapter = Adapter(text.shape[1], config).to(text.device)
@@ -76,30 +79,34 @@ def fit_adapter(
         batches += [[(epoch, scan) for scan in step] for step in steps]
         batches += [[(epoch, scan)] for scan in held_out]
     samples = _PointSamples(scans, workers, seed, config.points)
-    stream = iter(load(samples, batches, _join, workers))
 
     curves: dict[str, list[float]] = {"loss": [], "agreement": []}
-    bar = tqdm(range(config.epochs), desc="adapter", unit="epoch", mininterval=2)
-    for epoch in bar:
-        for group in optimiser.param_groups:
-            group["lr"] = config.lr * config.decay ** (epoch // config.decay_epochs)
-        losses = []
-        for _ in range(-(-len(fit_on) // config.batch)):
-            points = _to(next(stream), text.device)
-            loss = cross_entropy(adapter.logits(points.feature, text), points.label, weight)
-            optimiser.zero_grad()
-            loss.backward()
-            optimiser.step()
-            losses.append(loss.item())
-        curves["loss"].append(float(np.mean(losses)))
-        if held_out:
-            with torch.no_grad():
-                agreed = [
-                    _agreement(adapter, _to(next(stream), text.device), text) for _ in held_out
-                ]
-            hits, total = np.sum(agreed, axis=0)
-            curves["agreement"].append(float(hits / max(total, 1)))
-            bar.set_postfix(agreement=f"{curves['agreement'][-1]:.3f}", refresh=False)
+    bar = Progress(range(config.epochs), "adapter", unit="epoch")
+    with Watch(log) as watch:
+        stream = watch.waiting(load(samples, batches, _join, workers))
+        for epoch in bar:
+            rate = config.lr * config.decay ** (epoch // config.decay_epochs)
+            for group in optimiser.param_groups:
+                group["lr"] = rate
+            losses, agreement = [], None
+            for _ in range(-(-len(fit_on) // config.batch)):
+                points = _to(next(stream), text.device)
+                loss = cross_entropy(adapter.logits(points.feature, text), points.label, weight)
+                optimiser.zero_grad()
+                loss.backward()
+                optimiser.step()
+                losses.append(loss.item())
+            curves["loss"].append(mean := float(np.mean(losses)))
+            if held_out:
+                with torch.no_grad():
+                    agreed = [
+                        _agreement(adapter, _to(next(stream), text.device), text) for _ in held_out
+                    ]
+                hits, total = np.sum(agreed, axis=0)
+                curves["agreement"].append(agreement := float(hits / max(total, 1)))
+                bar.set_postfix(agreement=f"{agreement:.3f}", refresh=False)
+            last = epoch + 1 == config.epochs
+            watch.step(epoch + 1, mean, rate, agreement=agreement, last=last)
     return adapter.eval().requires_grad_(False), curves
 
 
@@ -121,6 +128,7 @@ def write_adapter(
     seed: int,
     entry: str = "",
     workers: int = 0,
+    log: Path | None = None,
 ) -> None:
     """Fit the adapter that `params` (a preset and changes to it) ask for, and write it to `out`.
 
@@ -130,5 +138,7 @@ def write_adapter(
     with reproducible():
         classifier = torch.from_numpy(embedding).to(device())
         config = adapter_config(params)
-        adapter, curves = fit_adapter(config, scans, classifier, seed=seed, workers=workers)
+        adapter, curves = fit_adapter(
+            config, scans, classifier, seed=seed, workers=workers, log=log
+        )
         save_adapter(out, adapter, entry, curves)

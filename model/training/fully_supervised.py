@@ -36,6 +36,7 @@ def train_fully_supervised(
     entry: str = "",
     workers: int = 0,
     checkpoint_every: int = 200,
+    log: Path | None = None,
 ) -> None:
     """Train the network with K outputs on the voxels' majority labels and write it to `out`.
 
@@ -48,18 +49,18 @@ def train_fully_supervised(
     _, classes = read_text(text)
     entry_voxel_size = voxel_size(read_entry(scans[0].voxels))
     scratch.mkdir(parents=True, exist_ok=True)
-    run = Run(VARIANT, seed, params, scans, scratch, workers, checkpoint_every)
+    run = Run(VARIANT, seed, params, scans, scratch, workers, checkpoint_every, log)
     with reproducible():
         weight = None
         if params["loss"]["balance"]:
             weight = class_weights(_count(scans, len(classes))).to(device())
 
-        def loss(output: torch.Tensor, batch: Batch) -> torch.Tensor:
-            return cross_entropy(output, batch.label, weight)
+        def terms(output: torch.Tensor, batch: Batch) -> dict[str, torch.Tensor]:
+            return {"cross_entropy": cross_entropy(output, batch.label, weight)}
 
         inputs = params.get("inputs", COLOR_ONLY)
         network = build_network(len(classes), params["network"], seed, inputs).to(device())
-        losses = fit(run, network, loss)
+        curves = fit(run, network, terms)
     Trained(
         variant=VARIANT,
         seed=seed,
@@ -73,7 +74,7 @@ def train_fully_supervised(
         entry_voxel_size=entry_voxel_size,
         trained_on=len(scans),
         selection=LAST_STEP,
-        curves={"network": {"loss": losses}},
+        curves=curves,
     ).save(out)
 
 

@@ -6,18 +6,20 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from torch import nn
-from tqdm import tqdm
 
 from model.data.augment import Augmentation
 from model.data.dataset import Batch, read_batches
 from model.data.scans import Scan
-from model.network import files
 from model.network.inputs import COLOR_ONLY
 from model.network.unet import MinkUNet
+from model.training.checkpoint import Checkpoint, Observer
+from model.training.curves import Curves
+from model.training.watch import Watch
+from pipeline.progress import Progress
 
 
 @dataclass(frozen=True)
@@ -55,6 +57,7 @@ class Run:
     scratch: Path  # folder of checkpoints, private to this run
     workers: int  # processes that read scans; 0: this process reads
     checkpoint_every: int  # steps
+    log: Path | None = None  # folder where the training can be watched, of this run alone
 
     @property
     def mark(self) -> str:
@@ -64,32 +67,18 @@ class Run:
         return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
 
-class Observer(Protocol):
-    """What looks at a network while it is trained; its state is part of a checkpoint."""
-
-    def look(self, network: MinkUNet, step: int, last: bool) -> None:
-        """Look at the network after `step` steps, `last` after all, and leave it as it was."""
-
-    def state(self) -> dict[str, torch.Tensor]:
-        """What is to be kept, by names of its own."""
-
-    def restore(self, tensors: Mapping[str, torch.Tensor], where: torch.device) -> None:
-        """Take what `state` gave, which is among the tensors."""
-
-
 def fit(
     run: Run,
     network: MinkUNet,
-    loss_of: Callable[[torch.Tensor, Batch], torch.Tensor],
+    terms_of: Callable[[torch.Tensor, Batch], Mapping[str, torch.Tensor]],
     observer: Observer | None = None,
-) -> list[float]:
-    """Train `network` (on its device) for all steps and return the loss of each step.
+) -> dict[str, Any]:
+    """Train `network` (on its device) for all steps and return the curves, see `Curves.thinned`.
 
-    `loss_of` takes the network's output (s, out_channels) at `batch.row`, and the batch. An
-    `observer` is shown the network after every step. Every `run.checkpoint_every` steps the state
-    is written to the run's scratch folder; if a state of this run is there, training resumes from
-    it. All random numbers after the initial weights are functions of the seed and the step, so
-    network, optimiser, loss scale and observer are the whole state.
+    `terms_of` takes the network's output (s, out_channels) at `batch.row`, and the batch, and gives
+    the terms of the loss by name, scalars that are added in their order. An `observer` is shown the
+    network after every step. Every `run.checkpoint_every` steps the state is written to the run's
+    scratch folder; if a state of this run is there, training resumes from it.
 
     Raises `FloatingPointError` if the loss is not finite.
     """
@@ -99,12 +88,14 @@ def fit(
     kind = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[config.name]
     # fp16 gradients leave second moments near 0: with the default eps of 1e-8 steps would explode.
     optimiser = kind(network.parameters(), lr=config.lr, weight_decay=config.weight_decay, eps=1e-6)
-    scaler = torch.amp.GradScaler(where.type, enabled=amp)
-    checkpoint = run.scratch / "checkpoint.safetensors"
-    losses = _restore(checkpoint, run.mark, network, optimiser, scaler, observer)
+    scaler, curves = torch.amp.GradScaler(where.type, enabled=amp), Curves()
+    path = run.scratch / "checkpoint.safetensors"
+    checkpoint = Checkpoint(path, run.mark, network, optimiser, scaler, curves, observer)
+    checkpoint.restore()
 
     network.train()
-    steps = range(len(losses), config.steps)
+    done = len(curves.loss)
+    steps = range(done, config.steps)
     batches = read_batches(
         run.scans,
         seed=run.seed,
@@ -116,79 +107,37 @@ def fit(
         voxel_size=run.params.get("voxel_size"),
         workers=run.workers,
     )
-    bar = tqdm(initial=len(losses), total=config.steps, unit="step", desc="training", mininterval=2)
-    for step, batch in zip(steps, batches, strict=True):
-        batch = batch.to(where)
-        for group in optimiser.param_groups:
-            group["lr"] = config.rate(step)
-        with torch.autocast(where.type, torch.float16, enabled=amp):
-            output = network.head(network.trunk(batch.inputs, batch.indices)[batch.row])
-        loss = loss_of(output.float(), batch)
-        optimiser.zero_grad()
-        scaler.scale(loss).backward()
-        if config.clip is not None:
-            scaler.unscale_(optimiser)
-            nn.utils.clip_grad_norm_(network.parameters(), config.clip)
-        scaler.step(optimiser)
-        scaler.update()
-        losses.append(loss.item())
-        if not math.isfinite(losses[-1]):
-            raise FloatingPointError(f"the loss of step {step} is {losses[-1]}: lower the rate")
-        if observer is not None:
-            observer.look(network, step + 1, last=step + 1 == config.steps)
-        if (step + 1) % run.checkpoint_every == 0 and step + 1 < config.steps:
-            _save(checkpoint, run.mark, network, optimiser, scaler, losses, observer)
-        bar.set_postfix(loss=f"{losses[-1]:.4f}", refresh=False)
-        bar.update()
-    bar.close()
-    return losses
-
-
-def _save(
-    path: Path,
-    mark: str,
-    network: nn.Module,
-    optimiser: torch.optim.Optimizer,
-    scaler: torch.amp.GradScaler,
-    losses: list[float],
-    observer: Observer | None,
-) -> None:
-    moments = {
-        f"{number}.{name}": tensor
-        for number, state in optimiser.state_dict()["state"].items()
-        for name, tensor in state.items()
-    }
-    tensors = {
-        **files.named("network", network.state_dict()),
-        **files.named("optimiser", moments),
-        "losses": torch.tensor(losses, dtype=torch.float64),
-        **(observer.state() if observer is not None else {}),
-    }
-    files.write(path, tensors, {"run": mark, "scaler": json.dumps(scaler.state_dict())})
-
-
-def _restore(
-    path: Path,
-    mark: str,
-    network: nn.Module,
-    optimiser: torch.optim.Optimizer,
-    scaler: torch.amp.GradScaler,
-    observer: Observer | None,
-) -> list[float]:
-    """Load the checkpoint of this run, if there is one, and return the losses of its steps."""
-    if not path.exists():
-        return []
-    tensors, metadata = files.read(path)
-    if metadata.get("run") != mark:
-        return []
-    network.load_state_dict(files.under("network", tensors))
-    state: dict[int, dict[str, torch.Tensor]] = {}
-    for key, tensor in files.under("optimiser", tensors).items():
-        number, _, name = key.partition(".")
-        state.setdefault(int(number), {})[name] = tensor
-    groups = optimiser.state_dict()["param_groups"]
-    optimiser.load_state_dict({"state": state, "param_groups": groups})
-    scaler.load_state_dict(json.loads(metadata["scaler"]))
-    if observer is not None:
-        observer.restore(tensors, next(network.parameters()).device)
-    return tensors["losses"].tolist()
+    with (
+        Progress(desc="training", total=config.steps, initial=done, unit="step") as bar,
+        Watch(run.log, curves.loss) as watch,
+    ):
+        for step, batch in zip(steps, watch.waiting(batches), strict=True):
+            batch = batch.to(where)
+            rate = config.rate(step)
+            for group in optimiser.param_groups:
+                group["lr"] = rate
+            with torch.autocast(where.type, torch.float16, enabled=amp):
+                output = network.head(network.trunk(batch.inputs, batch.indices)[batch.row])
+            terms = terms_of(output.float(), batch)
+            first, *rest = terms.values()
+            loss = sum(rest, start=first)
+            optimiser.zero_grad()
+            scaler.scale(loss).backward()
+            if config.clip is not None:
+                scaler.unscale_(optimiser)
+                nn.utils.clip_grad_norm_(network.parameters(), config.clip)
+            scaler.step(optimiser)
+            scaler.update()
+            value, values = loss.item(), {name: term.item() for name, term in terms.items()}
+            if not math.isfinite(value):
+                raise FloatingPointError(f"the loss of step {step} is {value}: lower the rate")
+            curves.add(value, rate, values)
+            last, agreement = step + 1 == config.steps, None
+            if observer is not None:
+                agreement = observer.look(network, step + 1, last)
+            if (step + 1) % run.checkpoint_every == 0 and not last:
+                checkpoint.save()
+            watch.step(step + 1, value, rate, terms=values, agreement=agreement, last=last)
+            bar.set_postfix(loss=f"{value:.4f}", refresh=False)
+            bar.update()
+    return curves.thinned()

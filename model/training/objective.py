@@ -46,11 +46,16 @@ class Objective:
         `text` (K, d) float32 is of unit length, `counts` (K,) are those of the pseudo-labels.
         """
         self.config, self.text = config, text
-        self.terms = [(weight, parts[name]) for name, weight in config.weights.items()]
+        self.terms = [(name, weight, parts[name]) for name, weight in config.weights.items()]
         self.class_weight = class_weights(counts).to(text.device) if config.balance else None
 
-    def __call__(self, embedding: torch.Tensor, target: torch.Tensor, batch: Batch) -> torch.Tensor:
-        """Predicted embeddings (V, d) against 2D embeddings (V, d), and what a batch says else."""
+    def __call__(
+        self, embedding: torch.Tensor, target: torch.Tensor, batch: Batch
+    ) -> dict[str, torch.Tensor]:
+        """The terms by name, scalars with their weights, which add up to the loss.
+
+        Predicted embeddings (V, d) against 2D embeddings (V, d), and what a batch says else.
+        """
         known = Supervision(
             target=target,
             label=batch.label,
@@ -63,5 +68,4 @@ class Objective:
             probability=batch.probability if batch.probability.shape[1] else None,
             mask_absent=self.config.mask_absent,
         )
-        first, *rest = (weight * term.loss(embedding, known) for weight, term in self.terms)
-        return sum(rest, start=first)
+        return {name: weight * term.loss(embedding, known) for name, weight, term in self.terms}

@@ -98,10 +98,10 @@ class Selection:
         self.agreements: list[float] = []
         self.best: dict[str, torch.Tensor] = {}
 
-    def look(self, network: MinkUNet, step: int, last: bool) -> None:
-        """Measure the agreement after `step` steps, `last` after all, if it is time to."""
+    def look(self, network: MinkUNet, step: int, last: bool) -> float | None:
+        """The agreement after `step` steps, `last` after all, if it is time to measure it."""
         if not self.held_out or not (last or step % self.config.every == 0):
-            return
+            return None
         network.eval()
         found = np.stack([self._count(network, scan) for scan in self.held_out])
         network.train()
@@ -110,6 +110,7 @@ class Selection:
         self.agreements.append(agreement(found, present))
         if self.agreements[-1] == max(self.agreements):  # the later of two that agree as well
             self.best = {name: t.detach().clone() for name, t in network.state_dict().items()}
+        return self.agreements[-1]
 
     def _count(self, network: MinkUNet, scan: ScanEntries) -> NDArray[np.int64]:
         """The voxels of a scan that the network gives each class (K,)."""

@@ -47,6 +47,7 @@ def train_weakly_supervised(
     entry: str = "",
     workers: int = 0,
     checkpoint_every: int = 200,
+    log: Path | None = None,
 ) -> None:
     """Train one network and write it to `out`.
 
@@ -59,7 +60,8 @@ def train_weakly_supervised(
     `parts` are the modules of the loss terms, by the names in `model.training.losses.module_names`.
     `adapter` is the file of the adapter that specialises embeddings, None in variants without.
     `entry` and the text `tower` are written into the file. A run that was killed resumes from the
-    checkpoint in `scratch` and ends, on a CPU, with the same bytes.
+    checkpoint in `scratch` and ends, on a CPU, with the same bytes. In the folder `log`, which is
+    of this run alone, it can be watched (`model.training.watch`).
 
     Raises `BadInput` if text and targets differ in width, the variant has no loss term, the adapter
     cannot be read or no scan can be held out that `selection` asks for, and `ValueError` for an
@@ -82,7 +84,7 @@ def train_weakly_supervised(
     choice = SelectionConfig(**params.get("selection", {}))
     scans, held_out = hold_out(choice, scans, seed)
     scratch.mkdir(parents=True, exist_ok=True)
-    run = Run(variant, seed, params, scans, scratch, workers, checkpoint_every)
+    run = Run(variant, seed, params, scans, scratch, workers, checkpoint_every, log)
     curves: dict[str, Any] = {}
     with reproducible():
         classifier = torch.from_numpy(embedding).to(device())
@@ -91,14 +93,14 @@ def train_weakly_supervised(
             specialise, curves["adapter"] = load_adapter(adapter, device())
         objective = Objective(config, parts, classifier, count_labels(scans, len(classes)))
 
-        def loss(output: torch.Tensor, batch: Batch) -> torch.Tensor:
+        def terms(output: torch.Tensor, batch: Batch) -> dict[str, torch.Tensor]:
             target = batch.feature if specialise is None else specialise(batch.feature)
             return objective(output, target, batch)
 
         inputs = params.get("inputs", COLOR_ONLY)
         network = build_network(width, params["network"], seed, inputs).to(device())
         selection = Selection(choice, held_out, classifier, inputs, own_voxel_size)
-        curves["network"] = {"loss": fit(run, network, loss, selection)}
+        curves |= fit(run, network, terms, selection)
     chosen, others = selection.choose(network)
     if held_out:
         curves["selection"] = selection.curve

@@ -98,8 +98,8 @@ def request(
     plan: Plan, stage: str, name: str, path: Path, sources: Mapping[Entry, Path]
 ) -> Request:
     """What the worker of a stage that writes the file `path` is given."""
-    own = entry.identity(path)
-    return Request(plan.facts, name, own, sources, plan.scratch(stage, name))
+    own, log = entry.identity(path), plan.training_log(stage, name)
+    return Request(plan.facts, name, own, sources, plan.scratch(stage, name), log)
 
 
 @contextmanager

@@ -140,8 +140,15 @@ class Plan:
 
     def scratch(self, stage: str, name: str) -> Path:
         """Where an unfinished training has its checkpoints: private, and resumed from."""
-        mark = provenance.digest(self.keys[stage], self.digest(stage, name))
-        return self.work / "scratch" / stage / f"{name}-{mark}"
+        return self.work / "scratch" / stage / self._marked(stage, name)
+
+    def training_log(self, stage: str, name: str) -> Path:
+        """Where a training can be watched: a folder that stays, and is of this run alone."""
+        return self.path.with_name("training") / stage / self._marked(stage, name)
+
+    def _marked(self, stage: str, name: str) -> str:
+        """The name of an entry with a mark of all that determines it."""
+        return f"{name}-{provenance.digest(self.keys[stage], self.digest(stage, name))}"
 
     @property
     def raw(self) -> Path:

@@ -27,7 +27,7 @@ FINDERS = (
     "model.scoring.protocols",
 )
 # In no key, since they cannot change an entry: what a run shows of itself.
-SHOWN = ("pipeline.progress",)
+SHOWN = ("pipeline.progress", "model.training.watch")
 STAGES = ("pipeline.stages.", "model.stages.")  # whose modules declare stages
 _IN_NO_KEY = {*DECLARATIONS, *FINDERS, *SHOWN}
 # Packages of which a parameter chooses a module.

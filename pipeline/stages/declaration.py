@@ -104,6 +104,7 @@ class Request:
     entry: str  # what the file must say that it is
     inputs: Mapping[Entry, Path]
     scratch: Path  # private folder for checkpoints
+    log: Path | None = None  # private folder where a training can be watched
 
     def path(self, stage: str, name: str = ONLY) -> Path:
         """The path of an input. Raises KeyError where the stage does not declare it."""

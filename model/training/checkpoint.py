@@ -1,0 +1,81 @@
+"""The whole state of a training in a file, from which it resumes."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import torch
+
+from model.network import files
+from model.network.unet import MinkUNet
+from model.training.curves import Curves
+
+
+class Observer(Protocol):
+    """What looks at a network while it is trained; its state is part of a checkpoint."""
+
+    def look(self, network: MinkUNet, step: int, last: bool) -> float | None:
+        """Look at the network after `step` steps, `last` after all, and leave it as it was.
+
+        Returns the agreement if it was measured.
+        """
+
+    def state(self) -> dict[str, torch.Tensor]:
+        """What is to be kept, by names of its own."""
+
+    def restore(self, tensors: Mapping[str, torch.Tensor], where: torch.device) -> None:
+        """Take what `state` gave, which is among the tensors."""
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A training and its file.
+
+    All random numbers after the initial weights are functions of the seed and the step, so network,
+    optimiser, loss scale, curves and observer are the whole state.
+    """
+
+    path: Path
+    mark: str  # of the run: a file with another one is of another run
+    network: MinkUNet
+    optimiser: torch.optim.Optimizer
+    scaler: torch.amp.GradScaler
+    curves: Curves
+    observer: Observer | None
+
+    def save(self) -> None:
+        """Write the state of now."""
+        moments = {
+            f"{number}.{name}": tensor
+            for number, state in self.optimiser.state_dict()["state"].items()
+            for name, tensor in state.items()
+        }
+        tensors = {
+            **files.named("network", self.network.state_dict()),
+            **files.named("optimiser", moments),
+            **self.curves.state(),
+            **(self.observer.state() if self.observer is not None else {}),
+        }
+        scaler = json.dumps(self.scaler.state_dict())
+        files.write(self.path, tensors, {"run": self.mark, "scaler": scaler})
+
+    def restore(self) -> None:
+        """Take the state that the file of this run has, if there is one."""
+        if not self.path.exists():
+            return
+        tensors, metadata = files.read(self.path)
+        if metadata.get("run") != self.mark:
+            return
+        self.network.load_state_dict(files.under("network", tensors))
+        state: dict[int, dict[str, torch.Tensor]] = {}
+        for key, tensor in files.under("optimiser", tensors).items():
+            number, _, name = key.partition(".")
+            state.setdefault(int(number), {})[name] = tensor
+        groups = self.optimiser.state_dict()["param_groups"]
+        self.optimiser.load_state_dict({"state": state, "param_groups": groups})
+        self.scaler.load_state_dict(json.loads(metadata["scaler"]))
+        self.curves.restore(tensors)
+        if self.observer is not None:
+            self.observer.restore(tensors, next(self.network.parameters()).device)
