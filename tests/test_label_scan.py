@@ -9,7 +9,7 @@ from click.testing import CliRunner, Result
 from plyfile import PlyData
 
 from model.data.entries import read_array
-from model.inference.label_scan import class_colors
+from model.inference.colors import class_colors
 from model.inference.ply import read_comments
 from model.inference.unseen import voxelised
 from pipeline.cli.main import main

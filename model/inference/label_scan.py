@@ -11,14 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.data.entries import read_array
+from model.inference.colors import class_colors
 from model.inference.label_clouds import write_labelled_cloud
 from model.inference.ply import write_heat
 from model.inference.predict import Prediction, query
 from model.inference.unseen import embed, voxelised
 from model.network.device import device
 from model.network.trained import Trained, load
-from pipeline.clip.weights import CHECKOUT
-from pipeline.plan import manifest
 from pipeline.readers.any_scan import completed, read_any
 
 
@@ -62,15 +61,6 @@ def label_scan(
         print(f"heat: {out / 'heat.ply'}")
     took, peak = time.monotonic() - begin, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     print(f"took {took:.1f} s and at most {peak / 2**20:.1f} GiB of memory")
-
-
-def class_colors(classes: list[str]) -> dict[str, str]:
-    """The colours in the first list of classes in `data_manifest` that has all these classes."""
-    for path in sorted(CHECKOUT.glob("data_manifest/*/classes*.csv"), reverse=True):
-        known = {row["name"]: row["color"] for row in manifest.read_classes(path) if "color" in row}
-        if set(classes) <= set(known):
-            return known
-    return {}
 
 
 def table(classes: list[str], label: NDArray[np.integer], confidence: NDArray[np.floating]) -> str:
