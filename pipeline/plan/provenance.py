@@ -28,6 +28,9 @@ FINDERS = (
 )
 STAGES = ("pipeline.stages.", "model.stages.")  # whose modules declare stages
 _IN_NO_KEY = {*DECLARATIONS, *FINDERS}
+# Packages that offer something to those who import them, which no stage uses: in a key they mean as
+# much as without it.
+FRONT_DOORS = ("model",)
 # Packages of which a parameter chooses a module.
 CHOSEN = (*FINDERS, "pipeline.clip.towers", "model.training.losses")
 FORMAT = 2  # of the entries in the store; raised when old entries can no longer be read
@@ -83,7 +86,7 @@ def closure(module: str) -> frozenset[str]:
         if name in seen or name in _IN_NO_KEY or _source(name) is None:
             continue
         seen.add(name)
-        todo += _imports(name)
+        todo += _imports(name) if name not in FRONT_DOORS else ()
         if "." in name:  # importing a.b runs a/__init__.py
             todo.append(name.rpartition(".")[0])
     return frozenset(seen)
@@ -103,7 +106,8 @@ def packages(module: str) -> tuple[str, ...]:
 @cache
 def meaning_digest(module: str) -> str:
     """Hash of the meaning of one module's source."""
-    return digest(meaning(_source(module) or "", module.startswith(STAGES)))
+    source = '"""Front door."""' if module in FRONT_DOORS else _source(module) or ""
+    return digest(meaning(source, module.startswith(STAGES)))
 
 
 def meaning(source: str, of_a_stage: bool = False) -> str:
