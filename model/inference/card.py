@@ -21,7 +21,6 @@ def card(config: Mapping[str, Any]) -> str:
     data, tower = config.get("data") or {}, config.get("tower")
     meta = ModelCardData(
         library_name="vlg3d",
-        pipeline_tag="other",
         license=_named(config.get("licence")),
         tags=["point-cloud", "3d-segmentation", "open-vocabulary", "model_hub_mixin"],
     )

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +41,7 @@ def release(
     net = load(_of_run(plan, network) if plan else network)
     known: dict[str, Any] = {}
     if plan:
-        known = _of_plan(plan)
+        known = _of_plan(plan, network.rpartition("/")[2])
         scores = scores or _table(plan)
     if scores:
         known["scores"] = read_scores(scores, net, row)
@@ -104,9 +104,8 @@ def _plan(network: str, work: Path) -> Plan:
 
 
 def _of_run(plan: Plan, network: str) -> Path:
-    run = network.rpartition("/")[2]
-    known: Sequence[str] = [*plan.facts.networks, *plan.facts.imported]
-    if run not in known:
+    run, known = network.rpartition("/")[2], plan.facts.networks
+    if run not in known:  # a network trained elsewhere has another recipe and other scans
         raise BadInput(network, "is no run of this dataset", f"name one of {', '.join(known)}")
     path = plan.link(plan.facts.trainer(run), run)
     if not path.exists():
@@ -119,15 +118,17 @@ def _table(plan: Plan) -> Path | None:
     return path if plan.facts.scored and path.is_file() else None
 
 
-def _of_plan(plan: Plan) -> dict[str, Any]:
-    facts = plan.facts
+def _of_plan(plan: Plan, run: str) -> dict[str, Any]:
+    facts, stages = plan.facts, [plan.facts.trainer(run)]
+    for stage in stages:  # all that it goes back to
+        stages += [above for above in plan.upstream(stage) if above not in stages]
     recipe = {k: v for k, v in plan.section["embeddings"].items() if k not in _TOWER}
     terms = _SIMULATED if facts.simulated else _TERMS.get(facts.reader, "not stated")
     data = {
         "name": facts.dataset,
         "licence": terms,
         "train": list(facts.splits["train"]),
-        "keys": dict(plan.keys),
+        "keys": {stage: plan.keys[stage] for stage in stages},
     }
     return {"recipe": recipe, "data": data}
 
