@@ -57,6 +57,23 @@ def test_an_imported_network_is_scored_on_the_validation_scans(tmp_path: Path) -
     assert "shipped" not in facts.networks
 
 
+def test_a_release_folder_is_named_as_its_file_is(tmp_path: Path) -> None:
+    folder = tmp_path / "release"
+    folder.mkdir()
+    (folder / "model.safetensors").write_bytes(b"1")
+    (folder / "config.json").write_text("{}")
+    named = [folder, folder / "model.safetensors"]
+    one, other = (keys.key(facts_with(tmp_path, shipped=str(p)), "imported", {}) for p in named)
+    assert one == other
+    rooms = write_rooms(tmp_path, range(2))
+    trained = train_tiny("esgs", rooms, write_text(tmp_path), tmp_path / "theirs")
+    trained.replace(folder / "model.safetensors")
+    facts, out = facts_with(tmp_path, shipped=str(folder)), tmp_path / "entry.safetensors"
+    request = Request(facts, "shipped", "scannet/imported/shipped@1", {}, tmp_path)
+    Worker(ImportedStage().params(facts))(out, request)
+    assert load(out, torch.device("cpu")).variant == "shipped"
+
+
 def test_an_imported_network_is_known_by_its_bytes(tmp_path: Path) -> None:
     one, other, third = (tmp_path / name for name in ("one", "other", "third"))
     for path, content in ((one, b"1"), (other, b"1"), (third, b"2")):

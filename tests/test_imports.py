@@ -1,8 +1,10 @@
 """What is loaded to list the commands and to plan a run: nothing heavy, whatever the machine."""
 
 import json
+import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -136,3 +138,36 @@ with device.reproducible(), torch.no_grad():
     print(torch.are_deterministic_algorithms_enabled(), "torch._inductor" in sys.modules)
 """
     assert run(code).split() == ["True", "False"]
+
+
+_THREE_LINES = """
+import json, sys
+import numpy as np
+loaded = []
+def note(): loaded.append(sorted({name.partition(".")[0] for name in sys.modules}))
+from model import load
+note()
+net = load("data_manifest/demo/network/ess_esgs.safetensors")
+xyz = np.random.default_rng(0).uniform(0, 2, (300, 3))
+net.label(xyz, np.zeros((300, 3), np.uint8))
+note()
+print(json.dumps(loaded))
+"""
+# Of what the project installs, all but these may be absent where networks are only used: they are
+# the dependencies `inference` in pyproject.toml, and what some of these bring.
+INFERENCE = {"torch", "spconv", "scipy", "numpy", "safetensors", "huggingface_hub", "zarr", "tqdm"}
+ABSENT = {
+    *("open3d", "dash", "dask", "distributed", "snakemake", "pandas", "sklearn", "skimage"),
+    *("open_clip", "timm", "transformers", "torchvision", "matplotlib", "plyfile", "trimesh"),
+    *("jinja2", "jsonschema", "click", "PIL", "tensorboard", "OpenEXR", "lzfse"),
+}
+
+
+def test_three_lines_import_what_inference_declares_and_nothing_before_they_load() -> None:
+    declared = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    names = {re.match(r"[\w-]+", each) for each in declared["optional-dependencies"]["inference"]}
+    assert {n[0].removesuffix("-cu120") for n in names if n} == INFERENCE
+    first, after = json.loads(run(_THREE_LINES))
+    assert not {"torch", "zarr", "scipy", "huggingface_hub"} & set(first)
+    assert set(after) >= INFERENCE
+    assert not ABSENT & set(after)

@@ -9,13 +9,14 @@ from click.testing import CliRunner, Result
 from plyfile import PlyData
 
 from model.data.entries import read_array
-from model.inference.label_scan import class_colors
+from model.inference.colors import class_colors
 from model.inference.ply import read_comments
 from model.inference.unseen import voxelised
 from pipeline.cli.main import main
 from pipeline.errors import BadInput
+from pipeline.geometry.clouds import completed
 from pipeline.plan.manifest import read_classes
-from pipeline.readers.any_scan import completed, read_any
+from pipeline.readers.any_scan import read_any
 from pipeline.readers.s3dis import cloud as s3dis_cloud
 from pipeline.readers.s3dis import files as s3dis_files
 from pipeline.scan import Cloud

@@ -42,6 +42,18 @@ def test_only_modules_of_stages_declare_and_a_stage_of_a_network_has_meaning() -
     assert len({provenance.meaning(source, of_a_stage=True) for source in sources}) == 1
 
 
+def test_what_a_package_offers_to_others_is_in_no_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "from model.inference.network import" in (provenance._source("model") or "")
+    found = provenance.closure("model.stages.train")
+    assert "model" in found
+    assert not [name for name in found if name.startswith("model.inference.network")]
+    before = provenance.meaning_digest("model")
+    provenance.meaning_digest.cache_clear()
+    monkeypatch.setattr(provenance, "_source", lambda module: '"""Empty."""')
+    assert provenance.meaning_digest("model") == before
+    provenance.meaning_digest.cache_clear()
+
+
 def test_a_key_covers_parameters_upstream_and_packages(monkeypatch: pytest.MonkeyPatch) -> None:
     def key(**change: Any) -> str:
         given: dict[str, Any] = {

@@ -21,13 +21,15 @@ def write_labelled_cloud(
     voxels: zarr.Group,
     colors: Mapping[str, str] | None = None,
     votes: bool = False,
+    most: int | None = None,
 ) -> Prediction:
     """Write the points of an entry `voxels` with their classes; return the classes of its voxels.
 
     `colors` (`#aec7e8`) are by class, for some or all of them. With `votes`, class probabilities
-    are averaged in superpoints. Raises `BadInput` if the file cannot be written.
+    are averaged in superpoints. `most` is that of `predict`. Raises `BadInput` if the file cannot
+    be written.
     """
-    found = predict(trained, voxels)
+    found = predict(trained, voxels, most)
     if votes:
         found = found.voted(read_array(voxels, "voxel_segment"))
     segment = connected_regions(read_array(voxels, "coords"), found.label)

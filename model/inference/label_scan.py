@@ -12,14 +12,12 @@ from numpy.typing import NDArray
 
 from model.data.entries import read_array
 from model.inference.label_clouds import write_labelled_cloud
+from model.inference.network import load
 from model.inference.ply import write_heat
-from model.inference.predict import Prediction, query
-from model.inference.unseen import embed, voxelised
-from model.network.device import device
-from model.network.trained import Trained, load
-from pipeline.clip.weights import CHECKOUT
-from pipeline.plan import manifest
-from pipeline.readers.any_scan import completed, read_any
+from model.inference.predict import Prediction
+from model.network.trained import Trained
+from pipeline.geometry.clouds import completed
+from pipeline.readers.any_scan import read_any
 
 
 def label_scan(
@@ -28,18 +26,19 @@ def label_scan(
     """Label a scan, print its classes, and write `labels.ply` into the folder `out`.
 
     `words` is a query in words: then `heat.ply` is written, too, with the similarity of each point
-    to it. `scan` and `up`, the axis that points up, are those of `read_any`. With `votes`, class
-    probabilities are averaged in superpoints, those of the scan or else computed ones. A network
-    that takes normals is given computed ones where the scan has none. Raises `BadInput` if the scan
-    or the network cannot be read, if the network cannot answer queries in words, and if the files
-    cannot be written.
+    to it. `network` is read by `load`; `scan` and `up`, the axis that points up, are those of
+    `read_any`. With `votes`, class probabilities are averaged in superpoints, those of the scan or
+    else computed ones. A network that takes normals is given computed ones where the scan has none.
+    Raises `BadInput` if the scan or the network cannot be read, if the network cannot answer
+    queries in words, and if the files cannot be written.
     """
     begin = time.monotonic()
-    trained = load(network, device())
-    text = embed(trained, network, [[words]]) if words else None  # first, since it may fail
+    net = load(network)
+    trained = net.trained
+    text = net.embed([[words]]) if words else None  # first, since it may fail
     read, kind = read_any(scan, up, superpoints=votes)
     cloud = completed(read, normals="normal" in trained.inputs, superpoints=votes)
-    voxels = voxelised(cloud, trained.scan_voxel_size)
+    voxels = net.voxels(cloud)
     of_point = read_array(voxels, "voxel_of_point")
     print(
         f"{scan}: {len(of_point):,} points in {len(read_array(voxels, 'coords')):,} voxels of "
@@ -50,27 +49,20 @@ def label_scan(
         count = len(np.unique(cloud.segment[cloud.segment >= 0]))
         source = "those of the scan" if (read.segment >= 0).any() else "computed from its points"
         print(f"votes: class probabilities averaged in {count:,} superpoints, {source}")
-    labelled, colors = out / "labels.ply", class_colors(trained.classes)
-    found = write_labelled_cloud(labelled, trained, voxels, colors, votes)
+    if (count := net.pieces(voxels)) > 1:
+        print(f"in {count:,} pieces of at most {net.max_voxels:,} voxels, which overlap")
+    labelled, colors = out / "labels.ply", net.details["colors"]
+    found = write_labelled_cloud(labelled, trained, voxels, colors, votes, net.max_voxels)
     print(table(trained.classes, found.label[of_point], found.confidence[of_point]))
     print(f"labels: {labelled}")
     if text is not None and words:
-        heat = query(trained, voxels, text)[:, 0]
+        heat = net.heat(voxels, text)[:, 0]
         write_heat(out / "heat.ply", cloud.xyz, heat[of_point], words)
         best = _best(trained, found, heat)
         print(f"classes of the 2 % of voxels that fit {words!r} best: {best}")
         print(f"heat: {out / 'heat.ply'}")
     took, peak = time.monotonic() - begin, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     print(f"took {took:.1f} s and at most {peak / 2**20:.1f} GiB of memory")
-
-
-def class_colors(classes: list[str]) -> dict[str, str]:
-    """The colours in the first list of classes in `data_manifest` that has all these classes."""
-    for path in sorted(CHECKOUT.glob("data_manifest/*/classes*.csv"), reverse=True):
-        known = {row["name"]: row["color"] for row in manifest.read_classes(path) if "color" in row}
-        if set(classes) <= set(known):
-            return known
-    return {}
 
 
 def table(classes: list[str], label: NDArray[np.integer], confidence: NDArray[np.floating]) -> str:

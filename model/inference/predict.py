@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from model.data.entries import read_array
 from model.data.whole_scan import WholeScan, outputs, whole_scan
+from model.inference.pieces import in_pieces
 from model.network.device import reproducible
 from model.network.trained import Trained
 from pipeline.geometry.votes import mean_over
@@ -42,31 +43,39 @@ class Prediction:
         return self.label[read_array(voxels, "voxel_of_point")]
 
 
-def predict(trained: Trained, voxels: zarr.Group) -> Prediction:
+def predict(trained: Trained, voxels: zarr.Group, most: int | None = None) -> Prediction:
     """Classify the M voxels of an entry `voxels`.
 
     If the network takes voxels of another size, each gets the class of the one that it falls into.
+    A scan of more than `most` of the network's voxels is labelled in pieces (see `pieces`).
     """
     given = whole_scan(voxels, trained.inputs, trained.voxel_size)
     with reproducible(), torch.no_grad():
-        probability = _probability(trained, given).cpu().numpy()[given.voxel_of]
-    return Prediction.of(probability)
+        found = in_pieces(given, most, lambda part: _probability(trained, part))
+    return Prediction.of(found[given.voxel_of])
 
 
-def query(trained: Trained, voxels: zarr.Group, text: NDArray[np.float32]) -> NDArray[np.float32]:
+def query(
+    trained: Trained, voxels: zarr.Group, text: NDArray[np.float32], most: int | None = None
+) -> NDArray[np.float32]:
     """Cosine (M, Q) of each voxel's embedding with text embeddings (Q, d) of unit length.
 
-    Raises `ValueError` for a network whose outputs are no embeddings (a supervised one), and for
-    text of another width.
+    In pieces as `predict`. Raises `ValueError` for a network whose outputs are no embeddings (a
+    supervised one), and for text of another width.
     """
     if not trained.head.normalise or text.shape[1] != trained.text_embeddings.shape[1]:
         raise ValueError("the network does not predict embeddings like these text embeddings")
     wanted = torch.from_numpy(text.astype(np.float32)).to(trained.text_embeddings.device)
     given = whole_scan(voxels, trained.inputs, trained.voxel_size)
     with reproducible(), torch.no_grad():
-        found = outputs(trained.network, given, wanted.device)
-        parts = [F.normalize(rows, dim=1) @ wanted.T for rows in found]
-    return torch.cat(parts).cpu().numpy()[given.voxel_of]
+        found = in_pieces(given, most, lambda part: _cosine(trained, part, wanted))
+    return found[given.voxel_of]
+
+
+def _cosine(trained: Trained, given: WholeScan, text: torch.Tensor) -> torch.Tensor:
+    """Cosines (m, Q) of the voxels that the network is given with text embeddings (Q, d)."""
+    found = outputs(trained.network, given, text.device)
+    return torch.cat([F.normalize(rows, dim=1) @ text.T for rows in found])
 
 
 def _probability(trained: Trained, given: WholeScan) -> torch.Tensor:

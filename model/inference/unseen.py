@@ -1,31 +1,54 @@
 """New input for a trained network: other scans, and classes or queries in other words."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from typing import Any, cast
 
 import numpy as np
 import zarr
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 from model.network.trained import Trained
+from pipeline.clip.weights import local_files
 from pipeline.errors import BadInput
-from pipeline.plan.weights import weights_digest
+from pipeline.plan.digests import digest_of
 from pipeline.scan import Cloud
 from pipeline.stages.voxels import Worker
+
+Embed = Callable[[Sequence[Sequence[str]]], NDArray[np.float32]]
+
+
+class _InMemory(dict[str, NDArray[Any]]):
+    """Takes the place of the group of an entry: its arrays as they are, whatever their size."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.attrs: dict[str, Any] = {}
+
+    def create_array(
+        self, name: str, shape: tuple[int, ...], dtype: DTypeLike, **_: object
+    ) -> NDArray[Any]:
+        self[name] = np.empty(shape, dtype)
+        return self[name]
 
 
 def voxelised(cloud: Cloud, voxel_size: float) -> zarr.Group:
     """The entry that the stage `voxels` makes of a cloud, in memory; `voxel_size` in metres."""
-    group = zarr.group(zarr.storage.MemoryStore())
+    group = cast(zarr.Group, _InMemory())
     Worker({"voxel_size": voxel_size})(group, cloud)
     return group
 
 
 def embed(trained: Trained, network: Path, prompts: Sequence[Sequence[str]]) -> NDArray[np.float32]:
-    """Text embeddings (Q, d) of unit length, each of several prompts, by the network's text tower.
+    """Text embeddings (Q, d) of unit length, each of several prompts; raises as `embedder`."""
+    return embedder(trained, network)(prompts)
 
-    Raises `BadInput` if the network has no text tower, or the tower's weights have changed.
+
+def embedder(trained: Trained, network: Path) -> Embed:
+    """The network's text tower, loaded: prompts -> text embeddings (Q, d) as `embed` gives them.
+
+    Raises `BadInput` if the network has no text tower, the tower is not here or has other weights,
+    and where open_clip is not installed, which nothing else in inference needs.
     """
     tower = trained.tower
     if tower is None:
@@ -33,15 +56,31 @@ def embed(trained: Trained, network: Path, prompts: Sequence[Sequence[str]]) -> 
         source = "dense labels" if supervised else "features that were made elsewhere"
         what = f"has no text tower, since it was trained with {source}"
         raise BadInput(network, what, "take a network that was trained with a CLIP model")
-    from pipeline.clip.models import load_text_tower  # slow to import
-    from pipeline.clip.prompts import ensemble, templates_of
-
     model, pretrained, templates = (tower[key] for key in ("model", "pretrained", "templates"))
-    with TemporaryDirectory() as records:  # without records, so that the weights are hashed
-        digest = weights_digest({"model": model, "pretrained": pretrained}, Path(records))
-    if digest != tower["weights"]:
+    if _digest(model, pretrained) != tower["weights"]:
         what = "has other weights than those that the network was trained with"
         raise BadInput(model, what, "restore them, or train again")
-    loaded = load_text_tower(model, pretrained)
-    sentences = templates_of(templates)
-    return np.stack([ensemble(loaded, words, sentences) for words in prompts])
+    try:
+        from pipeline.clip.models import load_text_tower  # slow to import
+        from pipeline.clip.prompts import ensemble, templates_of
+    except ImportError as error:
+        what = f"its text tower needs a package that is not installed ({error.name})"
+        raise BadInput(network, what, "pip install open_clip_torch") from error
+
+    loaded, sentences = load_text_tower(model, pretrained), templates_of(templates)
+
+    def embed(prompts: Sequence[Sequence[str]]) -> NDArray[np.float32]:
+        return np.stack([ensemble(loaded, words, sentences) for words in prompts])
+
+    return embed
+
+
+def _digest(model: str, pretrained: str | None) -> str | None:
+    """The digest of a tower's local files, as the plan computes it; None for a tag."""
+    try:
+        files = local_files(model, pretrained)
+    except BadInput as error:
+        where, what, _ = error.args
+        remedy = "queries need this text tower: put it there, or `load(network, tower=FOLDER)`"
+        raise BadInput(where, what, remedy) from error
+    return digest_of({"weights": {path.name: path for path in files}})["weights"] if files else None

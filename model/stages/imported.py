@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from model.network.release import network_file
 from pipeline.errors import BadInput
 from pipeline.facts import Facts
 from pipeline.stages.declaration import Entry, Over, Request, Stage
@@ -24,7 +25,7 @@ class ImportedStage(Stage):
         return []
 
     def params(self, facts: Facts) -> dict[str, Any]:
-        """The files."""
+        """The files, or the folders that have them."""
         return {"networks": dict(facts.imported)}
 
     def key_params(self, facts: Facts) -> dict[str, Any]:
@@ -43,13 +44,13 @@ class Worker:
         from model.network.device import device
         from model.network.trained import load
 
-        trained = load(Path(self.networks[request.name]), device())
+        trained = load(network_file(Path(self.networks[request.name])), device())
         replace(trained, variant=request.name, entry=request.entry).save(path)
 
 
 def _digest(path: Path) -> str:
     try:
-        return records.digest(path)
+        return records.digest(network_file(path))
     except OSError as error:
         remedy = "correct `networks:` in the config"
         raise BadInput(path, f"cannot be read ({error.strerror})", remedy) from error

@@ -10,6 +10,7 @@ COMMANDS = {
     },
     "Results": {
         "predict": ("pipeline.cli.predict:predict", "Label a scan with a trained network."),
+        "release": ("pipeline.cli.release:release", "Make a folder of a network for others."),
     },
     "Store": {
         "store": ("pipeline.cli.store:store", "Status, reasons, checks and clean-up of the store."),

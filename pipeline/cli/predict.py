@@ -10,7 +10,7 @@ from pipeline.errors import BadInput
 @click.command()
 @click.option("--scan", default="", metavar="PATH", help="A PLY file, or the folder of a scan.")
 @click.option(
-    "--network", default="", metavar="PATH", help="The .safetensors file of a trained network."
+    "--network", default="", metavar="PATH", help="A trained network: file or release folder."
 )
 @click.option("--query", default="", help="What to look for in the scan, in words.")
 @click.option(

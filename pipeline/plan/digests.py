@@ -16,6 +16,7 @@ from typing import Any
 
 from pipeline.errors import BadInput
 from pipeline.progress import Progress
+from pipeline.store import records
 from pipeline.store.entry import SCRATCH
 
 Files = Mapping[str, Mapping[str, Path]]  # group -> name -> path: the raw files of one scan
@@ -52,6 +53,15 @@ def raw_digests(
         for scan, record in known.items()
         if record
     }
+
+
+def digest_of(files: Files) -> dict[str, str]:
+    """Group -> SHA-256 over its files, as `raw_digests`, read now and recorded nowhere."""
+    read = {
+        group: {name: {"sha256": records.digest(path)} for name, path in names.items()}
+        for group, names in files.items()
+    }
+    return {group: _combined(names) for group, names in read.items()}
 
 
 def _measure(groups: Files, bar: Progress) -> dict[str, dict[str, Any]]:

@@ -30,6 +30,8 @@ FINDERS = (
 SHOWN = ("pipeline.progress", "model.training.watch")
 STAGES = ("pipeline.stages.", "model.stages.")  # whose modules declare stages
 _IN_NO_KEY = {*DECLARATIONS, *FINDERS, *SHOWN}
+# Packages whose `__init__` is for users alone, and used by no stage: it is hashed as if empty.
+FRONT_DOORS = ("model",)
 # Packages of which a parameter chooses a module.
 CHOSEN = (*FINDERS, "pipeline.clip.towers", "model.training.losses")
 FORMAT = 2  # of the entries in the store; raised when old entries can no longer be read
@@ -85,7 +87,7 @@ def closure(module: str) -> frozenset[str]:
         if name in seen or name in _IN_NO_KEY or _source(name) is None:
             continue
         seen.add(name)
-        todo += _imports(name)
+        todo += _imports(name) if name not in FRONT_DOORS else ()
         if "." in name:  # importing a.b runs a/__init__.py
             todo.append(name.rpartition(".")[0])
     return frozenset(seen)
@@ -105,7 +107,8 @@ def packages(module: str) -> tuple[str, ...]:
 @cache
 def meaning_digest(module: str) -> str:
     """Hash of the meaning of one module's source."""
-    return digest(meaning(_source(module) or "", module.startswith(STAGES)))
+    source = '"""Front door."""' if module in FRONT_DOORS else _source(module) or ""
+    return digest(meaning(source, module.startswith(STAGES)))
 
 
 def meaning(source: str, of_a_stage: bool = False) -> str:

@@ -1,6 +1,5 @@
 """The cloud of one scan in any known form: a PLY file, or a folder that some reader recognises."""
 
-from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 
@@ -9,12 +8,10 @@ from numpy.typing import NDArray
 
 from pipeline import readers
 from pipeline.errors import BadInput
-from pipeline.geometry.superpoints import normals_and_superpoints
+from pipeline.geometry.clouds import require_metres
 from pipeline.readers.folder.upright import turn_up
 from pipeline.readers.ply import read_points
 from pipeline.scan import Cloud
-
-MAX_HEIGHT = 50.0  # metres: higher than any room, lower than most rooms in centimetres
 
 
 def read_any(path: Path, up: str = "z", superpoints: bool = False) -> tuple[Cloud, str]:
@@ -38,29 +35,8 @@ def read_any(path: Path, up: str = "z", superpoints: bool = False) -> tuple[Clou
     if up != "z":
         turn = turn_up(up).astype(np.float32)
         cloud = Cloud(cloud.xyz @ turn.T, cloud.rgb, cloud.normal @ turn.T, cloud.segment)
-    low, high = np.percentile(cloud.xyz[:, 2], (1, 99))
-    if high - low > MAX_HEIGHT:
-        what = f"is {high - low:.0f} m high if its unit is the metre"
-        raise BadInput(path, what, "convert it to metres, or set `up` to the axis that points up")
+    require_metres(path, cloud.xyz)
     return cloud, kind
-
-
-def completed(cloud: Cloud, normals: bool, superpoints: bool) -> Cloud:
-    """The cloud with `normals` and `superpoints`, where these are asked for and it has none at all.
-
-    They are computed from positions and colours (`normals_and_superpoints`), as the readers of
-    S3DIS and of folders do for training.
-    """
-    normals &= not cloud.normal.any()
-    superpoints &= not (cloud.segment >= 0).any()
-    if not normals and not superpoints:
-        return cloud
-    normal, segment = normals_and_superpoints(cloud.xyz, cloud.rgb)
-    return replace(
-        cloud,
-        normal=normal if normals else cloud.normal,
-        segment=segment if superpoints else cloud.segment,
-    )
 
 
 def _read_folder(path: Path, superpoints: bool) -> tuple[Cloud, str]:

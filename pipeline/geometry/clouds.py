@@ -1,0 +1,40 @@
+"""What a cloud of any origin needs for a network to label it: metres, and what it lacks."""
+
+import os
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.errors import BadInput
+from pipeline.scan import Cloud
+
+MAX_HEIGHT = 50.0  # metres: higher than any room, lower than most rooms in centimetres
+
+
+def require_metres(where: str | os.PathLike[str], xyz: NDArray[np.floating]) -> None:
+    """Raise `BadInput` about `where` if points (N, 3), z up, are higher than rooms are."""
+    low, high = np.percentile(xyz[:, 2], (1, 99))
+    if high - low > MAX_HEIGHT:
+        what = f"is {high - low:.0f} m high if its unit is the metre"
+        raise BadInput(where, what, "convert it to metres, or set `up` to the axis that points up")
+
+
+def completed(cloud: Cloud, normals: bool, superpoints: bool) -> Cloud:
+    """The cloud with `normals` and `superpoints`, where these are asked for and it has none at all.
+
+    They are computed from positions and colours (`normals_and_superpoints`), as the readers of
+    S3DIS and of folders do for training.
+    """
+    normals &= not cloud.normal.any()
+    superpoints &= not (cloud.segment >= 0).any()
+    if not normals and not superpoints:
+        return cloud
+    from pipeline.geometry.superpoints import normals_and_superpoints  # needs scipy
+
+    normal, segment = normals_and_superpoints(cloud.xyz, cloud.rgb)
+    return replace(
+        cloud,
+        normal=normal if normals else cloud.normal,
+        segment=segment if superpoints else cloud.segment,
+    )
