@@ -10,6 +10,7 @@ COMMANDS = {
     },
     "Results": {
         "predict": ("pipeline.cli.predict:predict", "Label a scan with a trained network."),
+        "export": ("pipeline.cli.export:export", "Predictions in the files of a benchmark."),
     },
     "Store": {
         "store": ("pipeline.cli.store:store", "Status, reasons, checks and clean-up of the store."),
