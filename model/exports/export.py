@@ -1,8 +1,8 @@
 """Export: a network labels the validation and test scans of a dataset, in a benchmark's files.
 
 Only the points of a scan are read, in voxels as the network was trained with; no image, label or
-scene tag, and no entry of the store. The labels are those that `evaluate` counts, so the files of
-validation scans have the scores of the network's row in the table.
+scene tag, and no entry of the store but the network. The labels are those that `evaluate` counts,
+so the files of validation scans have the scores of the network's row in the table.
 """
 
 import sys

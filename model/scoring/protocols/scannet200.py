@@ -21,7 +21,7 @@ def score(counts: NDArray[np.int64], classes: Sequence[str], groups: Mapping[str
     all means; a group of which no class is left has nan.
     """
     found = scannet_official.score(counts, classes)
-    of_class = np.array([groups.get(name, "") for name in classes], str)
-    names = dict.fromkeys(group for group in groups.values() if group)
-    means = {name: mean_of_known(found.iou[of_class == name]) for name in names}
+    of_class = [groups.get(name, "") for name in classes]
+    names = [name for name in dict.fromkeys(of_class) if name]
+    means = {name: mean_of_known(found.iou[np.array(of_class) == name]) for name in names}
     return replace(found, groups=means)
