@@ -53,7 +53,10 @@ def load(path: Path = CONFIG) -> dict[str, Any]:
     """
     config = _read(path)
     if "based_on" in config:
-        changes, config = config, _read(Path(str(config["based_on"])))
+        base = Path(str(config["based_on"]))
+        changes, config = config, _read(base)
+        if "based_on" in config:
+            raise BadInput(path, f"is based on {base}, which is based on another", "name that one")
         update_config(config, changes)
     check(config, path)
     return config
