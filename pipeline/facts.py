@@ -24,6 +24,8 @@ class ClassRow(TypedDict, total=False):
     name: str
     prompts: list[str]
     nyu40: int  # the id by which ScanNet labels it
+    label_id: int  # or that of ScanNet's label map, by which ScanNet200 does
+    group: str  # head, common or tail, for means over some of the classes
     color: str  # `#aec7e8`
 
 
@@ -173,6 +175,13 @@ class Facts:
     def dense_tags(self) -> bool:
         """Whether scene tags come from dense labels: not from a file, nor from nothing."""
         return self.tags is None and self.section["tags"]["source"] != "none"
+
+    @property
+    def groups(self) -> dict[str, str] | None:
+        """The group of each class, "" for none; None where classes are not those of a label map."""
+        if not any("label_id" in each for each in self.classes):
+            return None
+        return {each["name"]: each.get("group", "") for each in self.classes}
 
     @property
     def scored(self) -> bool:

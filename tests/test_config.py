@@ -90,6 +90,22 @@ def test_a_bad_config_is_told_in_one_sentence(
     assert len(str(told.value)) < 400
 
 
+def test_a_config_changes_some_settings_of_the_one_that_it_is_based_on(tmp_path: Path) -> None:
+    base, path, third = (tmp_path / f"{name}.yaml" for name in ("base", "path", "third"))
+    base.write_text("store: s\nmine: {scans: a.csv, frames: {every: 3}, embeddings: {model: M}}\n")
+    path.write_text(f"based_on: {base}\nwork: w\nmine: {{voxels: {{voxel_size: 0.5}}}}\n")
+    loaded = config.load(path)
+    assert (loaded["store"], loaded["work"]) == ("s", "w")
+    assert loaded["mine"]["frames"] == {"every": 3}
+    assert loaded["mine"]["voxels"] == {"voxel_size": 0.5}
+    third.write_text(f"based_on: {path}\n")
+    with pytest.raises(BadInput, match=r"third\.yaml: is based on .*, which is based on another"):
+        config.load(third)
+    base.unlink()
+    with pytest.raises(BadInput, match=r"base\.yaml: cannot be read \(No such file"):
+        config.load(path)
+
+
 def test_an_absent_config_is_named(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match=r"none\.yaml: cannot be read \(No such file"):
         config.load(tmp_path / "none.yaml")

@@ -27,7 +27,7 @@ def test_scannet200_has_its_two_hundred_classes_by_the_ids_of_the_label_map() ->
     classes = manifest.read_classes(DATA / "scannet" / "classes_200.csv")
     assert len(classes) == 200
     assert [c["name"] for c in classes[:3]] == ["wall", "chair", "floor"]
-    assert classes[-1] == {"name": "mattress", "prompts": ["mattress"]}
+    assert classes[-1] == {"name": "mattress", "prompts": ["mattress"], "label_id": 1191}
     with open(DATA / "scannet" / "classes_200.csv", newline="") as file:
         ids = [int(row["label_id"]) for row in csv.DictReader(file)]
     assert ids == sorted(set(ids))
@@ -54,6 +54,8 @@ def test_a_set_that_is_only_asked_for_needs_names_and_prompts_and_no_more(tmp_pa
         ("name,prompts\nsofa,\n", "line 2 has no prompts"),
         ("name,prompts\nsofa,couch||\n", "sofa has an empty prompt"),
         ("name,prompts,nyu40\nsofa,sofa,six\n", "sofa has the nyu40 id 'six'"),
+        ("name,prompts,label_id\nsofa,sofa,-1\n", "sofa has the label id '-1'"),
+        ("name,prompts,group\nsofa,sofa,\nmug,mug,tail\n", "sofa has no group, and others have"),
     ],
 )
 def test_a_bad_set_is_told_in_one_sentence(tmp_path: Path, text: str, said: str) -> None:
@@ -68,6 +70,11 @@ def test_a_bad_set_is_told_in_one_sentence(tmp_path: Path, text: str, said: str)
     [
         ([{"name": "mug"}], "mug has no nyu40 id, which ScanNet's labels need"),
         ([{"name": "a", "nyu40": 1}, {"name": "b", "nyu40": 1}], "a and b have the same nyu40 id"),
+        ([{"name": "a", "label_id": 1}, {"name": "b"}], "b has no label id"),
+        (
+            [{"name": "a", "label_id": 1}, {"name": "b", "label_id": 1}],
+            "a and b have the same label id",
+        ),
     ],
 )
 def test_scannet_s_labels_ask_for_an_id_of_each_class(classes: list, said: str) -> None:

@@ -23,7 +23,7 @@ LAYERS = (
     ("model.network",),
     ("model.data",),
     ("model.training", "model.inference"),
-    ("model.scoring",),
+    ("model.scoring", "model.exports"),
     ("model.reports",),
     ("model.stages",),
     ("pipeline.jobs",),

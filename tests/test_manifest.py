@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 import pytest
+from tqdm import tqdm
 
 from pipeline.errors import BadInput
 from pipeline.plan import digests, manifest
@@ -70,6 +71,25 @@ def test_raw_files_are_hashed_once(
     assert first["s1"] != first["s2"]
     without_raw_data = dict.fromkeys(raw)
     assert digests.raw_digests(without_raw_data, tmp_path / "records") == first
+
+
+def test_a_file_that_is_added_to_a_scan_is_the_only_one_that_is_read(
+    raw: dict, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = digests.raw_digests(raw, tmp_path / "records")
+    added, read, real = tmp_path / "labels.tsv", [], digests.hash_file
+    added.write_text("labels")
+    raw["s1"]["labels"] = {"label_map": added}
+
+    def counted(path: Path, bar: tqdm) -> str:
+        read.append(path)
+        return real(path, bar)
+
+    monkeypatch.setattr(digests, "hash_file", counted)
+    second = digests.raw_digests(raw, tmp_path / "records")
+    assert read == [added]
+    assert second["s1"]["frames"] == first["s1"]["frames"]
+    assert set(second["s1"]) == {"frames", "labels"}
 
 
 def test_hashing_goes_on_where_it_was_interrupted(

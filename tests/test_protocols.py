@@ -118,3 +118,33 @@ def test_counting_does_not_depend_on_protocols(module: str) -> None:
     imported = provenance.closure(f"model.scoring.{module}")
     assert not [name for name in imported if name.startswith("model.scoring.protocols")]
     assert "model.scoring.scores" not in imported
+
+
+def test_scannet200_adds_the_mean_of_each_group_to_the_official_scores() -> None:
+    # the bed neither occurs nor is predicted; the chair does not occur and is predicted
+    counts = confusion(np.array([0, 0, 0, 0, 2, 2]), np.array([0, 0, 1, -1, 2, 2]), K)
+    groups = {"wall": "head", "chair": "head", "floor": "common", "bed": "tail"}
+    found = protocols.score("scannet200", counts, NAMES, groups)
+    official = protocols.score("scannet_official", counts, NAMES)
+    np.testing.assert_array_equal(found.iou, official.iou)
+    assert found.iou[:3].tolist() == [0.5, 0, 1]
+    assert found.mean_iou == official.mean_iou == 0.5
+    assert found.groups["head"] == 0.25
+    assert found.groups["common"] == 1
+    assert math.isnan(found.groups["tail"])
+    assert found.as_json()["groups"] == {"head": 0.25, "common": 1.0, "tail": None}
+    assert "groups" not in official.as_json()
+
+
+def test_scannet200_without_groups_has_the_mean_of_all() -> None:
+    counts = confusion(np.array([0, 1]), np.array([0, 0]), K)
+    found = protocols.score("scannet200", counts, NAMES, dict.fromkeys(NAMES, ""))
+    assert found.mean_iou == 0.25
+    assert not found.groups
+
+
+def test_protocols_of_groups_are_in_no_other_table() -> None:
+    assert "scannet200" not in protocols.names()
+    assert protocols.names(grouped=True) == (*protocols.names(), "scannet200")
+    with pytest.raises(ValueError, match="'scannet200' is none of"):
+        protocols.score("scannet200", np.zeros((K, K + 1), int), NAMES)

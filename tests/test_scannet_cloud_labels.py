@@ -11,7 +11,7 @@ from pipeline.errors import BadInput
 from pipeline.geometry.mesh import vertex_normals
 from pipeline.readers.scannet.cloud import read_cloud
 from pipeline.readers.scannet.files import LABEL_MAP as LABEL_MAP_NAME
-from pipeline.readers.scannet.files import scan_files
+from pipeline.readers.scannet.files import check_classes, scan_files
 from pipeline.readers.scannet.labels import read_label_map, read_labels
 from pipeline.simulate.scannet_files import write_label_map_tsv, write_scan
 from pipeline.simulate.scannet_mesh import write_labels_mesh
@@ -25,6 +25,7 @@ from tests.helpers.tiny_scannet import (
     WARDROBE,
     scan,
     surface,
+    write_label_map,
 )
 
 NAME = "scene9000_00"
@@ -78,6 +79,28 @@ def test_without_a_label_mesh_the_label_map_gives_the_labels(raw: Path) -> None:
     # the label map calls the rack otherfurniture, the label mesh had the stray id 50
     assert labels.label.tolist() == [0, 0, -1, -1, 1, 1, 1, 1, -1, -1]
     assert labels.instance.tolist() == EXPECTED_INSTANCE
+
+
+def test_scannet200_s_labels_are_the_ids_of_raw_categories_in_the_label_map(raw: Path) -> None:
+    # the label mesh, which has NYU40's ids, does not count: chair and wardrobe are ids 2 and 93
+    write_label_map(raw / LABEL_MAP_NAME, {"chair": 2, "wardrobe": 93, "rack": 50, "stand": 7})
+    classes = [{"name": "wardrobe", "label_id": 93}, {"name": "chair", "label_id": 2}]
+    classes += [{"name": "stand", "label_id": 7}]
+    labels = read_labels(files(raw, "labels"), classes)
+    assert_is_labels(labels, 10, 3)
+    assert labels.label.tolist() == [1, 1, -1, -1, 0, 0, -1, -1, 2, 2]
+    assert labels.instance.tolist() == EXPECTED_INSTANCE
+
+
+def test_scannet200_needs_the_label_map_and_says_so_before_a_job_starts(one: Path) -> None:
+    raw, classes = one.parent.parent, [{"name": "chair", "label_id": 2}]
+    with pytest.raises(BadInput, match=r"lacks scannetv2-labels\.combined\.tsv"):
+        check_classes(raw, classes)
+    with pytest.raises(BadInput, match="only the label map knows, which is not there"):
+        read_labels(files(raw, "labels"), classes)
+    check_classes(raw, CLASSES)
+    write_label_map(raw / LABEL_MAP_NAME, {"chair": 2})
+    check_classes(raw, classes)
 
 
 def test_a_class_that_is_not_requested_is_ignored(raw: Path) -> None:

@@ -1,7 +1,8 @@
 """The lines of a table of scores: results grouped over seeds, with scores computed from counts."""
 
 import statistics
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -87,15 +88,26 @@ class Line:
         """What was counted: points, voxels."""
         return list(self.results[0]["over"])
 
+    @property
+    def protocols(self) -> tuple[str, ...]:
+        """By which it is scored."""
+        return protocols.names(grouped="groups" in self.results[0])
+
+    @cached_property
+    def groups(self) -> dict[str, int]:
+        """How many classes each group has, if the classes come in groups."""
+        groups = self.results[0].get("groups", {})
+        return dict(Counter(groups[name] for name in self.classes if groups.get(name)))
+
     @cached_property
     def scores(self) -> list[Scored]:
         """The scores of each result."""
         return [scores(result) for result in self.results]
 
     def values(
-        self, over: str, protocol: str, metric: str, index: int | None = None
+        self, over: str, protocol: str, metric: str, index: int | str | None = None
     ) -> list[float]:
-        """A metric in percent for every seed that has it; `index` is of a class."""
+        """A metric in percent for every seed that has it; `index` is of a class, or a group."""
         found = [each[over][protocol][metric] for each in self.scores]
         if index is not None:
             found = [of_class[index] for of_class in found]
@@ -104,13 +116,19 @@ class Line:
 
 def scores(result: Result) -> Scored:
     """All scores of a result of counts, by every protocol, as plain JSON."""
+    classes, groups = result["classes"], result.get("groups")
     return {
         over: {
-            name: protocols.score(name, np.asarray(counts, np.int64), result["classes"]).as_json()
-            for name in protocols.names()
+            name: protocols.score(name, np.asarray(counts, np.int64), classes, groups).as_json()
+            for name in protocols.names(grouped=groups is not None)
         }
         for over, counts in zip(result["over"], result["total"], strict=True)
     }
+
+
+def grouped(results: Iterable[Result], groups: Mapping[str, str] | None) -> list[Result]:
+    """Results with the group of each of their classes; as they are where classes have none."""
+    return [*results] if groups is None else [{**each, "groups": groups} for each in results]
 
 
 def with_scores(result: Result) -> Result:
@@ -156,8 +174,10 @@ def csv_rows(results: Sequence[Result]) -> list[list[str]]:
     rows = [[*names, "mean", "std", "seeds"]]
     for line in lines(results):
         kind = [line.row, line.split]
-        for by in [(over, protocol) for over in line.over for protocol in protocols.names()]:
+        for by in [(over, protocol) for over in line.over for protocol in line.protocols]:
             wanted = [(metric, "", line.values(*by, metric)) for metric in MEANS]
+            if by[1] in protocols.GROUPED:
+                wanted += [(f"mIoU of {n}", "", line.values(*by, "groups", n)) for n in line.groups]
             for index, name in enumerate(line.classes):
                 wanted.append(("IoU", name, line.values(*by, "IoU", index)))
             for metric, name, values in wanted:

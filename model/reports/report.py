@@ -28,7 +28,8 @@ def text_report(
     if parts:
         sections.append(_means(lines(parts), *main))
     plain = [line for line in table if line.plain]
-    sections += [tables.aligned(meanings(table)), _by_class(plain, *main), _by_protocol(plain)]
+    sections += [tables.aligned(meanings(table)), *_by_group(table, *main)]
+    sections += [_by_class(plain, *main), _by_protocol(plain)]
     if len(plain) < len(table):
         sections.append("The other rows: by class and protocol in the csv file.")
     return "\n\n".join(sections) + "\n"
@@ -106,6 +107,29 @@ def _means(table: Sequence[Line], over: str, protocol: str) -> str:
     return tables.aligned([["", "scans", *MEANS, "trained on", "needs"], *rows])
 
 
+def _by_group(table: Sequence[Line], over: str, protocol: str) -> list[str]:
+    """The mean IoU of each group of classes, where the protocol has groups."""
+    if protocol not in protocols.GROUPED:
+        return []
+    groups = table[0].groups
+    if not groups:
+        return [
+            "No mean IoU by group (head, common, tail): the column `group` of the classes is empty."
+        ]
+    rows = [
+        [
+            line.name,
+            line.split,
+            cell(line.values(over, protocol, "mIoU")),
+            *(cell(line.values(over, protocol, "groups", name)) for name in groups),
+        ]
+        for line in table
+    ]
+    of_groups = [f"{name} {count}" for name, count in groups.items()]
+    head = ["", "scans", f"all {len(table[0].classes)}", *of_groups]
+    return [f"mIoU by group of classes, over {over}\n" + tables.aligned([head, *rows])]
+
+
 def _by_class(table: Sequence[Line], over: str, protocol: str) -> str:
     rows = [
         [name, *(cell(line.values(over, protocol, "IoU", index)) for line in table)]
@@ -120,7 +144,7 @@ def _by_protocol(table: Sequence[Line]) -> str:
         [line.name, line.split, over, p, *(cell(line.values(over, p, m)) for m in MEANS)]
         for line in table
         for over in line.over
-        for p in protocols.names()
+        for p in line.protocols
     ]
     head = ["", "scans", "over", "protocol", *MEANS]
     return "All protocols, over points and over voxels\n" + tables.aligned([head, *rows])

@@ -4,7 +4,8 @@ A confusion matrix (K, K + 1) counts points by [ground truth][prediction]; its l
 points without a prediction.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,18 +20,21 @@ class Scores:
     mean_iou: float
     mean_accuracy: float
     overall_accuracy: float
+    groups: Mapping[str, float] = field(default_factory=dict)  # mean IoU of some classes, by name
 
     def as_json(self) -> dict[str, object]:
-        """Plain JSON under the field's names, with null for nan."""
+        """Plain JSON under the field's names, with null for nan; groups only if there are any."""
 
         def plain(values: NDArray[np.float64]) -> list[float | None]:
             return [None if np.isnan(v) else float(v) for v in values]
 
         means = plain(np.array([self.mean_iou, self.mean_accuracy, self.overall_accuracy]))
+        groups = dict(zip(self.groups, plain(np.array([*self.groups.values()])), strict=True))
         return {
             **dict(zip(("mIoU", "mAcc", "OA"), means, strict=True)),
             "IoU": plain(self.iou),
             "Acc": plain(self.accuracy),
+            **({"groups": groups} if groups else {}),
         }
 
 

@@ -34,16 +34,19 @@ class ReportStage(Stage):
 
     def parts(self, facts: Facts) -> dict[str, str]:
         """All protocols: a new one changes the tables and nothing else."""
-        return {name: f"{protocols.__name__}.{name}" for name in protocols.names()}
+        known = protocols.names(grouped=facts.groups is not None)
+        return {name: f"{protocols.__name__}.{name}" for name in known}
 
     def params(self, facts: Facts) -> dict[str, Any]:
         """What the tables say besides what they are made from."""
         names = (facts.tags or {}).items()
         tagged = [s for s, classes in names if len(classes) not in (0, len(facts.classes))]
-        return {
+        groups = facts.groups
+        grouped = {} if groups is None else {"groups": groups}
+        return grouped | {
             "dataset": facts.dataset,
-            "protocol": facts.protocol,
-            "protocols": list(protocols.names()),
+            "protocol": facts.protocol if groups is None else protocols.GROUPED[0],
+            "protocols": list(protocols.names(grouped=groups is not None)),
             "simulated": facts.simulated,
             "left_out": list(facts.left_out),
             "tagged": sum(scan in facts.splits["train"] for scan in tagged),
@@ -60,6 +63,7 @@ class Worker:
         """Write `path` (.txt) and beside it .json and .csv; return the text."""
         if not request.facts.scored:
             return self._summary(path, request)
+        from model.reports.lines import grouped
         from model.reports.report import write_report
         from model.scoring.results import read_results
 
@@ -69,6 +73,7 @@ class Worker:
             for result in read_results(request.path(request.facts.evaluator(name), name))
         ]
         params, prefix = self.params, path.with_suffix("")
+        results = grouped(results, params.get("groups"))
         return write_report(
             results, prefix, params["dataset"], params["protocol"], simulated=params["simulated"]
         )

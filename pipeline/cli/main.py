@@ -11,6 +11,7 @@ COMMANDS = {
     "Results": {
         "predict": ("pipeline.cli.predict:predict", "Label a scan with a trained network."),
         "release": ("pipeline.cli.release:release", "Make a folder of a network for others."),
+        "export": ("pipeline.cli.export:export", "Predictions in the files of a benchmark."),
     },
     "Store": {
         "store": ("pipeline.cli.store:store", "Status, reasons, checks and clean-up of the store."),

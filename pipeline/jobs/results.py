@@ -105,8 +105,10 @@ def ablation(plans: Sequence[Path], table: Path) -> str:
 
 def _results(plan: Plan, scores: Sequence[str]) -> list[dict[str, Any]]:
     """The results of some scores of a plan, whose entries are checked."""
+    from model.reports.lines import grouped
     from model.scoring.results import read_results
 
     homes = [plan.home(plan.facts.evaluator(name), name) for name in scores]
     with damaged.moving_aside(), sound(homes):
-        return [result for home in homes for result in read_results(home)]
+        found = [result for home in homes for result in read_results(home)]
+    return grouped(found, plan.facts.groups)

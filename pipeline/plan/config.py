@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 
 from snakemake.common.configfile import load_configfile
 from snakemake.exceptions import WorkflowError
+from snakemake.utils import update_config
 
 from pipeline import readers
 from pipeline.errors import BadInput
@@ -46,14 +47,28 @@ class Registered(NamedTuple):
 
 
 def load(path: Path = CONFIG) -> dict[str, Any]:
-    """The config with its defaults. Raises `BadInput` where a key is unknown or has a bad value."""
+    """The config with its defaults, laid over the one that it is `based_on`, if it is.
+
+    Raises `BadInput` where a key is unknown or has a bad value.
+    """
+    config = _read(path)
+    if "based_on" in config:
+        base = Path(str(config["based_on"]))
+        changes, config = config, _read(base)
+        if "based_on" in config:
+            raise BadInput(path, f"is based on {base}, which is based on another", "name that one")
+        update_config(config, changes)
+    check(config, path)
+    return config
+
+
+def _read(path: Path) -> dict[str, Any]:
     try:
-        config = load_configfile(path)
+        found: dict[str, Any] = load_configfile(path)
     except (OSError, WorkflowError, UnicodeDecodeError) as error:
         what = f"cannot be read ({getattr(error, 'strerror', None) or error})"
         raise BadInput(path, what, "restore or correct it") from error
-    check(config, path)
-    return config
+    return found
 
 
 def check(config: dict[str, Any], where: Path | str = "the config") -> None:

@@ -40,12 +40,18 @@ def raw_digests(
         if groups is not None and not _is_current(known[scan], groups)
     }
     if stale:
-        size = sum(p.stat().st_size for g in stale.values() for n in g.values() for p in n.values())
+        size = sum(
+            path.stat().st_size
+            for scan, groups in stale.items()
+            for group, names in groups.items()
+            for name, path in names.items()
+            if not _recorded(known[scan], group, name, path)
+        )
         with (
             Progress(desc=progress, total=size, unit="B", unit_scale=True) as bar,
             ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1)) as pool,
         ):
-            for scan, record in pool.map(lambda s: (s, _measure(stale[s], bar)), stale):
+            for scan, record in pool.map(lambda s: (s, _measure(stale[s], known[s], bar)), stale):
                 _write_record(records / f"{scan}.json", record)
                 known[scan] = record
     return {
@@ -64,13 +70,23 @@ def digest_of(files: Files) -> dict[str, str]:
     return {group: _combined(names) for group, names in read.items()}
 
 
-def _measure(groups: Files, bar: Progress) -> dict[str, dict[str, Any]]:
+def _measure(groups: Files, record: Mapping[str, Any], bar: Progress) -> dict[str, dict[str, Any]]:
     return {
         group: {
-            name: {**_stat(path), "sha256": hash_file(path, bar)} for name, path in names.items()
+            name: _recorded(record, group, name, path)
+            or {**_stat(path), "sha256": hash_file(path, bar)}
+            for name, path in names.items()
         }
         for group, names in groups.items()
     }
+
+
+def _recorded(
+    record: Mapping[str, Any], group: str, name: str, path: Path
+) -> dict[str, Any] | None:
+    """What is recorded of a file, if it is as it was."""
+    known: dict[str, Any] = record.get(group, {}).get(name, {})
+    return known if _stat(path).items() <= known.items() else None
 
 
 def hash_file(path: Path, bar: Progress) -> str:
@@ -89,7 +105,7 @@ def _stat(path: Path) -> dict[str, int]:
 
 def _is_current(record: Mapping[str, Any], groups: Files) -> bool:
     return {g: set(n) for g, n in record.items()} == {g: set(n) for g, n in groups.items()} and all(
-        _stat(path).items() <= record[group][name].items()
+        _recorded(record, group, name, path)
         for group, names in groups.items()
         for name, path in names.items()
     )

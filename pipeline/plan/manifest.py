@@ -1,7 +1,7 @@
 """Read and check `data_manifest`: which scans and classes there are, tags, blessed keys.
 
 A dataset's folder contains `scans.csv` (scan, split and, where scans are simulated, seed) and
-`classes.csv` (name, prompts and, where labels are known by them, nyu40).
+`classes.csv` (name, prompts and, where labels are known by one of them, nyu40 or label_id).
 """
 
 import csv
@@ -34,10 +34,10 @@ def read_scans(path: Path) -> list[dict[str, str]]:
 
 
 def read_classes(path: Path) -> list[ClassRow]:
-    """The classes in their order: name, prompts and, where given, nyu40 and color.
+    """The classes in their order: name, prompts and, where given, nyu40, label_id, group and color.
 
     Classes that are only asked for need no id. Raises `BadInput` for columns that are not there, a
-    duplicate name, an empty prompt and an id that is not a number.
+    duplicate name, an empty prompt, an id that is not a number, and groups of some classes only.
     """
     classes: list[ClassRow] = []
     for row in _read_csv(path, ("name", "prompts")):
@@ -46,18 +46,31 @@ def read_classes(path: Path) -> list[ClassRow]:
             raise BadInput(path, f"duplicate entry {name}", "remove one of the lines")
         if not all(prompts):
             raise BadInput(path, f"{name} has an empty prompt", "write words, and | between them")
-        nyu40 = row.get("nyu40") or ""
-        if nyu40 and not (nyu40.isdecimal() and int(nyu40) < 2**16):
-            raise BadInput(path, f"{name} has the nyu40 id {nyu40!r}", "write a number or nothing")
         known: ClassRow = {"name": name, "prompts": prompts}
-        if nyu40:
-            known["nyu40"] = int(nyu40)
+        if (nyu40 := _id(path, row, "nyu40")) is not None:
+            known["nyu40"] = nyu40
+        if (label_id := _id(path, row, "label_id")) is not None:
+            known["label_id"] = label_id
+        if row.get("group"):
+            known["group"] = row["group"]
         if row.get("color"):
             known["color"] = row["color"]
         classes.append(known)
     if not classes:
         raise BadInput(path, "names no class", "write a line for each")
+    without = [each["name"] for each in classes if "group" not in each]
+    if 0 < len(without) < len(classes):
+        raise BadInput(path, f"{without[0]} has no group, and others have one", "write one for all")
     return classes
+
+
+def _id(path: Path, row: Mapping[str, str], column: str) -> int | None:
+    """An id of a class; None for an empty cell or no such column. Raises `BadInput`."""
+    found = row.get(column) or ""
+    if found and not (found.isdecimal() and int(found) < 2**16):
+        what = f"{row['name']} has the {column.removesuffix('_id')} id {found!r}"
+        raise BadInput(path, what, "write a number or nothing")
+    return int(found) if found else None
 
 
 def read_tags(path: Path, classes: Sequence[Mapping[str, Any]]) -> dict[str, list[str]]:

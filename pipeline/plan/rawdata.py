@@ -75,6 +75,9 @@ def scan_files(plan: Plan, scan: str) -> digests.Files:
 def complete_scans(plan: Plan) -> dict[str, digests.Files]:
     """The raw files of all scans. Raises `BadInput` that counts the scans which lack some."""
     files, faults = {}, []
+    reader = readers.load(plan.facts.reader, "files")
+    if hasattr(reader, "check_classes") and (plan.facts.scored or plan.facts.dense_tags):
+        reader.check_classes(plan.raw, plan.facts.classes)
     for scan in plan.facts.scans:
         try:
             files[scan] = scan_files(plan, scan)

@@ -6,8 +6,9 @@ A reader is a package `pipeline/readers/<reader>/` with four modules, or one mod
 files   `scan_files(raw, scan)`, `check(raw, scan, split, labels)`, `recognise(path)`, and as plain
         data `KIND` (what messages call a scan), `HAS_LABELS`, `PROTOCOL` (of its scores, or None)
         and `SIMULATOR` (the module that writes such scans, or None).
-        Optional: `find_scans(raw)` where no csv file lists the scans, `read_own_tags(raw, scans,
-        classes)` where scans bring their own scene tags, `IS_FALLBACK = True` for a reader that
+        Optional: `find_scans(raw)` where no csv file lists the scans, `check_classes(raw, classes)`
+        where labels of some classes need a file for all scans, `read_own_tags(raw, scans, classes)`
+        where scans bring their own scene tags, `IS_FALLBACK = True` for a reader that
         recognises any folder, and `POINTS_ONLY`, the module whose `read_points_only(files,
         superpoints)` reads positions, colours, normals (or None) and, if asked for, superpoints (or
         None) for a trained network where `read_cloud` needs more files than that.

@@ -21,11 +21,9 @@ class LabelsStage(Stage):
 
     def params(self, facts: Facts) -> dict[str, Any]:
         """The classes, by what a reader knows them by."""
-        classes: list[dict[str, Any]] = [
-            {"name": c["name"]} | ({"nyu40": c["nyu40"]} if "nyu40" in c else {})
-            for c in facts.classes
-        ]
-        return {"classes": classes}
+        known = ("name", "nyu40", "label_id")
+        rows = [{n: value for n, value in row.items() if n in known} for row in facts.classes]
+        return {"classes": rows}
 
 
 class Worker:

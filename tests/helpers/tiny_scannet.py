@@ -1,6 +1,7 @@
 """A ScanNet scan of a few hundred bytes with known content."""
 
 import io
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +9,7 @@ from PIL import Image
 
 from pipeline.scan import Frame
 from pipeline.simulate.scannet_files import IMU_SAMPLE, ObjectLabel, Sensor, SimulatedScan, Surface
+from pipeline.simulate.scannet_text import LABEL_MAP_COLUMNS
 
 SENSOR = Sensor(
     color_size=(27, 20),
@@ -25,6 +27,15 @@ OBJECTS = {
 }
 CLASSES = [{"name": "chair", "nyu40": 5}, {"name": "otherfurniture", "nyu40": 39}]
 LABEL_MAP = {"chair": 5, "wardrobe": 39, "rack": 39, "stand": 40}
+
+
+def write_label_map(path: Path, ids: Mapping[str, int], nyu40: int = 40) -> None:
+    """Write a label map with the `id` of each raw category, all of them with one NYU40 id."""
+    rows = [LABEL_MAP_COLUMNS]
+    for name, number in ids.items():
+        known = {"id": str(number), "raw_category": name, "nyu40id": str(nyu40)}
+        rows.append([known.get(column, "") for column in LABEL_MAP_COLUMNS])
+    path.write_text("\n".join("\t".join(row) for row in rows))
 
 
 def encoded(pixels: np.ndarray, kind: str) -> bytes:

@@ -1,7 +1,9 @@
 """The files of a ScanNet scan, and where they are in a download."""
 
 import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from pipeline.errors import BadInput
 from pipeline.readers.scannet.exported import exported_names
@@ -27,8 +29,8 @@ def scan_files(raw: Path, scan: str) -> dict[str, Group]:
 
     frames: "sens", or else the exported files by their path in the scan's folder.
     cloud: "mesh" and, except for test scans, "segments".
-    labels: the input of `read_labels` ("mesh", "segments", "aggregation" and "labels_mesh", or
-    "label_map" where there is no label mesh); empty where the scan has no labels.
+    labels: the input of `read_labels` ("mesh", "segments", "aggregation", and those of
+    "labels_mesh" and "label_map" that there are, at least one); empty where the scan has no labels.
     Raises `BadInput` where the scan's name is malformed or its folder does not exist.
     """
     folder = scan_folder(raw, scan)
@@ -37,12 +39,12 @@ def scan_files(raw: Path, scan: str) -> dict[str, Group]:
     }
     frames = {"sens": present["sens"]} if "sens" in present else exported_names(folder)
     cloud: Group = {name: present[name] for name in ("mesh", "segments") if name in present}
-    label_names = ["mesh", "segments", "aggregation", "labels_mesh"]
-    if "labels_mesh" not in present and (raw / LABEL_MAP).is_file():
-        label_names[-1] = "label_map"
+    if (raw / LABEL_MAP).is_file():
         present["label_map"] = raw / LABEL_MAP
-    complete = all(name in present for name in label_names)
-    labels = {name: present[name] for name in label_names} if complete else {}
+    annotation, sources = ("mesh", "segments", "aggregation"), ("labels_mesh", "label_map")
+    labels: Group = {n: present[n] for n in (*annotation, *sources) if n in present}
+    if not (labels.keys() >= {*annotation} and labels.keys() & {*sources}):
+        labels = {}
     return {"frames": frames, "cloud": cloud, "labels": labels}
 
 
@@ -65,6 +67,13 @@ def check(raw: Path, scan: str, split: str, labels: bool = True) -> None:
         missing += [name for name in wanted if not (folder / name).is_file()]
     if missing:
         raise BadInput(folder, f"lacks {', '.join(missing)}", HOW_TO_GET)
+
+
+def check_classes(raw: Path, classes: Sequence[Mapping[str, Any]]) -> None:
+    """Raise `BadInput` where labels of these classes need the label map and there is none."""
+    if any("label_id" in each for each in classes) and not (raw / LABEL_MAP).is_file():
+        what = f"lacks {LABEL_MAP}, by which the ids of these classes are known"
+        raise BadInput(raw, what, HOW_TO_GET)
 
 
 def recognise(path: Path) -> tuple[Path, str] | None:

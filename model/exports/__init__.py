@@ -1,0 +1,1 @@
+"""Benchmarks' own files of predictions."""
