@@ -1,6 +1,7 @@
 """Any set of classes is one line of the config, and its texts are made once for each tower."""
 
 import csv
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,9 @@ def test_scannet200_has_its_two_hundred_classes_by_the_ids_of_the_label_map() ->
     classes = manifest.read_classes(DATA / "scannet" / "classes_200.csv")
     assert len(classes) == 200
     assert [c["name"] for c in classes[:3]] == ["wall", "chair", "floor"]
-    assert classes[-1] == {"name": "mattress", "prompts": ["mattress"], "label_id": 1191}
+    last = {"name": "mattress", "prompts": ["mattress"], "label_id": 1191, "group": "common"}
+    assert classes[-1] == last
+    assert Counter(c["group"] for c in classes) == {"head": 66, "common": 68, "tail": 66}
     with open(DATA / "scannet" / "classes_200.csv", newline="") as file:
         ids = [int(row["label_id"]) for row in csv.DictReader(file)]
     assert ids == sorted(set(ids))

@@ -23,9 +23,9 @@ from model.network.device import device
 from model.network.trained import Trained, load
 from pipeline import readers
 from pipeline.errors import BadInput
+from pipeline.geometry.clouds import completed
 from pipeline.plan import rawdata, weights
 from pipeline.plan.plan import Plan
-from pipeline.readers.any_scan import completed
 from pipeline.scan import Cloud
 
 SPLITS = ("val", "test")
