@@ -20,7 +20,7 @@ LAYERS = (
     ("model.network",),
     ("model.data",),
     ("model.training", "model.inference"),
-    ("model.scoring",),
+    ("model.scoring", "model.viewer"),
     ("model.reports",),
     ("model.stages",),
     ("pipeline.jobs",),

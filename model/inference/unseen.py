@@ -1,6 +1,6 @@
 """New input for a trained network: other scans, and classes or queries in other words."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -14,6 +14,8 @@ from pipeline.plan.weights import weights_digest
 from pipeline.scan import Cloud
 from pipeline.stages.voxels import Worker
 
+Embedder = Callable[[Sequence[Sequence[str]]], NDArray[np.float32]]  # prompts -> (Q, d)
+
 
 def voxelised(cloud: Cloud, voxel_size: float) -> zarr.Group:
     """The entry that the stage `voxels` makes of a cloud, in memory; `voxel_size` in metres."""
@@ -24,6 +26,14 @@ def voxelised(cloud: Cloud, voxel_size: float) -> zarr.Group:
 
 def embed(trained: Trained, network: Path, prompts: Sequence[Sequence[str]]) -> NDArray[np.float32]:
     """Text embeddings (Q, d) of unit length, each of several prompts, by the network's text tower.
+
+    Raises as `embedder` does.
+    """
+    return embedder(trained, network)(prompts)
+
+
+def embedder(trained: Trained, network: Path) -> Embedder:
+    """What embeds as `embed` does, for many calls: the text tower is loaded once.
 
     Raises `BadInput` if the network has no text tower, or the tower's weights have changed.
     """
@@ -44,4 +54,8 @@ def embed(trained: Trained, network: Path, prompts: Sequence[Sequence[str]]) -> 
         raise BadInput(model, what, "restore them, or train again")
     loaded = load_text_tower(model, pretrained)
     sentences = templates_of(templates)
-    return np.stack([ensemble(loaded, words, sentences) for words in prompts])
+
+    def embedded(prompts: Sequence[Sequence[str]]) -> NDArray[np.float32]:
+        return np.stack([ensemble(loaded, words, sentences) for words in prompts])
+
+    return embedded

@@ -10,6 +10,7 @@ COMMANDS = {
     },
     "Results": {
         "predict": ("pipeline.cli.predict:predict", "Label a scan with a trained network."),
+        "view": ("pipeline.cli.view:view", "Look at a scan in the browser, and ask in words."),
     },
     "Store": {
         "store": ("pipeline.cli.store:store", "Status, reasons, checks and clean-up of the store."),
