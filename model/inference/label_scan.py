@@ -6,15 +6,17 @@ It needs no image, no label and no store.
 import resource
 import time
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
+import zarr
 from numpy.typing import NDArray
 
 from model.data.entries import read_array
 from model.inference.label_clouds import write_labelled_cloud
 from model.inference.ply import write_heat
 from model.inference.predict import Prediction, query
-from model.inference.unseen import embed, voxelised
+from model.inference.unseen import Embedder, embedder, voxelised
 from model.network.device import device
 from model.network.trained import Trained, load
 from pipeline.clip.weights import CHECKOUT
@@ -22,9 +24,18 @@ from pipeline.plan import manifest
 from pipeline.readers.any_scan import completed, read_any
 
 
+class Labelled(NamedTuple):
+    """What was read and found."""
+
+    trained: Trained
+    voxels: zarr.Group  # as an entry `voxels`
+    found: Prediction
+    embed: Embedder | None  # the text tower, if a query needed it
+
+
 def label_scan(
     scan: Path, network: Path, out: Path, words: str | None, up: str = "z", votes: bool = False
-) -> None:
+) -> Labelled:
     """Label a scan, print its classes, and write `labels.ply` into the folder `out`.
 
     `words` is a query in words: then `heat.ply` is written, too, with the similarity of each point
@@ -36,7 +47,7 @@ def label_scan(
     """
     begin = time.monotonic()
     trained = load(network, device())
-    text = embed(trained, network, [[words]]) if words else None  # first, since it may fail
+    embed = embedder(trained, network) if words else None  # first, since it may fail
     read, kind = read_any(scan, up, superpoints=votes)
     cloud = completed(read, normals="normal" in trained.inputs, superpoints=votes)
     voxels = voxelised(cloud, trained.scan_voxel_size)
@@ -54,14 +65,15 @@ def label_scan(
     found = write_labelled_cloud(labelled, trained, voxels, colors, votes)
     print(table(trained.classes, found.label[of_point], found.confidence[of_point]))
     print(f"labels: {labelled}")
-    if text is not None and words:
-        heat = query(trained, voxels, text)[:, 0]
+    if embed and words:
+        heat = query(trained, voxels, embed([[words]]))[:, 0]
         write_heat(out / "heat.ply", cloud.xyz, heat[of_point], words)
         best = _best(trained, found, heat)
         print(f"classes of the 2 % of voxels that fit {words!r} best: {best}")
         print(f"heat: {out / 'heat.ply'}")
     took, peak = time.monotonic() - begin, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     print(f"took {took:.1f} s and at most {peak / 2**20:.1f} GiB of memory")
+    return Labelled(trained, voxels, found, embed)
 
 
 def class_colors(classes: list[str]) -> dict[str, str]:

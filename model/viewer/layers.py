@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,7 +11,7 @@ from numpy.typing import NDArray
 from model.data.entries import read_array, voxel_size
 from model.inference.label_scan import class_colors
 from model.inference.predict import Prediction, predict
-from model.inference.unseen import Embedder, embedder
+from model.inference.unseen import Embedder
 from model.network.trained import Trained
 from model.viewer.embedded import Embedded, embedded
 from pipeline.errors import BadInput
@@ -39,8 +38,9 @@ class Network:
 
     name: str
     about: dict[str, Any]  # what the page says of it
-    vocabulary: list[str]  # words whose heat is in the page: its classes
-    text: NDArray[np.float32]  # (K, d) their embeddings
+    classes: int  # K
+    vocabulary: list[str]  # words whose heat is in the page: its K classes, and what was asked
+    text: NDArray[np.float32]  # (Q, d) their embeddings
     embedded: Embedded
     voxel_of_point: NDArray[np.integer]  # (N,) of the m voxels of `embedded`
     embed: Embedder | None = None  # of other words
@@ -58,22 +58,21 @@ class View:
     labels: list[Labels] = field(default_factory=list)
     networks: list[Network] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)  # what cannot be shown, and why
+    words: list[str] = field(default_factory=list)  # queries: the page begins with the first
 
     def add_network(
         self,
         name: str,
-        path: Path,
         trained: Trained,
         voxels: zarr.Group,
         colors: Mapping[str, str] | None = None,
         found: Prediction | None = None,
-        free_words: bool = False,
+        embed: Embedder | None = None,
     ) -> None:
         """Show the classes by a network of this scan's `voxels`, and where words fit if it can say.
 
-        `found` is its prediction, if there is one already. With `free_words` its text tower is
-        loaded, too. Raises `BadInput` for too many classes, and `free_words` for a tower whose
-        weights have changed.
+        `found` is its prediction, if there is one already; `embed` its text tower, for words that
+        are not its classes. Raises `BadInput` for too many classes.
         """
         found = found or predict(trained, voxels)
         of_point = read_array(voxels, "voxel_of_point")
@@ -83,19 +82,22 @@ class View:
         if not trained.head.normalise:
             self.notes.append(f"{name} was trained with dense labels, and answers no words.")
             return
-        tower = trained.tower
-        if tower is None:
+        if trained.tower is None:
             self.notes.append(f"{name} has no text tower: of words it knows its classes only.")
-        seen = embedded(trained, voxels)
+        seen, text = embedded(trained, voxels), [trained.text_embeddings.cpu().numpy()]
+        words = [each for each in self.words if each not in classes] if embed else []
+        if embed and words:
+            text.append(embed([[each] for each in words]))
         self.networks.append(
             Network(
                 name=name,
                 about=_about(trained),
-                vocabulary=classes,
-                text=trained.text_embeddings.cpu().numpy(),
+                classes=len(classes),
+                vocabulary=[*classes, *words],
+                text=np.concatenate(text).astype(np.float32),
                 embedded=seen,
                 voxel_of_point=seen.voxel_of[of_point],
-                embed=embedder(trained, path) if free_words and tower else None,
+                embed=embed,
             )
         )
 

@@ -52,6 +52,7 @@ def pack(view: View, most: int = MOST, server: bool = False) -> Packed:
     xyz = view.xyz[kept].astype(np.float64)
     low, size = xyz.min(axis=0), np.ptp(xyz, axis=0)
     unit = max(_FINEST, float(size.max()) / 65535)
+    panels = first_panels(view)
     packed = Packed(
         {
             "title": view.title,
@@ -62,8 +63,10 @@ def pack(view: View, most: int = MOST, server: bool = False) -> Packed:
             "size": size.tolist(),
             "spacing": view.spacing * float(np.sqrt(len(view.xyz) / len(kept))),
             "ceiling": _ceiling(xyz[:, 2]),
-            "notes": view.notes,
-            "panels": first_panels(view),
+            "notes": list(view.notes),
+            "words": view.words[0] if view.words else "",
+            "panels": panels,
+            "ask": _asked_first(view, panels),
             "palettes": [],
             "layers": [{"name": "colour"}],
             "networks": [],
@@ -79,6 +82,12 @@ def pack(view: View, most: int = MOST, server: bool = False) -> Packed:
     for number, network in enumerate(view.networks):
         packed.meta["networks"].append(_add_network(packed, number, network, kept))
     return packed.finish()
+
+
+def _asked_first(view: View, panels: list[int]) -> int:
+    """The number of the network that is asked at first: the one in the panels, if it answers."""
+    shown = {view.labels[panel - 1].name for panel in panels if panel}
+    return next((n for n, network in enumerate(view.networks) if network.name in shown), 0)
 
 
 def _add_labels(packed: Packed, view: View, kept: NDArray[np.integer]) -> None:
@@ -103,28 +112,35 @@ def _add_network(
     packed: Packed, number: int, network: Network, kept: NDArray[np.integer]
 ) -> dict[str, Any]:
     cosine, phrases, blocks = network.embedded.cosine(network.text), [], []
-    for k in _stored(cosine):
+    stored = _stored(cosine, network.classes)
+    for k in stored:
         block, low, high = quantised(cosine[:, k])
         phrases.append({"words": network.vocabulary[k], "low": low, "high": high})
         blocks.append(block)
     packed.add(f"heat_{number}", np.stack(blocks))
+    if len(stored) < len(network.vocabulary):
+        left_out = len(network.vocabulary) - len(stored)
+        packed.meta["notes"].append(
+            f"Heat of the {left_out} rarest classes of {network.name} is left out."
+        )
     packed.add(f"voxel_{number}", _differences(network.voxel_of_point[kept].astype(np.uint32)))
     return {
         "name": network.name,
         "about": network.about,
-        "free": network.embed is not None,
+        "free": packed.meta["server"] and network.embed is not None,
         "voxels": len(cosine),
-        "classes": len(network.vocabulary),
         "phrases": phrases,
     }
 
 
-def _stored(cosine: NDArray[np.float32]) -> list[int]:
-    """The classes whose heat is in the page: all, or else the most frequent ones."""
-    voxels, classes = cosine.shape
-    most = max(1, HEAT_BYTES // max(voxels, 1))
-    count = np.bincount(cosine.argmax(axis=1), minlength=classes)
-    return sorted(np.argsort(-count, kind="stable")[:most].tolist())
+def _stored(cosine: NDArray[np.float32], classes: int) -> list[int]:
+    """The phrases whose heat is in the page: of the `classes`, which come first, all or else the
+    most frequent ones, and all others.
+    """
+    most = max(1, HEAT_BYTES // max(len(cosine), 1))
+    count = np.bincount(cosine[:, :classes].argmax(axis=1), minlength=classes)
+    kept = sorted(np.argsort(-count, kind="stable")[:most].tolist())
+    return [*kept, *range(classes, cosine.shape[1])]
 
 
 def _differences(values: NDArray[Any]) -> NDArray[Any]:

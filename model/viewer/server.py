@@ -120,13 +120,16 @@ def is_own(header: str, host: str) -> bool:
     Other names are refused, since a page elsewhere could let its own name lead here and then read
     what this server says (DNS rebinding).
     """
-    name = urlsplit(f"//{header}").hostname if header.isprintable() else None
-    if name is None:
+    try:
+        name = urlsplit(f"//{header}").hostname or ""
+    except ValueError:
         return False
+    if name in ("localhost", host.lower()):
+        return True
     try:
         ipaddress.ip_address(name)
     except ValueError:
-        return name in ("localhost", host.lower())
+        return False
     return True
 
 

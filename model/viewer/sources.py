@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from model.data.entries import read_array, read_text
 from model.data.labels import LabelledScan
 from model.inference.ensemble import read_fused
-from model.inference.unseen import voxelised
+from model.inference.unseen import Embedder, embedder, voxelised
 from model.network.device import device
-from model.network.trained import load
+from model.network.trained import Trained, load
 from model.viewer.layers import Labels, View, view_of_points
 from pipeline.clip.weights import CHECKOUT
 from pipeline.errors import BadInput
@@ -28,11 +28,16 @@ TRUTH, FUSED = "ground truth", "fused 2D"
 
 
 def view_of_scan(
-    scan: Path, networks: Sequence[Path], up: str = "z", free_words: bool = False
+    scan: Path,
+    networks: Sequence[Path],
+    up: str = "z",
+    words: Sequence[str] = (),
+    free_words: bool = False,
 ) -> View:
     """A scan in any form that `read_any` knows, labelled by networks.
 
-    Raises `BadInput` if the scan or a network cannot be read.
+    `words` are queries whose heat is shown; with `free_words` others can be asked. Raises
+    `BadInput` if the scan, a network or its text tower cannot be read.
     """
     loaded = [load(path, device()) for path in networks]
     read, kind = read_any(scan, up)
@@ -41,19 +46,26 @@ def view_of_scan(
     of_size = {size: voxelised(cloud, size) for size in sorted(sizes)}
     view = view_of_points(scan.name or str(scan), of_size[min(sizes)])
     view.notes.append(f"Read as {kind}.")
+    view.words += words
     for name, path, trained in zip(_names(networks), networks, loaded, strict=True):
         voxels = of_size[trained.scan_voxel_size]
-        view.add_network(name, path, trained, voxels, free_words=free_words)
+        embed = _embedder(trained, path, bool(words) or free_words)
+        view.add_network(name, trained, voxels, embed=embed)
     return view
 
 
 def view_of_run(
-    plan: Plan, scan: str | None, runs: Sequence[str] = (), free_words: bool = False
+    plan: Plan,
+    scan: str | None,
+    runs: Sequence[str] = (),
+    words: Sequence[str] = (),
+    free_words: bool = False,
 ) -> View:
     """A scan of a finished run with everything that the store has of it, and its networks.
 
-    By default the scan is the first that is held out, and the networks are all. Raises `BadInput`
-    for names that the run does not have, and where the store has no voxels of the scan.
+    By default the scan is the first that is held out, and the networks are all. `words` are as in
+    `view_of_scan`. Raises `BadInput` for names that the run does not have, and where the store has
+    no voxels of the scan.
     """
     facts = plan.facts
     scan = scan or [*facts.splits["val"], *facts.splits["train"]][0]
@@ -67,6 +79,7 @@ def view_of_run(
         raise BadInput(plan.path, what, f"run snakemake train_{plan.dataset}")
     voxels = groups.read(voxels_at)
     view = view_of_points(f"{plan.dataset}: {scan}", voxels)
+    view.words += words
     colors = {c["name"]: c["color"] for c in facts.classes if "color" in c}
     labels_at, targets_at = (_home(plan, stage, scan) for stage in ("labels", "targets"))
     if labels_at:
@@ -83,7 +96,9 @@ def view_of_run(
         if path is None:
             view.notes.append(f"The store has no network {run}.")
             continue
-        view.add_network(run, path, load(path, device()), voxels, colors, None, free_words)
+        trained = load(path, device())
+        embed = _embedder(trained, path, bool(words) or free_words)
+        view.add_network(run, trained, voxels, colors, embed=embed)
     return view
 
 
@@ -108,6 +123,10 @@ def _fused(
     label[found.voxel] = found.label
     confidence[found.voxel] = found.probability.max(axis=1)
     return label[of_point], confidence[of_point]
+
+
+def _embedder(trained: Trained, path: Path, wanted: bool) -> Embedder | None:
+    return embedder(trained, path) if wanted and trained.tower else None
 
 
 def _home(plan: Plan, stage: str, name: str) -> Path | None:

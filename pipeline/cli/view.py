@@ -24,6 +24,12 @@ MOST = 5_000_000
     "otherwise the one that comes with the repository]",
 )
 @click.option(
+    "--query",
+    "queries",
+    multiple=True,
+    help="Words to begin with. Repeat for more that an HTML file shall know.",
+)
+@click.option(
     "--up",
     type=click.Choice(["z", "y", "-y", "x", "-x"]),
     default="z",
@@ -55,6 +61,7 @@ def view(
     run: str | None,
     scan: str,
     networks: tuple[str, ...],
+    queries: tuple[str, ...],
     up: str,
     out: Path | None,
     host: str,
@@ -69,7 +76,7 @@ def view(
     """
     from model.viewer import page
 
-    seen = _view(run, scan, networks, up, work, free_words=out is None)
+    seen = _view(run, scan, networks, queries, up, work, free_words=out is None)
     if out:
         size = page.write_page(seen, out, points)
         click.echo(f"view: {out} ({size / 1e6:.1f} MB)")
@@ -86,7 +93,13 @@ def view(
 
 
 def _view(
-    run: str | None, scan: str, networks: tuple[str, ...], up: str, work: Path, free_words: bool
+    run: str | None,
+    scan: str,
+    networks: tuple[str, ...],
+    queries: tuple[str, ...],
+    up: str,
+    work: Path,
+    free_words: bool,
 ) -> "View":
     if run is None and not scan:
         raise BadInput("view", "no scan is named", "name a dataset, or a scan with --scan=PATH")
@@ -94,10 +107,10 @@ def _view(
 
     if run is None:
         paths = [Path(each) for each in networks] or [sources.SHIPPED]
-        return sources.view_of_scan(Path(scan), paths, up, free_words)
+        return sources.view_of_scan(Path(scan), paths, up, queries, free_words)
     from pipeline.plan.plan import Plan
 
     path = work / run / "plan.json"
     if not path.is_file():
         raise BadInput(path, "no run has written it", f"run snakemake train_{run}")
-    return sources.view_of_run(Plan.load(path), scan or None, networks, free_words)
+    return sources.view_of_run(Plan.load(path), scan or None, networks, queries, free_words)

@@ -22,7 +22,7 @@ async function start() {
   const canvas = $("canvas"), drawing = new Drawing(canvas, meta, points, arrays.ramp);
   const camera = new Camera(meta.size), height = meta.size[2];
   const state = {
-    panels: [...meta.panels], off: new Set(), words: "", negatives: [], network: 0,
+    panels: [...meta.panels], off: new Set(), words: meta.words, negatives: [], network: meta.ask,
     threshold: null, cut: null, size: 1, picked: null, changed,
   };
   const stats = { first: null, frame: null, drawn: 0 };
@@ -153,7 +153,7 @@ async function start() {
   }
 
   function restore() {
-    fromFragment(location.hash.slice(1), state, camera, meta);
+    if (location.hash.length > 1) fromFragment(location.hash.slice(1), state, camera, meta);
     if (!state.panels.length) state.panels = [...meta.panels];
     return ask();
   }

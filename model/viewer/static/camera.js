@@ -13,8 +13,8 @@ class Camera {
     const [x, y, z] = this.size;
     this.target = [x / 2, y / 2, Math.min(z, 2) / 2];
     this.yaw = -2.2;
-    this.pitch = 0.75;
-    this.distance = 0.62 * Math.hypot(x, y, Math.min(z, 3)) / Math.tan(FIELD / 2);
+    this.pitch = 0.95;
+    this.distance = 0.52 * Math.hypot(x, y, Math.min(z, 3)) / Math.tan(FIELD / 2);
   }
 
   fromAbove() {

@@ -76,14 +76,13 @@ function showPicked(meta, points, words, state) {
   });
   box.replaceChildren(element("h2", "Point ", {}, close),
     element("p", `${metres.join(", ")} m; class and confidence:`, { className: "note" }), rows);
-  words.networks.forEach((network, n) => {
-    box.append(element("p", `Nearest phrases by ${network.name}, by cosine:`, { className: "note" }));
-    const list = element("ol");
-    for (const { words: phrase, cosine } of words.nearest(n, i, 5)) {
-      list.append(element("li", `${phrase} `, {}, element("small", cosine.toFixed(2))));
-    }
-    box.append(list);
-  });
+  if (!words.networks.length) return;
+  const list = element("ol");
+  for (const { words: phrase, cosine } of words.nearest(state.network, i, 5)) {
+    list.append(element("li", `${phrase} `, {}, element("small", cosine.toFixed(2))));
+  }
+  const name = words.networks[state.network].name;
+  box.append(element("p", `Nearest phrases by ${name}, by cosine:`, { className: "note" }), list);
 }
 
 // In what words the network was asked: the first templates with the words in them.
@@ -100,12 +99,12 @@ function showAbout(meta) {
       "evenly spaced along a curve through the scan (Z-order), so each part keeps its share."));
   }
   for (const note of meta.notes) about.append(element("p", note));
-  for (const { name, about: said, free, phrases, classes } of meta.networks) {
+  for (const { name, about: said, free, phrases } of meta.networks) {
     about.append(element("h3", name));
     const facts = {
       variant: said.variant, voxels: said.voxels, "text tower": said.tower ?? "none",
       weights: said.weights, templates: said.templates?.length > 8 ? sentences(said.templates, "{}") : said.templates?.join("; "),
-      "words it knows": free ? "any" : `${phrases.length} of its ${classes} class names`,
+      "words it knows": free ? "any" : `the ${phrases.length} that the box offers`,
     };
     const list = element("dl");
     for (const [term, text] of Object.entries(facts)) {

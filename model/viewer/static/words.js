@@ -20,8 +20,8 @@ class Words {
       const names = [...network.phrases.keys()];
       const name = names.find((known) => known.toLowerCase() === words.toLowerCase());
       if (name) return network.phrases.get(name);
-      throw new Error(`This page knows ${names.length} phrases of ${network.name}, its class names; ` +
-        `“${words}” is none of them. The viewer that runs as a server embeds any words.`);
+      throw new Error(`“${words}” is none of the ${names.length} phrases that this page knows by ` +
+        `${network.name}; the box offers them. The viewer embeds other words where it runs as a server.`);
     }
     const answer = await fetch(`query?${new URLSearchParams({ network: number, words })}`)
       .catch(() => { throw new Error("The server does not answer: is it still running?"); });
