@@ -61,6 +61,8 @@ def pack(view: View, most: int = MOST, server: bool = False) -> Packed:
             "origin": low.tolist(),
             "unit": unit,
             "size": size.tolist(),
+            # Where nearly all points are, for the first look: stray ones may be far away.
+            "most": np.percentile(xyz - low, (1, 99), axis=0).tolist(),
             "spacing": view.spacing * float(np.sqrt(len(view.xyz) / len(kept))),
             "ceiling": _ceiling(xyz[:, 2]),
             "notes": list(view.notes),

@@ -1,6 +1,7 @@
 """The viewer as a local server: the page, and answers to words in bytes. It reads no file."""
 
 import ipaddress
+import socket
 import struct
 from functools import lru_cache
 from http import HTTPStatus
@@ -107,8 +108,13 @@ def make_server(view: View, host: str, port: int, most: int = MOST) -> Threading
         def log_message(self, format: str, *args: object) -> None:
             """Say nothing of each request."""
 
+    class Server(ThreadingHTTPServer):
+        """A thread for each request."""
+
+        address_family = socket.AF_INET6 if ":" in host else socket.AF_INET
+
     try:
-        return ThreadingHTTPServer((host, port), Handler)
+        return Server((host, port), Handler)
     except (OSError, OverflowError) as error:
         what = f"cannot be listened at ({getattr(error, 'strerror', None) or error})"
         raise BadInput(f"{host}:{port}", what, "name another --host or --port") from error

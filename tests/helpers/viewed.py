@@ -40,7 +40,7 @@ class Viewed(Opened):
     def state(self) -> dict[str, Any]:
         """What the page shows."""
         found: dict[str, Any] = self.evaluate(
-            "viewer.then(({state, camera}) => ({...state, changed: null, off: [...state.off],"
+            "viewer.then(({state, camera}) => ({...state, off: [...state.off],"
             " camera: camera.state}))"
         )
         return found

@@ -20,10 +20,10 @@ async function start() {
   $("data").remove();
   const points = readPoints(meta, arrays), words = new Words(meta, arrays, points);
   const canvas = $("canvas"), drawing = new Drawing(canvas, meta, points, arrays.ramp);
-  const camera = new Camera(meta.size), height = meta.size[2];
+  const camera = new Camera(meta.size, meta.most), height = meta.size[2];
   const state = {
     panels: [...meta.panels], off: new Set(), words: meta.words, negatives: [], network: meta.ask,
-    threshold: null, cut: null, size: 1, picked: null, changed,
+    threshold: null, cut: null, size: 1, picked: null,
   };
   const stats = { first: null, frame: null, drawn: 0 };
   let asked = null, asking = 0, moving = false, rest = 0, pending = false, saving = 0, budget = points.count;
@@ -75,9 +75,11 @@ async function start() {
 
   function changed() {
     meta.palettes.forEach(({ colors }, p) => drawing.setPalette(p, colors, (k) => !state.off.has(`${p}-${k}`)));
-    showLegend(meta, points, state, changed);
-    showPicked(meta, points, words, state);
-    showControls();
+    keepingFocus(() => {
+      showLegend(meta, points, state, changed);
+      showPicked(meta, points, words, state, changed);
+      showControls();
+    });
     redraw();
   }
 
@@ -86,6 +88,7 @@ async function start() {
     if (meta.networks.length) names.set("h", "heat");
     $("layers").replaceChildren(...[...names].map(([panel, name]) => {
       const button = element("button", name, { type: "button" });
+      button.dataset.key = `panel ${panel}`;
       button.setAttribute("aria-pressed", state.panels.includes(panel));
       button.addEventListener("click", () => {
         const order = [...names.keys()], on = new Set(state.panels);
@@ -125,8 +128,10 @@ async function start() {
     changed();
   }
 
-  // Ask in the words of the state; `threshold` stays if it is given.
-  async function ask() {
+  const best = () => asked.negatives.length ? 0 : asked.high; // the threshold to begin with
+
+  // Ask in the words of the state, whose threshold stays unless it is to be that of a new query.
+  async function ask(anew = false) {
     const number = ++asking;
     $("said").textContent = "";
     if (!state.words || !meta.networks.length) {
@@ -138,6 +143,7 @@ async function start() {
       const found = await words.ask(state.network, state.words, state.negatives);
       if (number !== asking) return;
       asked = found;
+      if (anew && state.threshold !== null) state.threshold = best();
       if (!state.panels.includes("h")) state.panels.push("h");
       const { about, name } = meta.networks[asked.network];
       const not = state.negatives.length ? ", less the highest of those with what it shall not be" : "";
@@ -163,9 +169,8 @@ async function start() {
     state.words = $("words").value.trim();
     state.negatives = $("negatives").value.split(",").map((each) => each.trim()).filter(Boolean);
     state.network = Number($("network").value) || 0;
-    state.threshold = null;
     $("words").blur();
-    ask();
+    ask(true);
   });
   $("clear").addEventListener("click", () => {
     Object.assign(state, { words: "", negatives: [], panels: state.panels.filter((panel) => panel !== "h") });
@@ -173,7 +178,7 @@ async function start() {
     ask();
   });
   $("mask").addEventListener("change", () => {
-    state.threshold = $("mask").checked ? (asked.negatives.length ? 0 : asked.high) : null;
+    state.threshold = $("mask").checked ? best() : null;
     showHeat();
   });
   $("threshold").addEventListener("input", () => {
@@ -228,7 +233,7 @@ async function start() {
   $("vocabulary").append(...[...known].map((value) => element("option", "", { value })));
   showAbout(meta);
   await restore();
-  return { state, stats, camera, meta, points, get asked() { return asked; } };
+  return { state, stats, camera, drawing, meta, points, get asked() { return asked; } };
 }
 
 // For tests and the console of the browser.

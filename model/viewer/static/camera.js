@@ -4,17 +4,19 @@
 const FIELD = 0.85; // radians, of the lesser side of a panel
 
 class Camera {
-  constructor(size) {
+  // `size` of the whole scan, and the corners between which most points are.
+  constructor(size, most) {
     this.size = size;
+    this.most = most;
     this.reset();
   }
 
   reset() {
-    const [x, y, z] = this.size;
-    this.target = [x / 2, y / 2, Math.min(z, 2) / 2];
+    const [low, high] = this.most, [x, y, z] = high.map((end, i) => end - low[i]);
+    this.target = [low[0] + x / 2, low[1] + y / 2, low[2] + Math.min(z, 2) / 2];
     this.yaw = -2.2;
     this.pitch = 0.95;
-    this.distance = 0.52 * Math.hypot(x, y, Math.min(z, 3)) / Math.tan(FIELD / 2);
+    this.distance = Math.max(0.2, 0.52 * Math.hypot(x, y, Math.min(z, 3)) / Math.tan(FIELD / 2));
   }
 
   fromAbove() {

@@ -10,6 +10,13 @@ function element(tag, text = "", attributes = {}, ...children) {
   return made;
 }
 
+// Do what makes elements anew, and keep the keyboard where it was.
+function keepingFocus(remake) {
+  const key = document.activeElement?.dataset.key;
+  remake();
+  if (key) document.querySelector(`[data-key="${key}"]`)?.focus();
+}
+
 const percent = (share) => `${(100 * share).toFixed(share < 0.0995 ? 1 : 0)} %`;
 
 function shares(label) {
@@ -37,6 +44,7 @@ function showLegend(meta, points, state, changed) {
     for (const k of classes) {
       const key = `${p}-${k}`;
       const box = element("input", "", { type: "checkbox", checked: !state.off.has(key) });
+      box.dataset.key = `class ${key}`;
       box.addEventListener("change", () => set((each) => each === key ? !box.checked : state.off.has(each)));
       const swatch = element("i");
       swatch.style.backgroundColor = palette.colors[k] || "#000000";
@@ -56,7 +64,7 @@ function showLegend(meta, points, state, changed) {
   });
 }
 
-function showPicked(meta, points, words, state) {
+function showPicked(meta, points, words, state, changed) {
   const box = $("picked"), i = state.picked;
   box.hidden = i === null;
   if (i === null) return;
@@ -72,7 +80,7 @@ function showPicked(meta, points, words, state) {
   const close = element("button", "×", { type: "button", title: "forget this point" });
   close.addEventListener("click", () => {
     state.picked = null;
-    state.changed();
+    changed();
   });
   box.replaceChildren(element("h2", "Point ", {}, close),
     element("p", `${metres.join(", ")} m; class and confidence:`, { className: "note" }), rows);
