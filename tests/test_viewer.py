@@ -232,7 +232,7 @@ def test_what_cannot_be_shown_is_said_in_one_sentence(
 def port(view: View) -> Iterator[int]:
     """The port of a server of the scan."""
     with make_server(view, "127.0.0.1", 0) as server:
-        thread = Thread(target=server.serve_forever)
+        thread = Thread(target=server.serve_forever, daemon=True)
         thread.start()
         yield server.server_address[1]
         server.shutdown()

@@ -21,7 +21,7 @@ from pipeline.readers.scannet.files import scan_files
 from pipeline.readers.scannet.labels import read_labels
 from pipeline.simulate.scan import simulate_scan
 from tests.helpers.chromium import chromium, needs_chromium
-from tests.helpers.viewed import Viewed
+from tests.helpers.viewed import BACKGROUND, Viewed
 
 pytestmark = [
     needs_chromium,
@@ -76,7 +76,7 @@ def file(room: View, tmp_path_factory: pytest.TempPathFactory) -> str:
 def server(room: View) -> Iterator[str]:
     """The address of the server."""
     with make_server(room, "127.0.0.1", 0) as running:
-        thread = Thread(target=running.serve_forever)
+        thread = Thread(target=running.serve_forever, daemon=True)
         thread.start()
         yield f"http://127.0.0.1:{running.server_address[1]}/"
         running.shutdown()
@@ -91,7 +91,7 @@ def test_the_points_are_seen_and_nothing_is_asked_of_anybody(browser: Browser, f
     page = Viewed(browser, file)
     for panel in (COLOR, GROUND_TRUTH, NETWORK):
         seen = page.panel(panel)
-        assert share_of((244, 245, 246), seen) < 0.9, "not blank"
+        assert share_of(BACKGROUND, seen) < 0.9, "not blank"
         assert len(np.unique(seen.reshape(-1, 3), axis=0)) > 15
     assert page.requests == [file]
     assert page.errors == []
@@ -137,7 +137,7 @@ def test_negatives_take_away_what_is_not_meant(browser: Browser, file: str) -> N
     assert "less the highest of those with what it shall not be" in said
     without = page.place_of_classes(GROUND_TRUTH)
     assert without["floor"] < alone["floor"] - 0.1
-    assert without["chair"] > 0.8
+    assert without["chair"] > max(0.7, without["floor"])
 
 
 def test_a_file_offers_the_names_of_classes_and_says_what_it_does_not_know(
@@ -193,10 +193,10 @@ def test_the_address_brings_the_same_view_back(browser: Browser, file: str) -> N
     for key in ("ArrowLeft", "ArrowUp", "+", "Shift+ArrowRight"):
         page.page.keyboard.press(key)
     page.settle()
-    page.click_panel(0, 170, 320)
+    page.click_scan(0)
     before, seen = page.state, page.panel(1)
     again = Viewed(browser, page.page.url)
-    again.page.wait_for_function("viewer.then(v => v.asked !== null)")
+    again.wait_for("viewer.then(v => v.asked !== null)")
     again.settle()
     after = again.state
     assert (after["words"], after["negatives"]) == ("chair", ["table"])
@@ -242,12 +242,12 @@ def test_keys_mouse_and_fingers_move_the_one_camera_of_all_panels(
 def test_hostile_names_stay_text(room: View, browser: Browser, tmp_path: Path) -> None:
     names = [HOSTILE, *room.labels[0].classes[1:]]
     labels = [replace(each, name=HOSTILE, classes=names) for each in room.labels]
-    networks = [replace(each, name=HOSTILE, vocabulary=names) for each in room.networks]
+    networks = [replace(each, name=HOSTILE, vocabulary=[*names, SHELVES]) for each in room.networks]
     path = tmp_path / "view.html"
     write_page(replace(room, title=HOSTILE, labels=labels, networks=networks), path)
     page = Viewed(browser, path.as_uri())
     page.ask(HOSTILE)
-    page.click_panel(0, 170, 320)
+    page.click_scan(0)
     assert page.evaluate("[document.images.length, document.scripts.length]") == [0, 2]
     assert page.page.locator("h1").inner_text() == HOSTILE
     for place in ("#legend", "#picked", "#titles", "#layers"):
@@ -263,5 +263,5 @@ def test_on_a_narrow_screen_the_panels_are_stacked(browser: Browser, file: str) 
     assert all(box and box["x"] >= 0 and box["x"] + box["width"] <= 400.5 for box in boxes)
     assert len({box["y"] for box in boxes if box}) > 1
     assert page.evaluate("document.documentElement.scrollWidth") <= 400
-    assert share_of((244, 245, 246), page.panel(HEAT)) < 0.9
+    assert share_of(BACKGROUND, page.panel(HEAT)) < 0.9
     assert page.page.get_by_role("checkbox", name="floor", exact=True).is_visible()

@@ -60,6 +60,14 @@ class Opened:
         """The value of a JavaScript expression or function."""
         return self.page.evaluate(code, argument)
 
+    def wait_for(self, code: str, seconds: float = 120) -> None:
+        """Wait until an expression is true; playwright's own waiting needs `eval` in the page."""
+        for _ in range(int(seconds * 10)):
+            if self.evaluate(code):
+                return
+            self.page.wait_for_timeout(100)
+        raise TimeoutError(code)
+
 
 def picture(place: Locator) -> NDArray[np.uint8]:
     """What is seen there (h, w, 3)."""

@@ -8,6 +8,8 @@ from playwright.sync_api import Browser
 
 from tests.helpers.chromium import Opened, picture
 
+BACKGROUND = (244, 245, 246)
+
 # Of each class of ground truth, by the page's own numbers: the mean place of its points' heat in
 # the order of all heats, from 0 (the coldest) to 1.
 _PLACES = """layer => viewer.then(({asked, points, meta}) => {
@@ -33,7 +35,7 @@ class Viewed(Opened):
     def settle(self) -> None:
         """Wait until all points are drawn."""
         drawn = "viewer.then(v => v.stats.first !== null && v.stats.drawn === v.points.count)"
-        self.page.wait_for_function(drawn)
+        self.wait_for(drawn)
         self.page.wait_for_timeout(600)  # nothing moves any more, and the link is up to date
 
     @property
@@ -50,7 +52,7 @@ class Viewed(Opened):
         self.page.fill("#words", words)
         self.page.fill("#negatives", negatives)
         self.page.press("#words", "Enter")
-        self.page.wait_for_function("document.getElementById('said').textContent !== ''")
+        self.wait_for("document.getElementById('said').textContent !== ''")
         self.settle()
         return self.page.locator("#said").inner_text()
 
@@ -69,6 +71,14 @@ class Viewed(Opened):
         assert box
         self.page.mouse.click(box["x"] + x, box["y"] + y)
         self.settle()
+
+    def click_scan(self, number: int) -> None:
+        """Click at the place of a panel that shows points and is nearest to its middle."""
+        seen = self.panel(number)
+        rows, columns = np.nonzero((np.abs(seen.astype(int) - BACKGROUND) > 4).any(axis=2))
+        away = np.hypot(rows - seen.shape[0] / 2, columns - seen.shape[1] / 2)
+        place = int(away.argmin())
+        self.click_panel(number, float(columns[place]) + 0.5, float(rows[place]) + 0.5)
 
     def picked(self) -> list[list[str]]:
         """The rows (layer, class, confidence) of what was clicked."""
