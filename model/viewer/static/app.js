@@ -25,8 +25,9 @@ async function start() {
     panels: [...meta.panels], off: new Set(), words: meta.words, negatives: [], network: meta.ask,
     threshold: null, cut: null, size: 1, picked: null,
   };
-  const stats = { first: null, frame: null, drawn: 0 };
-  let asked = null, asking = 0, moving = false, rest = 0, pending = false, saving = 0, budget = points.count;
+  const stats = { first: null, frame: null, frames: 0, drawn: 0 };
+  let asked = null, asking = 0, moving = false, rest = 0, wanted = false, busy = false, saving = 0;
+  let budget = Math.min(points.count, 200000); // points that are drawn while the view moves
 
   const cut = () => state.cut ?? meta.ceiling ?? Infinity;
   const pointSize = () => 1.6 * state.size;
@@ -39,7 +40,7 @@ async function start() {
   };
 
   function frame() {
-    pending = false;
+    wanted = false;
     const panels = layout(), count = moving ? Math.round(budget) : points.count, begin = performance.now();
     drawing.draw(panels, camera, { cut: cut(), size: pointSize(), count });
     stats.drawn = count;
@@ -48,19 +49,27 @@ async function start() {
       ring.hidden = !place || place[0] < 0 || place[1] < 0 || place[0] > box.width || place[1] > box.height;
       if (!ring.hidden) Object.assign(ring.style, { left: `${place[0]}px`, top: `${place[1]}px` });
     });
-    requestAnimationFrame(() => {
+    drawing.whenDone(() => {
       const took = performance.now() - begin;
       if (stats.first === null) {
         stats.first = performance.now();
         $("wait").hidden = true;
       }
       stats.frame = took;
+      stats.frames++;
       if (moving) budget = Math.max(20000, Math.min(points.count, budget * Math.max(0.5, Math.min(1.3, 33 / took))));
+      busy = false;
+      if (wanted) next();
     });
   }
+  function next() { // one picture at a time, however slow the machine is
+    if (busy) return;
+    busy = true;
+    requestAnimationFrame(frame);
+  }
   function redraw() {
-    if (!pending) requestAnimationFrame(frame);
-    pending = true;
+    wanted = true;
+    next();
     clearTimeout(saving);
     saving = setTimeout(() => {
       try { history.replaceState(null, "", "#" + toFragment(state, camera)); } catch { /* sandboxed */ }
@@ -201,6 +210,10 @@ async function start() {
       .then((said) => { $("said").textContent = said || "The address of this page is the link."; });
   });
   window.addEventListener("hashchange", restore);
+  canvas.addEventListener("webglcontextlost", () => {
+    $("wait").textContent = "The browser has dropped the picture: load the page again.";
+    $("wait").hidden = false;
+  });
   steer(canvas, camera, {
     moved,
     lesser: () => Math.min(layout()[0].width, layout()[0].height),

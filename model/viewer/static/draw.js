@@ -152,6 +152,18 @@ class Drawing {
     }
   }
 
+  // Call back when all that was asked for has been drawn.
+  whenDone(callback) {
+    const gl = this.gl, fence = gl.fenceSync(gl.SYNC_GPU_COMMANDS_COMPLETE, 0);
+    gl.flush();
+    const look = () => {
+      if (gl.clientWaitSync(fence, 0, 0) === gl.TIMEOUT_EXPIRED) return setTimeout(look, 2);
+      gl.deleteSync(fence);
+      callback();
+    };
+    setTimeout(look, 0);
+  }
+
   density() {
     return this.canvas.width / this.canvas.clientWidth;
   }
