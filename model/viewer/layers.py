@@ -142,6 +142,6 @@ def _about(trained: Trained) -> dict[str, Any]:
         "variant": trained.variant,
         "voxels": f"{100 * trained.voxel_size:g} cm",
         "tower": tower.get("model"),
-        "weights": tower.get("pretrained") or tower.get("weights"),
+        "weights": tower.get("pretrained") or (tower.get("weights") or "")[:12],
         "templates": [templates] if isinstance(templates, str) else templates,
     }

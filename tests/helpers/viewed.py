@@ -34,9 +34,10 @@ class Viewed(Opened):
 
     def settle(self) -> None:
         """Wait until all points are drawn."""
-        drawn = "viewer.then(v => v.stats.first !== null && v.stats.drawn === v.points.count)"
-        self.wait_for(drawn)
-        self.page.wait_for_timeout(600)  # nothing moves any more, and the link is up to date
+        still = "viewer.then(v => v.stats.still && v.stats.drawn === v.points.count)"
+        self.page.wait_for_timeout(50)  # for what has just been asked to begin
+        self.wait_for(still)
+        self.page.wait_for_timeout(300)  # for the link to be up to date
 
     @property
     def state(self) -> dict[str, Any]:

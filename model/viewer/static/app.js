@@ -25,9 +25,9 @@ async function start() {
     panels: [...meta.panels], off: new Set(), words: meta.words, negatives: [], network: meta.ask,
     threshold: null, cut: null, size: 1, picked: null,
   };
-  const stats = { first: null, frame: null, frames: 0, drawn: 0 };
-  let asked = null, asking = 0, moving = false, rest = 0, wanted = false, busy = false, saving = 0;
-  let budget = Math.min(points.count, 200000); // points that are drawn while the view moves
+  const stats = { first: null, full: null, frames: 0, drawn: 0, still: false };
+  let asked = null, asking = 0, moving = true, rest = 0, wanted = false, busy = false, saving = 0;
+  let budget = Math.min(points.count, 100000), done = 0, fresh = true; // points that are drawn at a time
 
   const cut = () => state.cut ?? meta.ceiling ?? Infinity;
   const pointSize = () => 1.6 * state.size;
@@ -39,36 +39,51 @@ async function start() {
     });
   };
 
+  // While the view moves, as many points are drawn as take a 20th of a second. At rest all of them,
+  // in parts of that time, so that a slow machine follows the next movement at once.
   function frame() {
     wanted = false;
-    const panels = layout(), count = moving ? Math.round(budget) : points.count, begin = performance.now();
-    drawing.draw(panels, camera, { cut: cut(), size: pointSize(), count });
+    const begin = performance.now(), all = moving ? Math.round(budget) : points.count;
+    const first = fresh ? 0 : done, count = Math.min(all - first, Math.round(budget));
+    const wider = moving ? Math.min(2.5, Math.sqrt(points.count / all)) : 1; // against holes
+    fresh = false;
+    drawing.draw(layout(), camera, { cut: cut(), size: wider * pointSize(), first, count });
+    done = first + count;
+    const complete = done === all;
+    if (complete) show(all);
+    drawing.whenDone(() => {
+      const share = Math.max(0.5, Math.min(1.5, 50 / (performance.now() - begin)));
+      budget = Math.max(10000, Math.min(points.count, budget * share));
+      busy = false;
+      stats.frames++;
+      if (complete && stats.first === null) {
+        stats.first = performance.now();
+        moved(); // to come to rest
+      }
+      if (complete && !moving) stats.full ??= performance.now();
+      stats.still = complete && !moving && !wanted;
+      if (!complete || wanted) next();
+    });
+  }
+  function show(count) {
+    drawing.show();
     stats.drawn = count;
+    $("wait").hidden = true;
+    const panels = layout();
     $("titles").querySelectorAll("b").forEach((ring, n) => {
       const box = panels[n], place = state.picked !== null && drawing.place(state.picked, box.width, box.height, camera);
       ring.hidden = !place || place[0] < 0 || place[1] < 0 || place[0] > box.width || place[1] > box.height;
       if (!ring.hidden) Object.assign(ring.style, { left: `${place[0]}px`, top: `${place[1]}px` });
     });
-    drawing.whenDone(() => {
-      const took = performance.now() - begin;
-      if (stats.first === null) {
-        stats.first = performance.now();
-        $("wait").hidden = true;
-      }
-      stats.frame = took;
-      stats.frames++;
-      if (moving) budget = Math.max(20000, Math.min(points.count, budget * Math.max(0.5, Math.min(1.3, 33 / took))));
-      busy = false;
-      if (wanted) next();
-    });
   }
-  function next() { // one picture at a time, however slow the machine is
+  function next() {
     if (busy) return;
     busy = true;
     requestAnimationFrame(frame);
   }
   function redraw() {
-    wanted = true;
+    wanted = fresh = true;
+    stats.still = false;
     next();
     clearTimeout(saving);
     saving = setTimeout(() => {
@@ -231,8 +246,9 @@ async function start() {
     const dense = Math.min(2, window.devicePixelRatio || 1);
     canvas.width = Math.max(1, Math.round(canvas.clientWidth * dense));
     canvas.height = Math.max(1, Math.round(canvas.clientHeight * dense));
+    drawing.resize();
     showControls();
-    redraw();
+    stats.first === null ? redraw() : moved();
   }).observe(canvas);
 
   const { shown, all } = meta.points;

@@ -28,7 +28,7 @@ void main() {
     shade = heat > 0.5 ? vec3(0.93, 0.27, 0.05) : mix(vec3(dot(color, vec3(0.3, 0.6, 0.1))), vec3(0.85), 0.55);
   }
   gl_Position = hidden ? vec4(2.0, 2.0, 2.0, 1.0) : view * vec4(p, 1.0);
-  gl_PointSize = clamp(size / gl_Position.w, 1.0, 40.0);
+  gl_PointSize = clamp(size / gl_Position.w, 2.0, 40.0);
 }`;
 const FRAGMENT = `#version 300 es
 precision mediump float;
@@ -41,7 +41,7 @@ class Drawing {
     this.canvas = canvas;
     this.meta = meta;
     this.points = points;
-    const gl = canvas.getContext("webgl2", { antialias: false, alpha: false });
+    const gl = canvas.getContext("webgl2", { antialias: false });
     if (!gl) throw new Error("This browser has no WebGL 2, which the points need.");
     this.gl = gl;
     this.program = this.build();
@@ -65,6 +65,8 @@ class Drawing {
     for (let k = 0; k < 256; k++) three.set(ramp.subarray(3 * k, 3 * k + 3), 4 * k);
     this.ramp = this.texture(three);
     this.palettes = meta.palettes.map(() => this.texture(new Uint8Array(1024)));
+    this.target = gl.createFramebuffer(); // what is drawn in parts, and shown when it is complete
+    this.layers = [gl.createRenderbuffer(), gl.createRenderbuffer()];
     gl.enable(gl.DEPTH_TEST);
     gl.enable(gl.SCISSOR_TEST);
     gl.uniform1i(this.at.palette, 0);
@@ -120,26 +122,27 @@ class Drawing {
   }
 
   // `panels` are boxes { x, y, width, height } in pixels of the page, from its top left, with what
-  // they show: { kind, layer }. The first `count` points are drawn.
-  draw(panels, camera, { cut, size, count }) {
+  // they show: { kind, layer }. `count` points from `first` on are drawn, over those before them.
+  draw(panels, camera, { cut, size, first, count }) {
     const gl = this.gl, dense = this.density(), buffers = this.buffers;
-    gl.viewport(0, 0, this.canvas.width, this.canvas.height);
+    const clear = (...color) => {
+      gl.clearColor(...color, 1);
+      if (!first) gl.clear(gl.COLOR_BUFFER_BIT | gl.DEPTH_BUFFER_BIT);
+    };
+    gl.bindFramebuffer(gl.FRAMEBUFFER, this.target);
     gl.scissor(0, 0, this.canvas.width, this.canvas.height);
-    gl.clearColor(0.8, 0.82, 0.85, 1);
-    gl.clear(gl.COLOR_BUFFER_BIT | gl.DEPTH_BUFFER_BIT);
-    gl.clearColor(0.955, 0.96, 0.965, 1);
+    clear(0.8, 0.82, 0.85);
     this.attribute(0, buffers.position, 3, gl.UNSIGNED_SHORT, false, 8);
     this.attribute(1, buffers.color, 3, gl.UNSIGNED_BYTE, true, 4);
     this.attribute(3, buffers.heat, 1, gl.UNSIGNED_BYTE, true, 1);
     gl.uniform1f(this.at.cut, cut);
-    const wider = Math.sqrt(this.points.count / Math.max(1, count)); // fewer points, without holes
     for (const { x, y, width, height, kind, layer } of panels) {
       const box = [x, this.canvas.height / dense - y - height, width, height].map((v) => Math.round(v * dense));
       gl.viewport(...box);
       gl.scissor(...box);
-      gl.clear(gl.COLOR_BUFFER_BIT | gl.DEPTH_BUFFER_BIT);
+      clear(0.955, 0.96, 0.965);
       const sharp = Math.min(width, height) * dense / 2 / Math.tan(FIELD / 2); // pixels at 1 m
-      gl.uniform1f(this.at.size, size * this.meta.spacing * wider * sharp);
+      gl.uniform1f(this.at.size, size * this.meta.spacing * sharp);
       gl.uniform1i(this.at.kind, kind);
       gl.uniformMatrix4fv(this.at.view, false, camera.matrix(width / height));
       this.attribute(2, buffers.label[layer], 1, gl.UNSIGNED_BYTE, false, 1);
@@ -148,8 +151,27 @@ class Drawing {
       gl.activeTexture(gl.TEXTURE0);
       const palette = kind === CLASS ? this.meta.layers[layer].palette : -1;
       gl.bindTexture(gl.TEXTURE_2D, palette < 0 ? this.ramp : this.palettes[palette]);
-      gl.drawArrays(gl.POINTS, 0, count);
+      gl.drawArrays(gl.POINTS, first, count);
     }
+  }
+
+  resize() {
+    const gl = this.gl, [color, depth] = this.layers;
+    gl.bindFramebuffer(gl.FRAMEBUFFER, this.target);
+    for (const [layer, format, place] of [[color, gl.RGBA8, gl.COLOR_ATTACHMENT0],
+      [depth, gl.DEPTH_COMPONENT24, gl.DEPTH_ATTACHMENT]]) {
+      gl.bindRenderbuffer(gl.RENDERBUFFER, layer);
+      gl.renderbufferStorage(gl.RENDERBUFFER, format, this.canvas.width, this.canvas.height);
+      gl.framebufferRenderbuffer(gl.FRAMEBUFFER, place, gl.RENDERBUFFER, layer);
+    }
+  }
+
+  show() {
+    const gl = this.gl, box = [0, 0, this.canvas.width, this.canvas.height];
+    gl.bindFramebuffer(gl.DRAW_FRAMEBUFFER, null);
+    gl.bindFramebuffer(gl.READ_FRAMEBUFFER, this.target);
+    gl.scissor(...box);
+    gl.blitFramebuffer(...box, ...box, gl.COLOR_BUFFER_BIT, gl.NEAREST);
   }
 
   // Call back when all that was asked for has been drawn.
