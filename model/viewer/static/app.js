@@ -1,6 +1,8 @@
 "use strict";
 // The page: its state, what is drawn when, and what the controls do.
 
+const PART = 100000, FEWEST = 10000; // points that are drawn at a time
+
 // Boxes of `count` panels that fill the width and height, as large as they get.
 function boxes(count, width, height) {
   let best = 1;
@@ -27,7 +29,7 @@ async function start() {
   };
   const stats = { first: null, full: null, frames: 0, drawn: 0, still: false };
   let asked = null, asking = 0, moving = true, rest = 0, wanted = false, busy = false, saving = 0;
-  let budget = Math.min(points.count, 100000), done = 0, fresh = true; // points that are drawn at a time
+  let budget = Math.min(points.count, PART), done = 0, fresh = true; // points that are drawn at a time
 
   const cut = () => state.cut ?? meta.ceiling ?? Infinity;
   const pointSize = () => 1.6 * state.size;
@@ -40,12 +42,12 @@ async function start() {
   };
 
   // While the view moves, as many points are drawn as take a 20th of a second. At rest all of them,
-  // in parts of that time, so that a slow machine follows the next movement at once.
+  // in parts, so that a slow machine follows the next movement soon.
   function frame() {
     wanted = false;
-    const begin = performance.now(), all = moving ? Math.round(budget) : points.count;
-    const first = fresh ? 0 : done, count = Math.min(all - first, Math.round(budget));
-    const wider = moving ? Math.min(2.5, Math.sqrt(points.count / all)) : 1; // against holes
+    const begin = performance.now(), resting = !moving, all = resting ? points.count : Math.round(budget);
+    const first = fresh ? 0 : done, count = Math.min(all - first, Math.max(PART, Math.round(budget)));
+    const wider = resting ? 1 : Math.min(2.5, Math.sqrt(points.count / all)); // against holes
     fresh = false;
     drawing.draw(layout(), camera, { cut: cut(), size: wider * pointSize(), first, count });
     done = first + count;
@@ -53,15 +55,15 @@ async function start() {
     if (complete) show(all);
     drawing.whenDone(() => {
       const share = Math.max(0.5, Math.min(1.5, 50 / (performance.now() - begin)));
-      budget = Math.max(10000, Math.min(points.count, budget * share));
+      if (!resting) budget = Math.max(FEWEST, Math.min(points.count, budget * share));
       busy = false;
       stats.frames++;
       if (complete && stats.first === null) {
         stats.first = performance.now();
         moved(); // to come to rest
       }
-      if (complete && !moving) stats.full ??= performance.now();
-      stats.still = complete && !moving && !wanted;
+      if (complete && resting) stats.full ??= performance.now();
+      stats.still = complete && resting && !wanted;
       if (!complete || wanted) next();
     });
   }
