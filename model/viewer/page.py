@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import jinja2
-from markupsafe import Markup
 
 from model.viewer.layers import MOST, View
 from model.viewer.pack import Packed, pack
@@ -31,10 +30,10 @@ def render(packed: Packed) -> str:
     return template.render(
         title=packed.meta["title"],
         policy=policy,
-        style=Markup(style),
-        code=Markup(code),
-        meta=Markup(_json(packed.meta)),
-        data=Markup(base64.b64encode(packed.data).decode()),
+        style=style,
+        code=code,
+        meta=_json(packed.meta),
+        data=base64.b64encode(packed.data).decode(),
     )
 
 
