@@ -23,7 +23,7 @@ LAYERS = (
     ("model.network",),
     ("model.data",),
     ("model.training", "model.inference"),
-    ("model.scoring", "model.exports"),
+    ("model.scoring", "model.exports", "model.viewer"),
     ("model.reports",),
     ("model.stages",),
     ("pipeline.jobs",),

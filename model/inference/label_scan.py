@@ -6,13 +6,15 @@ It needs no image, no label and no store.
 import resource
 import time
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
+import zarr
 from numpy.typing import NDArray
 
 from model.data.entries import read_array
 from model.inference.label_clouds import write_labelled_cloud
-from model.inference.network import load
+from model.inference.network import Network, load
 from model.inference.ply import write_heat
 from model.inference.predict import Prediction
 from model.network.trained import Trained
@@ -20,9 +22,17 @@ from pipeline.geometry.clouds import completed
 from pipeline.readers.any_scan import read_any
 
 
+class Labelled(NamedTuple):
+    """What was read and found."""
+
+    network: Network
+    voxels: zarr.Group  # as an entry `voxels`
+    found: Prediction
+
+
 def label_scan(
     scan: Path, network: Path, out: Path, words: str | None, up: str = "z", votes: bool = False
-) -> None:
+) -> Labelled:
     """Label a scan, print its classes, and write `labels.ply` into the folder `out`.
 
     `words` is a query in words: then `heat.ply` is written, too, with the similarity of each point
@@ -63,6 +73,7 @@ def label_scan(
         print(f"heat: {out / 'heat.ply'}")
     took, peak = time.monotonic() - begin, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     print(f"took {took:.1f} s and at most {peak / 2**20:.1f} GiB of memory")
+    return Labelled(net, voxels, found)
 
 
 def table(classes: list[str], label: NDArray[np.integer], confidence: NDArray[np.floating]) -> str:

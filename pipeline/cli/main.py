@@ -10,6 +10,7 @@ COMMANDS = {
     },
     "Results": {
         "predict": ("pipeline.cli.predict:predict", "Label a scan with a trained network."),
+        "view": ("pipeline.cli.view:view", "Look at a scan in the browser, and ask in words."),
         "release": ("pipeline.cli.release:release", "Make a folder of a network for others."),
         "export": ("pipeline.cli.export:export", "Predictions in the files of a benchmark."),
     },

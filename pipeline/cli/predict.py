@@ -40,12 +40,22 @@ from pipeline.errors import BadInput
 def predict(scan: str, network: str, query: str, up: str, votes: bool, out: Path) -> None:
     """Label a scan with a trained network.
 
-    Writes labels.ply, and with --query also heat.ply. A scan is a PLY file, or the folder of a
-    ScanNet scan, of an S3DIS room or of RGB-D frames. It needs no image, no label and no store.
+    Writes labels.ply and view.html, a page in which to look at the scan, and with --query also
+    heat.ply. A scan is a PLY file, or the folder of a ScanNet scan, of an S3DIS room or of RGB-D
+    frames. It needs no image, no label and no store.
     """
     for name, value in (("scan", scan), ("network", network)):
         if not value:
             raise BadInput("predict", f"no {name} is named", f"name it with --{name}=PATH")
     from model.inference.label_scan import label_scan
+    from model.viewer.layers import view_of_points
+    from model.viewer.page import write_page
 
-    label_scan(Path(scan), Path(network), out, query or None, up, votes)
+    done = label_scan(Path(scan), Path(network), out, query or None, up, votes)
+    view = view_of_points(Path(scan).name, done.voxels)
+    view.words += [query] if query else []
+    net, embed = done.network, done.network.embed if query else None
+    colors = net.details["colors"]
+    view.add_network(Path(network).stem, net.trained, done.voxels, colors, done.found, embed)
+    size = write_page(view, out / "view.html")
+    click.echo(f"view: {out / 'view.html'} ({size / 1e6:.1f} MB)")
