@@ -22,6 +22,7 @@ LAYERS = (
     ("model.training", "model.inference"),
     ("model.scoring",),
     ("model.reports",),
+    ("model.pages",),
     ("model.stages",),
     ("pipeline.jobs",),
     ("pipeline.upkeep", "pipeline.doctor", "pipeline.look", "pipeline.demo_clip"),

@@ -16,7 +16,7 @@ from tests.helpers.tiny_checkout import SCANS, Checkout
 
 ALL = {
     "frames", "voxels", "labels", "tags", "projections", "embeddings", "text", "targets",
-    "pseudo_labels", "adapter", "refined_labels", "train", "evaluate", "train_scannet",
+    "pseudo_labels", "adapter", "refined_labels", "train", "evaluate", "report", "train_scannet",
 }  # fmt: skip
 
 
@@ -46,7 +46,7 @@ def test_a_colleague_with_the_store_and_no_raw_data_has_nothing_to_run(
     colleague = Checkout(tmp_path / "tree")
     shutil.rmtree(colleague.raw)
     shutil.copytree(finished.folder / "store", colleague.folder / "store")
-    assert colleague.stale() == {"train_scannet"}, "only the table is written anew"
+    assert colleague.stale() == {"report", "train_scannet"}, "only table and page are written anew"
     colleague.run()
 
 
