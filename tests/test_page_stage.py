@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from model.pages.scans import best_median_worst, ranked
+from model.pages.scans import picked, ranked
 from model.scoring import counting
 from model.scoring.evaluate import evaluate_network
 from model.stages.page import PageStage, Worker, judged
@@ -133,10 +133,10 @@ def test_scans_are_judged_by_the_last_network_without_dense_labels() -> None:
 
 
 def test_few_scans_are_shown_once_each() -> None:
-    assert list(best_median_worst([(5.0, "a")])) == ["a"]
-    assert list(best_median_worst([(5.0, "a"), (3.0, "b")])) == ["a", "b"]
-    assert best_median_worst([]) == {}
-    found = best_median_worst([(9.0, "x"), (5.0, "y"), (1.0, "z")])
+    assert list(picked([(5.0, "a")])) == ["a"]
+    assert list(picked([(5.0, "a"), (3.0, "b")])) == ["a", "b"]
+    assert picked([]) == {}
+    found = picked([(9.0, "x"), (5.0, "y"), (1.0, "z")])
     assert found == {
         "x": "best of 3: mIoU 9.0",
         "y": "median of 3: mIoU 5.0",

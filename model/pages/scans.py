@@ -90,13 +90,15 @@ def ranked(result: Mapping[str, Any], protocol: str) -> list[tuple[float, str]]:
     return sorted([(score, scan) for score, scan in scored if score is not None], reverse=True)
 
 
-def best_median_worst(found: Sequence[tuple[float, str]]) -> dict[str, str]:
-    """Scan -> what it is among scans with their scores, best first; fewer of fewer than three."""
-    places = {"best": 0, "median": len(found) // 2, "worst": len(found) - 1}
+def picked(
+    found: Sequence[tuple[float, str]], places: Sequence[str] = ("best", "median", "worst")
+) -> dict[str, str]:
+    """Scan -> what it is among scans with their scores, best first; each is picked once."""
+    index = {"best": 0, "median": len(found) // 2, "worst": len(found) - 1}
     said: dict[str, str] = {}
-    for word, place in places.items() if found else ():
-        score, scan = found[place]
-        said.setdefault(scan, f"{word} of {len(found)}: mIoU {score:.1f}")
+    for place in places if found else ():
+        score, scan = found[index[place]]
+        said.setdefault(scan, f"{place} of {len(found)}: mIoU {score:.1f}")
     return said
 
 

@@ -91,7 +91,7 @@ class Worker:
 
         Without labels, the first ones.
         """
-        from model.pages.scans import Scan, best_median_worst, ranked
+        from model.pages.scans import Scan, picked, ranked
 
         facts, protocol = request.facts, self.params["protocol"]
         if not facts.scored:
@@ -104,13 +104,13 @@ class Worker:
         what = f"by {run}" if run else "by fused 2D"
         found = [
             _scan(request, scan, f"{about} {what}, of the scans that are scored")
-            for scan, about in best_median_worst(ranked(judge, protocol)).items()
+            for scan, about in picked(ranked(judge, protocol)).items()
         ]
         labels = by_row.get((PSEUDO_LABELS, None))
-        for scan, about in best_median_worst(ranked(labels, protocol)).items() if labels else ():
-            if about.startswith("median"):
-                said = f"{about} by pseudo-labels, of the scans trained on"
-                found.append(_scan(request, scan, said))
+        learnt = picked(ranked(labels, protocol), ["median"]) if labels else {}
+        for scan, about in learnt.items():
+            said = f"{about} by pseudo-labels, of the scans trained on"
+            found.append(_scan(request, scan, said))
         return found
 
 
