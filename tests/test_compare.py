@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from model.pages.compare import read_run, render, render_ablation, run_of
+from model.pages.compare import read_run, render, run_of
 from model.reports.lines import lines
 from pipeline.cli.compare import compare
 from pipeline.errors import BadInput
@@ -83,22 +83,6 @@ def test_rows_that_a_run_lacks_are_left_open() -> None:
     page = ParsedPage(render([run_of("one", scored.table()), run_of("two", fewer)]))
     rows = {row[0]: row for row in page.table("", "scans", "A", "B")}
     assert rows["(c) ESGS"][3:] == ["-", "-"]
-
-
-def test_an_ablation_is_shown_as_a_comparison_of_its_rows() -> None:
-    rows = [
-        {"name": "as configured", "changes": [], "results": scored.results()},
-        {
-            "name": "<b>no text</b>",
-            "changes": ["train.loss.text = 0"],
-            "results": scored.results(2),
-        },
-    ]
-    table = {"title": "rooms, ablation", "simulated": True, "protocol": "scannet_official"}
-    page = ParsedPage(render_ablation(table | {"rows": rows}, scored.asked()))
-    assert page.table("run", "setting", "value")[1:] == [["B", "train.loss.text", "0"]]
-    assert "<b>no text</b>" in page.text
-    assert page.headings[0] == "rooms, ablation"
 
 
 def test_the_command_writes_one_page_and_says_where(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from pipeline.facts import Facts
 from pipeline.stages.declaration import ONLY, Request
 from tests.helpers import scored, tiny_network
 from tests.helpers.parsed_page import ParsedPage
-from tests.helpers.tiny_entries import CLASSES, Room, write_room, write_text
+from tests.helpers.tiny_entries import CLASSES, write_room, write_text
 
 SCANS = {"train": ["room0"], "val": ["room1", "room2", "room3", "room4"]}
 
@@ -48,11 +48,11 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[tuple[str
     bound = tiny_network.network(folder, None, "supervised")
     val = [rooms[scan].labelled for scan in SCANS["val"]]
     targets = [rooms[scan].path("targets") for scan in SCANS["val"]]
-    learnt: Room = rooms["room0"]
-    of_labels = [[learnt.labelled], [learnt.path("targets")], [learnt.path("pseudo_labels")]]
+    learnt = rooms["room0"]
+    seen, found = [learnt.path("targets")], [learnt.path("pseudo_labels")]
     results = [
         *counting.count_fused(val, targets, text, "val"),
-        counting.count_pseudo_labels(*of_labels, "train", True),
+        counting.count_pseudo_labels([learnt.labelled], seen, found, "train", True),
         *evaluate_network(network, val, "val"),
     ]
     table = folder / "table.json"

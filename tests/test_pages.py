@@ -8,7 +8,7 @@ import pytest
 from numpy.typing import NDArray
 
 from model.network import files
-from model.pages import curves, sections
+from model.pages import ablation, curves, sections
 from model.pages.page import legend_of, render
 from model.pages.pictures import Shown, ShownScan
 from model.reports.lines import lines
@@ -143,6 +143,25 @@ def test_each_direction_of_a_transfer_has_its_scores() -> None:
     page = ParsedPage(render({"groups": groups, "protocols": protocols, "simulated": ["rooms"]}))
     assert "Trained on rooms, scored on offices: all classes" in page.headings
     assert page.text.count("Simulated rooms") == 1, "of those that are"
+
+
+def test_an_ablation_shows_what_each_row_changes_and_gains() -> None:
+    rows = [
+        {"name": "as configured", "changes": [], "results": [scored.result("ess_esgs", 4, 0)]},
+        {"name": HOSTILE, "changes": ["a = 0", "b = 1"], "results": [scored.result("esgs", 6, 0)]},
+    ]
+    table = scored.table(title="rooms, ablation: some settings changed") | {"rows": rows}
+    page = ParsedPage(ablation.render(table, scored.asked()))
+    means = page.table("", "row", "network")
+    assert [row[1:4] for row in means[1:]] == [
+        ["as configured", "(d) ESS+ESGS", "1"],
+        [HOSTILE, "(c) ESGS", "1"],
+    ]
+    assert means[2][-1].startswith("+"), "networks of other variants are compared too"
+    assert page.table("row", "setting")[1:] == [[HOSTILE, "a = 0"], ["", "b = 1"]]
+    assert len(page.pictures) == 2, "mIoU, and the classes of the second row"
+    assert page.outside == []
+    assert "script" not in page.elements
 
 
 def test_scans_without_labels_show_what_was_seen_in_place_of_scores() -> None:

@@ -10,7 +10,7 @@ from typing import Any
 from model.pages import charts
 from model.pages.page import template
 from model.pages.sections import OVER
-from model.reports.lines import MEANS, Line, cell, lines, spread
+from model.reports.lines import MEANS, Line, cell, gain, lines
 from model.scoring import protocols
 from pipeline.errors import BadInput
 
@@ -61,13 +61,12 @@ def run_of(name: str, table: Mapping[str, Any], asked: Mapping[str, Any] | None 
     return Run(name, table, asked, {(e.row, e.split): e for e in lines(table["results"])})
 
 
-def render(runs: Sequence[Run], title: str = "Comparison of runs", settings: Any = None) -> str:
+def render(runs: Sequence[Run]) -> str:
     """One HTML page which needs no other file; scores are compared with those of the first run.
 
-    `settings` are the rows of the table of settings, by default those that differ. Raises
-    `BadInput` for fewer than two runs, or too many for one table.
+    Raises `BadInput` for fewer than two runs, or too many for one table.
     """
-    if not 2 <= len(runs) <= (len(ascii_uppercase) if settings is not None else _FEW):
+    if not 2 <= len(runs) <= _FEW:
         what = f"{len(runs)} runs cannot be compared on a page"
         raise BadInput("compare", what, f"name from 2 to {_FEW} folders of results")
     letters = ascii_uppercase[: len(runs)]
@@ -77,10 +76,10 @@ def render(runs: Sequence[Run], title: str = "Comparison of runs", settings: Any
         kind for kind in kinds if any(run.lines[kind].plain for run in runs if kind in run.lines)
     ]
     return template("compare.html.j2").render(
-        title=title,
+        title="Comparison of runs",
         runs=[(letter, run.name, _about(run)) for letter, run in zip(letters, runs, strict=True)],
         notes=_notes(runs, letters),
-        settings=_settings(runs, letters) if settings is None else settings,
+        settings=_settings(runs, letters),
         keys=_differences([run.asked and run.asked["keys"] for run in runs], "stage", letters),
         versions=_differences(
             [run.asked and run.asked["versions"] for run in runs], "package", letters
@@ -94,17 +93,6 @@ def render(runs: Sequence[Run], title: str = "Comparison of runs", settings: Any
         },
         classes=[_by_class(runs, kind, protocol, letters) for kind in plain],
     )
-
-
-def render_ablation(table: Mapping[str, Any], asked: Mapping[str, Any] | None = None) -> str:
-    """The page about an ablation, the content of its table.json: its rows are the runs."""
-    known = {"protocol": table["protocol"], "simulated": table["simulated"]}
-    runs = [run_of(row["name"], known | {"results": row["results"]}) for row in table["rows"]]
-    changed = [["run", "setting", "value"]]
-    for letter, row in zip(ascii_uppercase, table["rows"], strict=False):
-        for change in row["changes"]:
-            changed.append([letter, *change.split(" = ", 1)])
-    return render(runs, table["title"], changed if len(changed) > 1 else [])
 
 
 def _about(run: Run) -> str:
@@ -200,29 +188,24 @@ def _by_class(runs: Sequence[Run], kind: Kind, protocol: str, letters: str) -> d
             for line in found
         ]
         rows.append([Cell(name), *_compared(values)])
-        gains.append(_gains(values))
+        gains.append([gain(values[0], each) for each in values[1:]])
     drawn = [
         charts.differences(
             f"{letter} - {letters[0]}: {first.name}",
-            {name: gain[number] for name, gain in zip(classes, gains, strict=True)},
+            {name: gained[number] for name, gained in zip(classes, gains, strict=True)},
         )
         for number, letter in enumerate(letters[1:])
         if found[0] and found[number + 1]
     ]
-    return {"title": f"{first.name} ({kind[1]})", "rows": rows, "charts": drawn[:_FEW]}
+    return {"title": f"{first.name} ({kind[1]})", "rows": rows, "charts": drawn}
 
 
 def _compared(values: Sequence[Sequence[float]]) -> list[Cell]:
     """The score in each run, then its distance from that of the first in all others."""
     shown = [Cell(cell(each)) for each in values]
-    for gain in _gains(values):
-        text = "-" if gain is None else f"{round(gain, 1) + 0:+.1f}"
-        known = 0.0 if gain is None else round(gain, 1)
+    for each in values[1:]:
+        gained = gain(values[0], each)
+        known = round(gained or 0.0, 1) + 0
+        text = "-" if gained is None else f"{known:+.1f}"
         shown.append(Cell(text, (known > 0) - (known < 0)))
     return shown
-
-
-def _gains(values: Sequence[Sequence[float]]) -> list[float | None]:
-    means = [spread(each) for each in values]
-    first = means[0]
-    return [None if first is None or m is None else m[0] - first[0] for m in means[1:]]

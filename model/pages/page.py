@@ -13,7 +13,6 @@ from model.pages.pictures import NOTHING, RIGHT, WRONG, ShownScan
 from pipeline import tables
 
 FOLDER = Path(__file__).parent
-TEMPLATES = ("page.html.j2", "compare.html.j2", "parts.html.j2", "style.css")
 
 
 def render(

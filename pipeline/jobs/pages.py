@@ -31,11 +31,11 @@ def page_of_tables(plan_path: Path, table: Path, path: Path) -> str:
     The plan is the first of them. Raises `BadInput` where the code of pages has changed since it
     was made.
     """
-    from model.pages.compare import render_ablation
+    from model.pages import ablation
     from model.pages.page import render
 
     plan, content = Plan.load(plan_path, "page"), json.loads(table.read_text(encoding="utf-8"))
-    draw = render_ablation if "rows" in content else render
+    draw = ablation.render if "rows" in content else render
 
     def write(part: Path, said: Mapping[str, Any]) -> None:
         part.write_text(draw(content, said), encoding="utf-8")
