@@ -75,6 +75,7 @@ def render(runs: Sequence[Run]) -> str:
     plain = [
         kind for kind in kinds if any(run.lines[kind].plain for run in runs if kind in run.lines)
     ]
+    classes = [_by_class(runs, kind, protocol, letters) for kind in plain]
     return template("compare.html.j2").render(
         title="Comparison of runs",
         runs=[(letter, run.name, _about(run)) for letter, run in zip(letters, runs, strict=True)],
@@ -91,7 +92,8 @@ def render(runs: Sequence[Run]) -> str:
             for over in runs[0].table["results"][0]["over"]
             for name in protocols.names()
         },
-        classes=[_by_class(runs, kind, protocol, letters) for kind in plain],
+        charts=[chart for row in classes for chart in row["charts"]],
+        classes=classes,
     )
 
 

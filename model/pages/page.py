@@ -1,6 +1,6 @@
 """The page about a run, from its table.json and from what else is known of it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -62,31 +62,14 @@ def legend_of(
 
 def shown(asked: Mapping[str, Any]) -> dict[str, Any]:
     """What run.json holds, as tables of texts."""
-    costs = [["stage", "entries", "time", "longest", "peak memory", "disk"]]
-    for cost in asked["costs"]:
-        memory = cost["memory_mb"]
+    costs, known = [["stage", "entries", "time", "longest", "peak memory", "disk"]], asked["costs"]
+    every = {what: [cost[what] for cost in known if cost[what] is not None] for what in _COSTS}
+    in_all = {"stage": "in all", **{what: sum(each) for what, each in every.items()}}
+    in_all |= {"longest": None, "memory_mb": max(every["memory_mb"], default=None)}
+    for cost in [*known, in_all]:
         costs.append(
-            [
-                cost["stage"],
-                f"{cost['entries']:,}",
-                _time(cost["seconds"]),
-                _time(cost["longest"]),
-                "-" if memory is None else tables.format_bytes(1e6 * memory),
-                tables.format_bytes(cost["bytes"]),
-            ]
+            [str(cost["stage"]), *(_shown(say, cost[what]) for what, say in _COSTS.items())]
         )
-    total = [sum(cost[what] for cost in asked["costs"]) for what in ("entries", "seconds", "bytes")]
-    peaks = [c["memory_mb"] for c in asked["costs"] if c["memory_mb"] is not None]
-    costs.append(
-        [
-            "in all",
-            f"{total[0]:,}",
-            _time(total[1]),
-            "",
-            tables.format_bytes(1e6 * max(peaks)) if peaks else "-",
-            tables.format_bytes(total[2]),
-        ]
-    )
     return {
         "made": asked["made"],
         "changes": [change.split(" = ", 1) for change in asked["changes"]],
@@ -139,6 +122,20 @@ def _time(seconds: float) -> str:
     if seconds < 99.5:
         return f"{seconds:.1f} s"
     return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:,.1f} h"
+
+
+# How what an entry of run.json says of a stage is written.
+_COSTS: dict[str, Callable[[float], str]] = {
+    "entries": "{:,}".format,
+    "seconds": _time,
+    "longest": _time,
+    "memory_mb": lambda megabytes: tables.format_bytes(1e6 * megabytes),
+    "bytes": tables.format_bytes,
+}
+
+
+def _shown(say: Callable[[float], str], value: float | None) -> str:
+    return "-" if value is None else say(value)
 
 
 def _hex(color: Sequence[int]) -> str:

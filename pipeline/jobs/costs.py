@@ -17,7 +17,7 @@ def by_stage(plan: Plan, benchmarks: Path = BENCHMARKS) -> list[dict[str, Any]]:
 
     Seconds are of making all its entries and the longest of them, wherever they were made, and 0
     of those that have no record. `memory_mb` is the largest of a job that ran in this work tree,
-    None if none did.
+    None if none did. Simulated raw scans are no entries: of these, what jobs here took is known.
     """
     homes: dict[str, list[Path]] = {}
     for stage, name in plan.entries:
@@ -25,8 +25,7 @@ def by_stage(plan: Plan, benchmarks: Path = BENCHMARKS) -> list[dict[str, Any]]:
     found = []
     if plan.facts.simulated:
         seconds, peak = _measured(benchmarks.joinpath(*plan.parts, "simulate"))
-        scans = len(plan.facts.scans)
-        found.append(_row("simulate", scans, sum(seconds), max(seconds, default=0.0), peak, 0))
+        found.append(_row("simulate", len(plan.facts.scans), sum(seconds), None, peak, None))
     for stage, of_stage in homes.items():
         made = _seconds(of_stage[0].parent)
         each = [made.get(home.name, 0.0) for home in of_stage]
@@ -37,13 +36,18 @@ def by_stage(plan: Plan, benchmarks: Path = BENCHMARKS) -> list[dict[str, Any]]:
 
 
 def _row(
-    stage: str, entries: int, seconds: float, longest: float, memory_mb: float | None, size: int
+    stage: str,
+    entries: int,
+    seconds: float,
+    longest: float | None,
+    memory_mb: float | None,
+    size: int | None,
 ) -> dict[str, Any]:
     return {
         "stage": stage,
         "entries": entries,
         "seconds": round(seconds, 3),
-        "longest": round(longest, 3),
+        "longest": None if longest is None else round(longest, 3),
         "memory_mb": memory_mb,
         "bytes": size,
     }
