@@ -1,6 +1,7 @@
 """The stage `page` shows the scans that matter, and reads nothing but what it declares."""
 
 import json
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,9 @@ from model.scoring import counting
 from model.scoring.evaluate import evaluate_network
 from model.stages.page import PageStage, Worker, judged
 from pipeline.facts import Facts
+from pipeline.jobs import pages
+from pipeline.plan import config, graph
+from pipeline.plan.plan import Plan
 from pipeline.stages.declaration import ONLY, Request
 from tests.helpers import scored, tiny_network
 from tests.helpers.parsed_page import ParsedPage
@@ -112,8 +116,6 @@ def test_scans_without_labels_are_shown_with_what_networks_find(
 
 
 def test_what_the_page_reads_of_a_dataset_is_made_for_its_tables_already() -> None:
-    from pipeline.plan import config
-
     for dataset in ("demo", "scannet", "s3dis", "demo_s3dis"):
         plan = config.plan(dataset, wanted=False)
         read = {source for source in plan.inputs("page", ONLY) if source[0] != "report"}
@@ -148,3 +150,34 @@ def test_a_scan_without_any_class_has_no_place() -> None:
     result = scored.result("fused", 5)
     result["scans"]["b"] = np.zeros_like(result["scans"]["b"]).tolist()
     assert [scan for _, scan in ranked(result, "scannet_official")] == ["c", "a"]
+
+
+def test_scans_of_folds_are_shown_with_networks_that_were_not_trained_on_them(
+    made: tuple[Path, dict[tuple[str, str], Path]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, inputs = made
+    stages = graph.stages(facts())
+    areas = {scan: str(number % 2) for number, scan in enumerate(SCANS["val"])}
+    splits = {"train": [], "val": SCANS["val"]}
+    section = config.load()["demo_s3dis"] | {"networks": {}}
+    section["train"] |= facts().section["train"]
+    plan = Plan(
+        facts(section=section, areas=areas, splits=splits, keys=dict.fromkeys(stages, "0" * 12))
+    )
+    read: list[tuple[str | None, str]] = []
+
+    def home(fold: Plan, stage: str, name: str) -> Path:
+        read.append((fold.facts.fold, name))
+        assert stage not in ("train", "supervised") or fold.facts.fold
+        return inputs[stage, name]
+
+    monkeypatch.setattr(Plan, "home", home)
+    monkeypatch.setattr(pages, "sound", lambda homes: nullcontext(list(homes)))
+    table = json.loads(inputs["report", ONLY].read_text())
+    scored_ones = [r for r in table["results"] if r["split"] == "val"]
+    table["results"] = [result | {"split": "held-out"} for result in scored_ones]
+    page = ParsedPage(pages._of_folds(plan, table, scored.asked()))
+    shown = {fold: name for fold, name in read if name in ALL}
+    assert {fold: areas[name] for fold, name in shown.items()} == {"fold_0": "0", "fold_1": "1"}
+    assert page.elements.count("figure") == 3 * 5
+    assert page.outside == []

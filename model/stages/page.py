@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +11,10 @@ from pipeline.facts import FUSED, PSEUDO_LABELS, Facts, in_rounds
 from pipeline.stages.declaration import ONLY, Entry, Over, Request, Stage, of_scans
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from model.pages.pictures import ShownScan
     from model.pages.scans import Scan
 
 TEMPLATES = Path(__file__).parents[1] / "pages"
@@ -67,51 +71,83 @@ class Worker:
 
     def __call__(self, path: Path, request: Request, asked: Mapping[str, Any]) -> None:
         """Write `path` (.html); `asked` is the content of run.json."""
-        from model.pages import curves
-        from model.pages.page import legend_of, render
-        from model.pages.scans import Painter
-        from pipeline.palette import palette
+        from model.pages.curves import charts_of
 
         facts, table = request.facts, json.loads(request.path("report").read_text(encoding="utf-8"))
-        names = [row["name"] for row in facts.classes]
-        colors = palette(names, self.params["colors"])
-        scored = facts.scored
-        run, text = judged(facts), request.path("text") if scored else None
-        painter = Painter(colors, _networks(request), _title(facts, run), text)
-        scans = [painter.paint(scan) for scan in self._scans(request, table)]
-        shown = sorted({k for scan in scans for k in scan.classes})
+        chosen = self.scored(facts, table) | self.learnt(table) if facts.scored else _first(facts)
         trained = {run: request.path(facts.trainer(run), run) for run in facts.networks}
-        legend = legend_of(names, colors, shown, scored)
-        drawn, judge = curves.charts_of(trained), painter.judged if scored else ""
-        content = render(table, asked, drawn, scans, legend, judge)
-        path.write_text(content, encoding="utf-8")
+        scans = self.paint(request, chosen)
+        path.write_text(self.render(facts, table, asked, scans, charts_of(trained)), "utf-8")
 
-    def _scans(self, request: Request, table: Mapping[str, Any]) -> "list[Scan]":
-        """The best, the median and the worst of those that are scored, and one trained on.
+    def scored(self, facts: Facts, table: Mapping[str, Any]) -> dict[str, str]:
+        """The best, the median and the worst scan of those that are scored, and why it is shown.
 
-        Without labels, the first ones.
+        `table` is the content of table.json, of the dataset or of its folds.
         """
-        from model.pages.scans import Scan, picked, ranked
-
-        facts, protocol = request.facts, self.params["protocol"]
-        if not facts.scored:
-            splits = {scan: split for split in ("val", "train") for scan in facts.splits[split]}
-            first = list(splits.items())[:_OWN]
-            return [Scan(s, f"{split} scan", request.path("voxels", s)) for s, split in first]
-        by_row = {(r["row"], r.get("seed")): r for r in table["results"]}
         run = judged(facts)
-        judge = by_row[(run.rpartition("-")[0], seed_of(run)) if run else (FUSED, None)]
-        what = f"by {run}" if run else "by fused 2D"
-        found = [
-            _scan(request, scan, f"{about} {what}, of the scans that are scored")
-            for scan, about in picked(ranked(judge, protocol)).items()
-        ]
-        labels = by_row.get((PSEUDO_LABELS, None))
-        learnt = picked(ranked(labels, protocol), ["median"]) if labels else {}
-        for scan, about in learnt.items():
-            said = f"{about} by pseudo-labels, of the scans trained on"
-            found.append(_scan(request, scan, said))
-        return found
+        kind = (run.rpartition("-")[0], seed_of(run)) if run else (FUSED, None)
+        why = f"by {run or 'fused 2D'}, of the scans that are scored"
+        return self._picked(table, kind, ("best", "median", "worst"), why)
+
+    def learnt(self, table: Mapping[str, Any]) -> dict[str, str]:
+        """The median scan by its pseudo-labels, and why it is shown; none if they have no score."""
+        why = "by pseudo-labels, of the scans trained on"
+        return self._picked(table, (PSEUDO_LABELS, None), ("median",), why)
+
+    def _picked(
+        self,
+        table: Mapping[str, Any],
+        kind: tuple[str, int | None],
+        places: Sequence[str],
+        why: str,
+    ) -> dict[str, str]:
+        from model.pages.scans import picked, ranked
+        from model.reports.folds import HELD_OUT
+
+        found = [r for r in table["results"] if (r["row"], r.get("seed")) == kind]
+        pooled = [result for result in found if result["split"] == HELD_OUT]
+        if not found:
+            return {}
+        scores = ranked((pooled or found)[0], self.params["protocol"])
+        return {scan: f"{about} {why}" for scan, about in picked(scores, places).items()}
+
+    def paint(self, request: Request, chosen: Mapping[str, str]) -> "list[ShownScan]":
+        """Draw some scans (name -> why it is shown) with the networks of the request."""
+        from model.pages.scans import Painter
+
+        facts = request.facts
+        text = request.path("text") if facts.scored else None
+        judge = _title(facts, judged(facts))
+        painter = Painter(self._colors(facts), _networks(request), judge, text)
+        return [painter.paint(_scan(request, scan, why)) for scan, why in chosen.items()]
+
+    def render(
+        self,
+        facts: Facts,
+        table: Mapping[str, Any],
+        asked: Mapping[str, Any],
+        scans: "Sequence[ShownScan]",
+        curves: Sequence[str] = (),
+    ) -> str:
+        """The page with the content of table.json and run.json."""
+        from model.pages.page import legend_of, render
+
+        names = [row["name"] for row in facts.classes]
+        shown = sorted({k for scan in scans for k in scan.classes})
+        legend = legend_of(names, self._colors(facts), shown, facts.scored)
+        judge = _title(facts, judged(facts)) if facts.scored else ""
+        return render(table, asked, curves, scans, legend, judge)
+
+    def _colors(self, facts: Facts) -> "NDArray[np.uint8]":
+        from pipeline.palette import palette
+
+        return palette([row["name"] for row in facts.classes], self.params["colors"])
+
+
+def _first(facts: Facts) -> dict[str, str]:
+    """The first scans, those that are not trained on before the others."""
+    of_split = {scan: f"{split} scan" for split in ("val", "train") for scan in facts.splits[split]}
+    return dict(list(of_split.items())[:_OWN])
 
 
 def judged(facts: Facts) -> str | None:
@@ -143,9 +179,9 @@ def _title(facts: Facts, run: str | None) -> str:
 def _scan(request: Request, scan: str, about: str) -> "Scan":
     from model.pages.scans import Scan
 
-    stages = ("voxels", "labels", "targets", "pseudo_labels")
-    paths = {stage: request.inputs.get((stage, scan)) for stage in stages}
-    return Scan(scan, about, request.path("voxels", scan), **{s: paths[s] for s in stages[1:]})
+    others = ("labels", "targets", "pseudo_labels")
+    paths = {stage: request.inputs.get((stage, scan)) for stage in others}
+    return Scan(scan, about, request.path("voxels", scan), **paths)
 
 
 def _voxels(facts: Facts) -> list[Entry]:

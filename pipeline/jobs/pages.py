@@ -8,7 +8,7 @@ from typing import Any
 from pipeline.errors import BadInput
 from pipeline.jobs.asked import asked
 from pipeline.jobs.entries import load_worker, request, require_inputs, sound
-from pipeline.plan import graph
+from pipeline.plan import folds, graph
 from pipeline.plan.plan import Plan
 from pipeline.stages.declaration import ONLY
 from pipeline.store import damaged, filesystem, links
@@ -35,12 +35,30 @@ def page_of_tables(plan_path: Path, table: Path, path: Path) -> str:
     from model.pages.page import render
 
     plan, content = Plan.load(plan_path, "page"), json.loads(table.read_text(encoding="utf-8"))
-    draw = ablation.render if "rows" in content else render
 
     def write(part: Path, said: Mapping[str, Any]) -> None:
-        part.write_text(draw(content, said), encoding="utf-8")
+        if "results" in content:
+            text = _of_folds(plan, content, said)
+        else:
+            text = (ablation.render if "rows" in content else render)(content, said)
+        part.write_text(text, encoding="utf-8")
 
     return _write(plan, table.parent, path, write)
+
+
+def _of_folds(plan: Plan, content: Mapping[str, Any], said: Mapping[str, Any]) -> str:
+    """The page about all folds: scans are shown with networks that were not trained on them."""
+    worker, of_folds, shown = load_worker("page", plan.facts), folds.folds(plan), []
+    for scan, why in worker.scored(plan.facts, content).items():
+        fold = of_folds[plan.facts.areas[scan]]
+        read = (scan, ONLY, *fold.facts.networks, *fold.facts.imported)
+        sources = [s for s in fold.inputs("page", ONLY) if s[1] in read and s[0] != "report"]
+        homes = {source: fold.home(*source) for source in sources}
+        with damaged.moving_aside(), sound(homes.values()):
+            given = request(fold, "page", ONLY, plan.page(plan.results), homes)
+            shown += worker.paint(given, {scan: why})
+    text: str = worker.render(plan.facts, content, said, shown)
+    return text
 
 
 def _write(

@@ -31,8 +31,7 @@ rule page:
     conda:
         "../../envs/pipeline.yaml"
     resources:
-        mem_mb=4000,
-        runtime=30,
+        **config["page"]["resources"],
     params:
         plan=config["page"]["plan"],
     shell:
