@@ -141,7 +141,7 @@ EDITS: dict[str, tuple[Edit, set[str]]] = {
     # the classes
     "class prompt": (csv_cell(CLASSES, "sofa", "prompts", "sofa|davenport"), {"text"} | LABELLED),
     "label map": (csv_cell(CLASSES, "cabinet", "nyu40", "38"), TAGGED),
-    "colour of a class": (csv_cell(CLASSES, "bed", "color", "#ffbb79"), set()),
+    "colour of a class": (csv_cell(CLASSES, "bed", "color", "#ffbb79"), {"train_scannet"}),
     # the code
     "imported module": (code("pipeline/geometry/cameras.py"), {"projections"} | FUSED),
     "comment, docstring and layout": (noise, set()),

@@ -22,7 +22,7 @@ rule tables:
 
 rule page:
     input:
-        rules.tables.output.json,
+        "<tables>/table.json",
     output:
         page=report(config["page"]["page"], category="Results"),
         run=config["page"]["run"],

@@ -22,7 +22,7 @@ rule transfer:
 
 rule page:
     input:
-        rules.transfer.output.json,
+        "<results>/table.json",
     output:
         page=report(config["page"]["page"], category="Results"),
         run=config["page"]["run"],
