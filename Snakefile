@@ -110,7 +110,7 @@ for dataset in WANTED:
     plan, found = PLANS[dataset], FOLDS.get(dataset, {})
     rules_of, results_of = f"{dataset}_rules", f"{dataset}_results"
     named = f"{dataset}_"
-    tables, clouds = f"train_{dataset}", f"clouds_{dataset}"
+    page, clouds = f"train_{dataset}", f"clouds_{dataset}"
 
     module:
         name: rules_of
@@ -142,11 +142,15 @@ for dataset in WANTED:
         snakefile:
             "workflow/rules/results.smk"
         config:
-            {"plan": str(plan.path), "rules": [*rules.rules_of_results(plan)]}
+            {
+                "plan": str(plan.path),
+                "rules": [*rules.rules_of_results(plan)],
+                "page": rules.page_of(plan, plan.results),
+            }
 
-    use rule * from results_of exclude report as named*
+    use rule * from results_of exclude page as named*
 
-    use rule report from results_of as tables
+    use rule page from results_of as page
 
     rule:
         name:
@@ -176,6 +180,7 @@ for dataset in WANTED:
 
     for command, folder, settings in rules.tables(plan, found, rows):
         tables_of, target = f"{dataset}_{command}_rules", f"{command}_{dataset}"
+        of_tables = f"{target}_tables"
 
         module:
             name: tables_of
@@ -186,12 +191,16 @@ for dataset in WANTED:
             config:
                 settings
 
-        use rule tables from tables_of as target
+        use rule tables from tables_of as of_tables
+
+        # The last rule has the target's name.
+        use rule page from tables_of as target
 
 
 # And for each two that the config has under `transfer` one rule, which is named after the first.
 for name, transfer in TRANSFERS.items():
     rule_of, target = f"{name}_transfer", f"transfer_{name}"
+    of_tables = f"{target}_tables"
 
     module:
         name: rule_of
@@ -202,4 +211,6 @@ for name, transfer in TRANSFERS.items():
         config:
             transfer.settings
 
-    use rule transfer from rule_of as target
+    use rule transfer from rule_of as of_tables
+
+    use rule page from rule_of as target

@@ -16,8 +16,7 @@ def aligned(rows: Sequence[Sequence[str]], left: Collection[int] | None = None) 
     `left` are the columns flush left; by default those without any number.
     """
     columns = list(zip(*rows, strict=True))
-    if left is None:
-        left = {i for i, column in enumerate(columns) if not any(map(_NUMBER.match, column))}
+    left = words(rows) if left is None else left
     widths = [max(map(len, column)) for column in columns]
     return "\n".join(
         "  ".join(
@@ -26,6 +25,12 @@ def aligned(rows: Sequence[Sequence[str]], left: Collection[int] | None = None) 
         ).rstrip()
         for row in rows
     )
+
+
+def words(rows: Sequence[Sequence[str]]) -> set[int]:
+    """The columns without any number."""
+    columns = enumerate(zip(*rows, strict=True))
+    return {index for index, column in columns if not any(map(_NUMBER.match, column))}
 
 
 def write(

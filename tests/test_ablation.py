@@ -15,7 +15,8 @@ from pipeline.plan import ablation, config, rules
 from pipeline.plan.plan import Plan
 from tests.helpers.tiny_ablation import ROOT, ROWS, Overrides, planned
 
-LABELLED = {"pseudo_labels", "adapter", "refined_labels", "train", "evaluate", "clouds", "report"}
+RESULTS = {"clouds", "report", "page"}
+LABELLED = {"pseudo_labels", "adapter", "refined_labels", "train", "evaluate", *RESULTS}
 OF_FRAMES = {"frames", "projections", "embeddings", "targets"} | LABELLED
 
 
@@ -42,11 +43,11 @@ def test_an_ablation_changes_no_key_of_the_dataset(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("row", "stages"),
     [
-        ("No text loss", {"train", "evaluate", "clouds", "report"}),
+        ("No text loss", {"train", "evaluate", *RESULTS}),
         ("ESGS", set()),
         ("half the frames", OF_FRAMES),
         ("no vote", LABELLED),
-        ("18A", {"train", "supervised", "evaluate", "clouds", "report"}),
+        ("18A", {"train", "supervised", "evaluate", *RESULTS}),
     ],
 )
 def test_a_row_has_other_keys_where_its_settings_reach(

@@ -47,6 +47,7 @@ def test_the_config_has_the_defaults_of_the_schema_and_its_datasets_are_known() 
         ("train_demos3dis train_demo2 xs3dis", ""),
         ("transfer_demo", "demo demo_s3dis"),
         ("--target-jobs transfer_scannet:", "scannet s3dis"),
+        ("--target-jobs transfer_scannet_tables:", "scannet s3dis"),
         ("transfer_demo_s3dis", "demo_s3dis"),
     ],
 )
@@ -195,6 +196,7 @@ def test_a_plan_follows_the_blessings_of_the_checkout(
         "evaluate",
         "clouds",
         "report",
+        "page",
     }
 
 

@@ -18,9 +18,10 @@ from tests.helpers import stand_ins
 from tests.helpers.analytic import write_analytic_scan
 from tests.helpers.tiny_checkout import PARTS, Checkout
 
-COUNTED = {"evaluate", "train_scannet"}  # the latter writes the tables
+TABLES = {"report", "train_scannet"}  # the latter writes the page
+COUNTED = {"evaluate", *TABLES}
 TRAINED = {"train"} | COUNTED
-ROUND = {"relabel_round1", "retrain_round1", "evaluate_round1", "train_scannet"}
+ROUND = {"relabel_round1", "retrain_round1", "evaluate_round1", *TABLES}
 SPECIALISED = {"adapter", "refined_labels"} | TRAINED
 LABELLED = {"pseudo_labels"} | SPECIALISED
 FUSED = {"targets"} | LABELLED
@@ -65,6 +66,11 @@ def csv_cell(file: str, row: str, column: str, value: str) -> Edit:
 def code(file: str) -> Edit:
     """Add a statement to a module, which changes what it means."""
     return lambda checkout: append(checkout.folder / file, "\n_edited = 1\n")
+
+
+def template(file: str) -> Edit:
+    """Add a line to a template."""
+    return lambda checkout: append(checkout.folder / file, "<p>edited</p>\n")
 
 
 def append(path: Path, text: str) -> None:
@@ -135,7 +141,7 @@ EDITS: dict[str, tuple[Edit, set[str]]] = {
     # the classes
     "class prompt": (csv_cell(CLASSES, "sofa", "prompts", "sofa|davenport"), {"text"} | LABELLED),
     "label map": (csv_cell(CLASSES, "cabinet", "nyu40", "38"), TAGGED),
-    "colour of a class": (csv_cell(CLASSES, "bed", "color", "#ffbb79"), set()),
+    "colour of a class": (csv_cell(CLASSES, "bed", "color", "#ffbb79"), {"train_scannet"}),
     # the code
     "imported module": (code("pipeline/geometry/cameras.py"), {"projections"} | FUSED),
     "comment, docstring and layout": (noise, set()),
@@ -156,12 +162,14 @@ EDITS: dict[str, tuple[Edit, set[str]]] = {
     "augmentation": (code("model/data/augment.py"), TRAINED),
     "a loss term that is not used": (code("model/training/losses/absent.py"), set()),
     "counts": (code("model/scoring/counting.py"), COUNTED),
-    "a protocol": (code("model/scoring/protocols/foreground.py"), {"train_scannet"}),
+    "a protocol": (code("model/scoring/protocols/foreground.py"), TABLES),
     "a new protocol": (
         new_file("model/scoring/protocols/new.py", "from .foreground import score\n"),
-        {"train_scannet"},
+        TABLES,
     ),
-    "the table's code": (code("model/reports/report.py"), {"train_scannet"}),
+    "the table's code": (code("model/reports/report.py"), TABLES),
+    "the page's code": (code("model/pages/charts.py"), {"train_scannet"}),
+    "the page's template": (template("model/pages/page.html.j2"), {"train_scannet"}),
     "the raw reader": (code("pipeline/readers/scannet/sens.py"), OF_FRAMES),
     "another reader": (code("pipeline/readers/s3dis/cloud.py"), set()),
     "the store": (code("pipeline/store/publish.py"), set()),

@@ -148,6 +148,7 @@ def test_scans_without_two_areas_are_refused(tmp_path: Path, rows: list[str], me
     ("argument", "found"),
     [
         ("sixfold_demo_s3dis", ["demo_s3dis"]),
+        ("sixfold_demo_s3dis_tables:", ["demo_s3dis"]),
         ("sixfold_s3dis", ["s3dis"]),
         ("demo_s3dis_fold_1_train:name=esgs-0", ["demo_s3dis"]),
         ("work/s3dis/fold_5a/train/x.safetensors", ["s3dis"]),

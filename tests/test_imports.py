@@ -101,6 +101,10 @@ JOBS: dict[str, tuple[tuple[str, ...], set[str]]] = {
         {"torch", "spconv", "scipy", "matplotlib"},
     ),
     "report": (("model.reports.report", "model.scoring.results"), set()),
+    "page": (
+        ("model.pages.page", "model.pages.scans", "model.pages.curves"),
+        {"torch", "spconv", "scipy", "matplotlib"},
+    ),
 }
 _JOB = """
 import importlib, json, sys

@@ -25,6 +25,7 @@ LAYERS = (
     ("model.training", "model.inference"),
     ("model.scoring", "model.exports", "model.viewer"),
     ("model.reports",),
+    ("model.pages",),
     ("model.stages",),
     ("pipeline.jobs",),
     ("pipeline.upkeep", "pipeline.doctor", "pipeline.look", "pipeline.demo_clip"),

@@ -203,7 +203,7 @@ def test_the_settings_of_rounds_reach_rounds_alone(tmp_path: Path) -> None:
         wanted = {f"{stage}_round{n}" for stage in stages for n in (1, 2)}
         if setting == "steps":
             wanted.add("relabel_round2")  # by another network
-        assert changed == wanted | {"clouds", "report"}
+        assert changed == wanted | {"clouds", "report", "page"}
         other = planned(tmp_path, 0, self_training={"rounds": 0, setting: value})
         assert {*other.keys.items()} == none
 

@@ -247,4 +247,4 @@ def test_one_target_plans_both_datasets_and_a_table(tmp_path: Path) -> None:
         assert jobs[f"{dataset}_train"] == "2"
         of_scans = [rule for rule in jobs if re.fullmatch(rf"{dataset}_frames_\d+", rule)]
         assert len(of_scans) == len(SCANS)
-    assert jobs["transfer_scannet"] == "1"
+    assert jobs["transfer_scannet_tables"] == jobs["transfer_scannet"] == "1"

@@ -75,7 +75,7 @@ def test_a_walk_is_one_new_file_and_changes_only_keys_of_what_uses_it(
     finally:
         for path in walk.files:
             (checkout.folder / path).unlink()
-    own = {"protocol": {"report"}, "stage": {"coverage"}}.get(name, set())
+    own = {"protocol": {"report", "page"}, "stage": {"coverage"}}.get(name, set())
     for dataset in before:
         assert different(before[dataset], added[dataset]) == own, dataset
     assert set(used) == set(before) | set(walk.datasets)

@@ -5,6 +5,7 @@ Everything here goes through the real Snakefile, stages and trainer, on a tiny S
 
 import json
 import shutil
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -12,11 +13,12 @@ import pytest
 import yaml
 from plyfile import PlyData
 
+from tests.helpers.parsed_page import ParsedPage
 from tests.helpers.tiny_checkout import SCANS, Checkout
 
 ALL = {
     "frames", "voxels", "labels", "tags", "projections", "embeddings", "text", "targets",
-    "pseudo_labels", "adapter", "refined_labels", "train", "evaluate", "train_scannet",
+    "pseudo_labels", "adapter", "refined_labels", "train", "evaluate", "report", "train_scannet",
 }  # fmt: skip
 
 
@@ -40,13 +42,30 @@ def test_a_run_ends_with_a_table_as_text_json_and_csv(finished: Checkout) -> Non
     assert "mIoU" in (latest / "table.csv").read_text()
 
 
+def test_a_run_ends_with_a_page_that_snakemake_takes_into_its_report(finished: Checkout) -> None:
+    latest = finished.folder / "results" / "scannet" / "latest"
+    content = (latest / "index.html").read_text()
+    page = ParsedPage(content)
+    assert page.headings[:2] == ["scannet", "Scores"]
+    assert "scene0002_00" in page.headings, "the only scan that is scored"
+    assert ["voxels.voxel_size", "0.1"] in [row for table in page.tables for row in table]
+    assert page.outside == []
+    assert json.loads((latest / "run.json").read_text())["costs"]
+    written = finished.folder / "report.zip"
+    done = finished.snakemake("--report", str(written))
+    assert done.returncode == 0, done.stdout + done.stderr
+    with zipfile.ZipFile(written) as report:
+        (held,) = (name for name in report.namelist() if name.endswith("/index.html"))
+        assert report.read(held).decode() == content
+
+
 def test_a_colleague_with_the_store_and_no_raw_data_has_nothing_to_run(
     finished: Checkout, tmp_path: Path
 ) -> None:
     colleague = Checkout(tmp_path / "tree")
     shutil.rmtree(colleague.raw)
     shutil.copytree(finished.folder / "store", colleague.folder / "store")
-    assert colleague.stale() == {"train_scannet"}, "only the table is written anew"
+    assert colleague.stale() == {"report", "train_scannet"}, "only table and page are written anew"
     colleague.run()
 
 

@@ -12,7 +12,7 @@ import yaml
 from tests.helpers import stand_ins
 from tests.helpers.tiny_checkout import ABLATION, Checkout
 
-TABLE = {"ablation_scannet"}
+TABLE = {"ablation_scannet_tables", "ablation_scannet"}  # the latter writes the page
 LABELLED = ("pseudo_labels", "adapter", "refined_labels", "train", "evaluate")
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from model.reports.lines import MEANS, Line, cell, csv_rows, lines, spread, with_scores
+from model.reports.lines import MEANS, Line, cell, csv_rows, gain, lines, spread, with_scores
 from model.scoring.results import VOTED, Result
 from pipeline import tables
 from pipeline.facts import PSEUDO_LABELS
@@ -49,15 +49,25 @@ def text_report(rows: Sequence[Row], title: str, protocol: str, simulated: bool 
     """
     table = scored(rows)
     main = ("points", protocol)
-    parts = [_heading(table, title, protocol, simulated), _means(table, *main)]
-    changed = [
+    parts = [
+        "\n".join([f"{title}.", *heading(table, protocol, simulated)]),
+        tables.aligned(means(table, *main), left={1, 2}),
+    ]
+    changed = changed_settings(rows)
+    if changed:
+        parts.append("Settings that the rows change\n" + tables.aligned(changed))
+    of_class = f"IoU by class, over {main[0]}, protocol {protocol}, means of the rows above"
+    parts.append(f"{of_class}\n" + tables.aligned(by_class(table, *main), left={0}))
+    return "\n\n".join(parts) + "\n"
+
+
+def changed_settings(rows: Sequence[Row]) -> list[list[str]]:
+    """The settings that rows change, the name of each row beside the first of its own."""
+    return [
         [row.name if number == 0 else "", change]
         for row in rows
         for number, change in enumerate(row.changes)
     ]
-    if changed:
-        parts.append("Settings that the rows change\n" + tables.aligned(changed))
-    return "\n\n".join([*parts, _by_class(table, *main)]) + "\n"
 
 
 def write_ablation(
@@ -88,14 +98,12 @@ def write_ablation(
 
 def difference(first: Line, line: Line, protocol: str) -> float | None:
     """Percent of mIoU over points by which the mean of `line` exceeds that of `first`."""
-    means = [spread(each.values("points", protocol, "mIoU")) for each in (first, line)]
-    if means[0] is None or means[1] is None:
-        return None
-    return means[1][0] - means[0][0]
+    return gain(*(each.values("points", protocol, "mIoU") for each in (first, line)))
 
 
-def _heading(table: Sequence[Scored], title: str, protocol: str, simulated: bool) -> str:
-    parts = [f"{title}."]
+def heading(table: Sequence[Scored], protocol: str, simulated: bool) -> list[str]:
+    """What is said of the scans, the protocol and the columns, a line or two each."""
+    parts = []
     if simulated:
         parts.append("Simulated rooms: these are not results on a real dataset.")
     first = table[0]
@@ -113,10 +121,11 @@ def _heading(table: Sequence[Scored], title: str, protocol: str, simulated: bool
             f"labels: mIoU of the filtered pseudo-labels of {count} training "
             f"scan{'s' * (count != 1)}, where a row changes them."
         )
-    return "\n".join(parts)
+    return parts
 
 
-def _means(table: Sequence[Scored], over: str, protocol: str) -> str:
+def means(table: Sequence[Scored], over: str, protocol: str) -> list[list[str]]:
+    """The mean scores of each row, below a row of headings."""
     voted, labels = (any(getattr(s, name) for s in table) for name in ("voted", "labels"))
     head = ["", "row", "network", "seeds", *MEANS, "diff"]
     head += ["voted"] * voted + ["labels"] * labels
@@ -131,18 +140,20 @@ def _means(table: Sequence[Scored], over: str, protocol: str) -> str:
         ]
         name = each.line.name
         rows.append([str(number), each.row.name, name, str(len(each.line.results)), *cells])
-    return tables.aligned(rows, left={1, 2})
+    return rows
 
 
-def _by_class(table: Sequence[Scored], over: str, protocol: str) -> str:
-    """Means alone: with their spread the columns would be too wide for many rows."""
+def by_class(table: Sequence[Scored], over: str, protocol: str) -> list[list[str]]:
+    """The IoU of each class in a row, below a row of headings, which are the numbers of rows.
+
+    Means alone: with their spread the columns would be too wide for many rows.
+    """
     rows = []
     for index, name in enumerate(table[0].line.classes):
         found = [spread(each.line.values(over, protocol, "IoU", index)) for each in table]
         rows.append([name, *("-" if mean is None else f"{mean[0]:.1f}" for mean in found)])
     head = ["class", *(str(number) for number in range(1, len(table) + 1))]
-    title = f"IoU by class, over {over}, protocol {protocol}, means of the rows above"
-    return f"{title}\n" + tables.aligned([head, *rows], left={0})
+    return [head, *rows]
 
 
 def _csv_rows(rows: Sequence[Row], protocol: str) -> Iterator[list[str]]:

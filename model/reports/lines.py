@@ -200,3 +200,9 @@ def spread(values: Sequence[float]) -> tuple[float, float] | None:
     if not values:
         return None
     return statistics.fmean(values), statistics.stdev(values) if len(values) > 1 else 0.0
+
+
+def gain(before: Sequence[float], after: Sequence[float]) -> float | None:
+    """By how much the mean of values exceeds that of others; None if either has none."""
+    means = spread(before), spread(after)
+    return None if means[0] is None or means[1] is None else means[1][0] - means[0][0]

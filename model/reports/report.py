@@ -24,12 +24,20 @@ def text_report(
     if not results:
         raise ValueError("there is no result to report")
     table, main = lines(results), ("points", protocol)
-    sections = [_heading(table, title, protocol, simulated), _means(table, *main)]
+    sections = [
+        "\n".join([title, *heading(table, protocol, simulated)]),
+        tables.aligned(means(table, *main)),
+    ]
     if parts:
-        sections.append(_means(lines(parts), *main))
+        sections.append(tables.aligned(means(lines(parts), *main)))
     plain = [line for line in table if line.plain]
-    sections += [tables.aligned(meanings(table)), *_by_group(table, *main)]
-    sections += [_by_class(plain, *main), _by_protocol(plain)]
+    sections += [
+        tables.aligned(meanings(table)),
+        *_by_group(table, *main),
+        f"IoU by class, over {main[0]}, protocol {protocol}\n"
+        + tables.aligned(by_class(plain, *main)),
+        "All protocols, over points and over voxels\n" + tables.aligned(by_protocol(plain)),
+    ]
     if len(plain) < len(table):
         sections.append("The other rows: by class and protocol in the csv file.")
     return "\n\n".join(sections) + "\n"
@@ -59,9 +67,9 @@ def write_report(
     return text
 
 
-def _heading(table: Sequence[Line], title: str, protocol: str, simulated: bool) -> str:
-    """The title, the scans, the seeds and the protocol."""
-    parts = [title]
+def heading(table: Sequence[Line], protocol: str, simulated: bool) -> list[str]:
+    """What is said of the scans, the seeds and the protocol, a line each."""
+    parts = []
     if simulated:
         parts.append("Simulated rooms: these are not results on a real dataset.")
     for split in sorted({line.split for line in table}):
@@ -76,7 +84,7 @@ def _heading(table: Sequence[Line], title: str, protocol: str, simulated: bool) 
     parts.append(
         f"Percent, over all points of the scans, protocol {protocol}, unless stated otherwise."
     )
-    return "\n".join(parts)
+    return parts
 
 
 def _selections(table: Sequence[Line]) -> list[str]:
@@ -93,7 +101,8 @@ def _selections(table: Sequence[Line]) -> list[str]:
     return [f"Network used in {'; '.join(names)}: {said}." for said, names in found.items()]
 
 
-def _means(table: Sequence[Line], over: str, protocol: str) -> str:
+def means(table: Sequence[Line], over: str, protocol: str) -> list[list[str]]:
+    """The mean scores of each line, below a row of headings."""
     rows = [
         [
             line.name,
@@ -104,7 +113,7 @@ def _means(table: Sequence[Line], over: str, protocol: str) -> str:
         ]
         for line in table
     ]
-    return tables.aligned([["", "scans", *MEANS, "trained on", "needs"], *rows])
+    return [["", "scans", *MEANS, "trained on", "needs"], *rows]
 
 
 def _by_group(table: Sequence[Line], over: str, protocol: str) -> list[str]:
@@ -130,16 +139,18 @@ def _by_group(table: Sequence[Line], over: str, protocol: str) -> list[str]:
     return [f"mIoU by group of classes, over {over}\n" + tables.aligned([head, *rows])]
 
 
-def _by_class(table: Sequence[Line], over: str, protocol: str) -> str:
+def by_class(table: Sequence[Line], over: str, protocol: str) -> list[list[str]]:
+    """The IoU of each class in a row, below two rows of headings."""
     rows = [
         [name, *(cell(line.values(over, protocol, "IoU", index)) for line in table)]
         for index, name in enumerate(table[0].classes)
     ]
     head = [["", *(line.name for line in table)], ["class", *(line.split for line in table)]]
-    return f"IoU by class, over {over}, protocol {protocol}\n" + tables.aligned([*head, *rows])
+    return [*head, *rows]
 
 
-def _by_protocol(table: Sequence[Line]) -> str:
+def by_protocol(table: Sequence[Line]) -> list[list[str]]:
+    """The mean scores of each line by each protocol, below a row of headings."""
     rows = [
         [line.name, line.split, over, p, *(cell(line.values(over, p, m)) for m in MEANS)]
         for line in table
@@ -147,4 +158,4 @@ def _by_protocol(table: Sequence[Line]) -> str:
         for p in line.protocols
     ]
     head = ["", "scans", "over", "protocol", *MEANS]
-    return "All protocols, over points and over voxels\n" + tables.aligned([head, *rows])
+    return [head, *rows]

@@ -9,6 +9,7 @@ COMMANDS = {
         "look": ("pipeline.cli.look:look", "See what CLIP sees in a few frames, and codec costs."),
     },
     "Results": {
+        "compare": ("pipeline.cli.compare:compare", "Show what differs between runs, on a page."),
         "predict": ("pipeline.cli.predict:predict", "Label a scan with a trained network."),
         "view": ("pipeline.cli.view:view", "Look at a scan in the browser, and ask in words."),
         "release": ("pipeline.cli.release:release", "Make a folder of a network for others."),
@@ -27,6 +28,7 @@ STAGES = {
         "sixfold": ("pipeline.cli.stages:sixfold", "Tables of all folds of a dataset."),
         "ablation": ("pipeline.cli.stages:ablation", "Tables of the rows of an ablation."),
         "transfer": ("pipeline.cli.stages:transfer", "Tables of networks on another dataset."),
+        "page-of-tables": ("pipeline.cli.stages:page_of_tables", "Page about any of these tables."),
     },
 }
 

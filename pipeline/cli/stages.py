@@ -105,6 +105,11 @@ def _run(stage: str, plan_path: Path, links: tuple[Path, ...]) -> None:
         click.echo(tables[stage](Plan.load(plan_path, "report"), links[0]))
         return
     plan = Plan.load(plan_path, stage)
+    if stage == "page":
+        from pipeline.jobs import pages
+
+        click.echo(pages.page(plan, links[0]))
+        return
     makers = {"simulate": results.simulator, "clouds": results.labeller}
     run = makers[stage](plan) if stage in makers else entries.maker(stage, plan)
     # The clouds of a scan are made together: of each folder once, whichever of them are asked for.
@@ -145,3 +150,14 @@ def ablation(plans: tuple[Path, ...], table: Path) -> None:
     from pipeline.jobs import results
 
     click.echo(results.ablation(plans, table))
+
+
+@click.command("page-of-tables")
+@click.argument("plan", type=PATH)
+@click.argument("table", type=PATH)
+@click.argument("page", type=PATH)
+def page_of_tables(plan: Path, table: Path, page: Path) -> None:
+    """Write the page about tables of folds, an ablation or a transfer: TABLE is their json file."""
+    from pipeline.jobs import pages
+
+    click.echo(pages.page_of_tables(plan, table, page))

@@ -145,7 +145,9 @@ def adopt(plan: Plan, found: Mapping[str, Plan]) -> None:
         if graph.per_split(stage) or row.keys[stage] != plan.keys.get(stage)
     }
     links.adopt(pairs.items())
-    links.show_latest(results(found))
+    folder, base = results(found), next(iter(found.values()))
+    links.show_latest(folder)
+    links.show_page(folder, base.page(folder))
 
 
 def require(found: Mapping[str, Plan]) -> None:

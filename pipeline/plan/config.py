@@ -150,7 +150,8 @@ def transfers(pairs: Mapping[str, str], arguments: Iterable[str]) -> list[str]:
     On a cluster a job's target is `transfer_demo:`, which wildcards would follow.
     """
     targets = {each.partition(":")[0] for each in arguments}
-    return [name for name in pairs if f"transfer_{name}" in targets]
+    rules = {name: {f"transfer_{name}", f"transfer_{name}_tables"} for name in pairs}
+    return [name for name, own in rules.items() if own & targets]
 
 
 def plan(dataset: str, path: Path = CONFIG, wanted: bool = True) -> Plan:

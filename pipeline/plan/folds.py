@@ -68,6 +68,8 @@ def adopt(plan: Plan, found: Mapping[str, Plan]) -> None:
         if (link := fold.link(*entry)) not in linked
     }
     links.adopt(pairs.items())
+    folder = results(plan, found)
+    links.show_page(folder, plan.page(folder))
 
 
 def _fold(plan: Plan, area: str, areas: dict[str, str]) -> Plan:

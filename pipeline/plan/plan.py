@@ -168,6 +168,14 @@ class Plan:
         mark = provenance.digest(self.keys["report"], self.digest("report", ONLY))
         return Path(self.facts.results, self.dataset, mark)
 
+    def page(self, results: Path) -> Path:
+        """The page about the tables in a folder, named also by the code that makes pages.
+
+        The folder of the tables has links to it, and to the run.json beside it.
+        """
+        mark = provenance.digest(self.keys["page"], results.name)
+        return results.parent / "pages" / mark / links.PAGE[0]
+
     @cached_property
     def clouds(self) -> Path:
         """The folder of labelled clouds, named like `results`; in it a folder for each scan."""
@@ -209,6 +217,7 @@ class Plan:
             for done in self.raw.glob("*.done"):
                 filesystem.reset_time(done)
         links.show_latest(self.results)
+        links.show_page(self.results, self.page(self.results))
         links.show_latest(self.clouds)
 
 

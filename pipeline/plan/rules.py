@@ -14,6 +14,7 @@ from pipeline.plan.batches import links
 from pipeline.plan.plan import Plan
 from pipeline.stages.declaration import ONLY, Over, Stage
 from pipeline.store import lease
+from pipeline.store.links import PAGE
 
 
 @dataclass(frozen=True)
@@ -76,12 +77,28 @@ def rules_of_rows(plan: Plan, of_rows: Mapping[str, Plan]) -> Iterator[tuple[Pla
 
 def rules_of_results(plan: Plan) -> Iterator[Rule]:
     """The tables, and the labelled clouds of each scan."""
-    tables = [str(plan.results / f"table.{suffix}") for suffix in ("txt", "json", "csv")]
+    tables = _tables(plan.results)
     needed = links(plan, plan.inputs("report", ONLY))
     if not plan.facts.scored:
         needed += map(str, plan.cloud_files())
     yield _rule(plan, graph.stage("report"), "report", needed, tables)
     yield from _rules_of_batches(plan, "clouds")
+
+
+def page_of(plan: Plan, results: Path) -> dict[str, Any]:
+    """The `config` of the rule that makes the page about the tables in a folder."""
+    page, stage = plan.page(results), graph.stage("page")
+    return {
+        "plan": str(plan.path),
+        "inputs": [*_tables(results), *links(plan, plan.inputs("page", ONLY))],
+        "page": str(page),
+        "run": str(page.with_name(PAGE[1])),
+        "resources": {"mem_mb": stage.memory_mb, "runtime": stage.minutes},
+    }
+
+
+def _tables(results: Path) -> list[str]:
+    return [str(results / f"table.{suffix}") for suffix in ("txt", "json", "csv")]
 
 
 def tables(
@@ -90,12 +107,16 @@ def tables(
     """The tables of several plans: command, folder, and the `config` of the rule."""
     if of_folds:
         scored = {area: folds.scores(fold) for area, fold in of_folds.items()}
+        folder = folds.results(plan, of_folds)
         settings = {"plans": [str(plan.path)], "counts": _counts(of_folds, scored)}
-        yield "sixfold", folds.results(plan, of_folds), settings | {"command": "sixfold"}
+        page = {"page": page_of(plan, folder)}
+        yield "sixfold", folder, {"command": "sixfold", **settings, **page}
     if of_rows:
         paths, counts = [str(p.path) for p in of_rows.values()], ablation.scores(of_rows)
+        folder, base = ablation.results(of_rows), next(iter(of_rows.values()))
         settings = {"plans": paths, "counts": _counts(of_rows, counts)}
-        yield "ablation", ablation.results(of_rows), settings | {"command": "ablation"}
+        page = {"page": page_of(base, folder)}
+        yield "ablation", folder, {"command": "ablation", **settings, **page}
 
 
 def _counts(plans: Mapping[str, Plan], scored: Mapping[str, Sequence[str]]) -> list[str]:
@@ -204,16 +225,18 @@ def summary(
     facts = plan.facts
     lines = []
     if plan.results.is_dir():
-        lines += [f"tables (txt, json, csv): {plan.results.parent / 'latest'}"]
+        latest = plan.results.parent / "latest"
+        lines += [f"page: {latest / PAGE[0]}", f"tables (txt, json, csv): {latest}"]
     if of_folds:
-        latest = folds.results(plan, of_folds).parent / "latest"
-        lines = [f"tables (txt, json, csv) of {len(of_folds)} folds: {latest}"]
+        latest, of = folds.results(plan, of_folds).parent / "latest", f"of {len(of_folds)} folds"
+        lines = [f"page {of}: {latest / PAGE[0]}", f"tables (txt, json, csv) {of}: {latest}"]
     elif plan.clouds.is_dir():
         latest = plan.clouds.parent / "latest"
         lines += [f"labelled clouds: {latest}/<scan>/{name}.ply" for name in facts.clouds]
     if of_rows:
         latest = ablation.results(of_rows).parent / "latest"
-        lines += [f"tables (txt, json, csv) of the {len(of_rows)} rows of the ablation: {latest}"]
+        of = f"of the {len(of_rows)} rows of the ablation"
+        lines += [f"page {of}: {latest / PAGE[0]}", f"tables (txt, json, csv) {of}: {latest}"]
     for area, fold in (of_folds or {"": plan}).items():
         of = f" (area {area} held out)" if area else ""
         for stage in fold.facts.trainers:

@@ -8,6 +8,7 @@ from pipeline.errors import BadInput
 from pipeline.plan import graph, provenance
 from pipeline.plan.plan import Entry, Plan
 from pipeline.store import links
+from pipeline.store.links import PAGE
 
 MODULES = ["model.scoring.transfer", "model.reports.transfer_report"]
 
@@ -59,10 +60,13 @@ class Transfer:
     def settings(self) -> dict[str, Any]:
         """The `config` of the rule."""
         links = (plan.link(*entry) for plan, entry in self.entries)
+        one = self.plans[0]
+        page = one.page(self.results)
         return {
             "plans": [str(plan.path) for plan in self.plans],
             # As in the rules of a dataset, entries that the store has are not named.
             "inputs": [str(link) for link in links if not link.is_symlink()],
+            "page": {"plan": str(one.path), "page": str(page), "run": str(page.with_name(PAGE[1]))},
         }
 
     @property
@@ -73,6 +77,7 @@ class Transfer:
     def adopt(self) -> None:
         """Say which tables are the latest, before anything is planned."""
         links.show_latest(self.results)
+        links.show_page(self.results, self.plans[0].page(self.results))
 
     def require(self) -> None:
         """Raises `BadInput` before any job where there is nothing that could be scored."""

@@ -8,6 +8,8 @@ from pathlib import Path
 
 from pipeline.store import entry, filesystem
 
+PAGE = ("index.html", "run.json")  # the files of a page
+
 
 def adopt(planned: Iterable[tuple[Path, Path]]) -> None:
     """Make the links of a work tree agree with the store; `planned` are pairs (link, home).
@@ -57,3 +59,16 @@ def show_latest(results: Path) -> None:
         point(latest, results)
     elif latest.is_symlink():
         latest.unlink()
+
+
+def show_page(results: Path, page: Path) -> None:
+    """Let the links in a folder of results lead to the files of its `page`, if that is made.
+
+    Raises as `point` does.
+    """
+    for name in PAGE:
+        link, home = results / name, page.with_name(name)
+        if home.is_file() and results.is_dir():
+            point(link, home)
+        elif link.is_symlink():
+            link.unlink()

@@ -26,6 +26,11 @@ for folder in folders:
     folder.mkdir(parents=True, exist_ok=True)
     for suffix in ("txt", "json", "csv"):
         (folder / f"table.{suffix}").write_text("x")
+pages = [plan.page(plan.results), *([next(iter(rows.values())).page(folders[1])] if rows else [])]
+for page in pages:
+    page.parent.mkdir(parents=True, exist_ok=True)
+    for name in ("index.html", "run.json"):
+        page.with_name(name).write_text("x")
 print(len(homes))
 """
 

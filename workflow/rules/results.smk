@@ -21,3 +21,22 @@ for each in config["rules"]:
             plan=config["plan"],
         shell:
             "python -m pipeline {params.stage} {params.plan} {output} 2>&1 | tee {log}"
+
+
+# The last rule of train_<dataset>. `snakemake --report` takes the page into its report.
+rule page:
+    input:
+        config["page"]["inputs"],
+    output:
+        page=report(config["page"]["page"], category="Results"),
+        run=config["page"]["run"],
+    log:
+        "<logs>/page.log",
+    conda:
+        "../../envs/pipeline.yaml"
+    resources:
+        **config["page"]["resources"],
+    params:
+        plan=config["page"]["plan"],
+    shell:
+        "python -m pipeline page {params.plan} {output.page} 2>&1 | tee {log}"

@@ -18,3 +18,21 @@ rule tables:
         plans=config["plans"],
     shell:
         "python -m pipeline {params.command} {params.plans} {output.text} 2>&1 | tee {log}"
+
+
+rule page:
+    input:
+        "<tables>/table.json",
+    output:
+        page=report(config["page"]["page"], category="Results"),
+        run=config["page"]["run"],
+    log:
+        f"<logs>/{config['command']}_page.log",
+    conda:
+        "../../envs/pipeline.yaml"
+    resources:
+        **config["page"]["resources"],
+    params:
+        plan=config["page"]["plan"],
+    shell:
+        "python -m pipeline page-of-tables {params.plan} {input} {output.page} 2>&1 | tee {log}"

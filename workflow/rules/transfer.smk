@@ -18,3 +18,22 @@ rule transfer:
         plans=config["plans"],
     shell:
         "python -m pipeline transfer {params.plans} {output.text} 2>&1 | tee {log}"
+
+
+rule page:
+    input:
+        "<results>/table.json",
+    output:
+        page=report(config["page"]["page"], category="Results"),
+        run=config["page"]["run"],
+    log:
+        "<logs>/transfer_page.log",
+    conda:
+        "../../envs/pipeline.yaml"
+    resources:
+        mem_mb=4000,
+        runtime=30,
+    params:
+        plan=config["page"]["plan"],
+    shell:
+        "python -m pipeline page-of-tables {params.plan} {input} {output.page} 2>&1 | tee {log}"
