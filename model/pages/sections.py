@@ -30,6 +30,7 @@ class Scores:
     about: Sequence[str]
     means: Rows
     meanings: Rows
+    by_group: Rows
     of_class: Rows
     by_protocol: Rows
     by_scan: Rows
@@ -58,6 +59,7 @@ def scores(results: Sequence[Result], title: str, protocol: str, simulated: bool
         about=report.heading(table, protocol, simulated),
         means=report.means(table, OVER, protocol),
         meanings=meanings(table),
+        by_group=report.by_group(table, OVER, protocol),
         of_class=_headed(report.by_class(plain, OVER, protocol)),
         by_protocol=report.by_protocol(table),
         by_scan=_by_scan(plain, protocol),
@@ -102,7 +104,8 @@ def confusion(line: Line) -> str:
 def score_of_scan(result: Mapping[str, Any], scan: str, protocol: str) -> float | None:
     """mIoU of a scan in percent, over points; None where it has none."""
     counts = np.asarray(result["scans"][scan][result["over"].index(OVER)], np.int64)
-    found = protocols.score(protocol, counts, result["classes"]).mean_iou
+    groups = result.get("groups")
+    found = protocols.score(protocol, counts, result["classes"], groups).mean_iou
     return None if np.isnan(found) else 100 * float(found)
 
 

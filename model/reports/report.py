@@ -33,7 +33,7 @@ def text_report(
     plain = [line for line in table if line.plain]
     sections += [
         tables.aligned(meanings(table)),
-        *_by_group(table, *main),
+        *_grouped(table, *main),
         f"IoU by class, over {main[0]}, protocol {protocol}\n"
         + tables.aligned(by_class(plain, *main)),
         "All protocols, over points and over voxels\n" + tables.aligned(by_protocol(plain)),
@@ -116,15 +116,9 @@ def means(table: Sequence[Line], over: str, protocol: str) -> list[list[str]]:
     return [["", "scans", *MEANS, "trained on", "needs"], *rows]
 
 
-def _by_group(table: Sequence[Line], over: str, protocol: str) -> list[str]:
-    """The mean IoU of each group of classes, where the protocol has groups."""
-    if protocol not in protocols.GROUPED:
-        return []
-    groups = table[0].groups
-    if not groups:
-        return [
-            "No mean IoU by group (head, common, tail): the column `group` of the classes is empty."
-        ]
+def by_group(table: Sequence[Line], over: str, protocol: str) -> list[list[str]]:
+    """The mean IoU of each group of classes, below a row of headings; no row without groups."""
+    groups = table[0].groups if protocol in protocols.GROUPED else {}
     rows = [
         [
             line.name,
@@ -135,8 +129,16 @@ def _by_group(table: Sequence[Line], over: str, protocol: str) -> list[str]:
         for line in table
     ]
     of_groups = [f"{name} {count}" for name, count in groups.items()]
-    head = ["", "scans", f"all {len(table[0].classes)}", *of_groups]
-    return [f"mIoU by group of classes, over {over}\n" + tables.aligned([head, *rows])]
+    return [["", "scans", f"all {len(table[0].classes)}", *of_groups], *rows] if groups else []
+
+
+def _grouped(table: Sequence[Line], over: str, protocol: str) -> list[str]:
+    """The section of groups of classes, where the protocol has groups."""
+    if rows := by_group(table, over, protocol):
+        return [f"mIoU by group of classes, over {over}\n" + tables.aligned(rows)]
+    if protocol in protocols.GROUPED:
+        return ["No mean IoU by group of classes: the column `group` of the classes is empty."]
+    return []
 
 
 def by_class(table: Sequence[Line], over: str, protocol: str) -> list[list[str]]:
