@@ -11,7 +11,7 @@ LAYERS = (
     ("pipeline.errors",),
     (
         *("pipeline.scan", "pipeline.facts", "pipeline.tables", "pipeline.palette"),
-        *("pipeline.images", "pipeline.progress"),
+        *("pipeline.images", "pipeline.progress", "pipeline.whole_file"),
     ),
     ("pipeline.store",),
     ("pipeline.geometry", "pipeline.grids"),

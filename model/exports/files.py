@@ -5,16 +5,15 @@ github.com/ScanNet/ScanNet: one integer a line, in the order of the vertices of
 `<scan>_vh_clean_2.ply`; the files are in the root of the zip.
 """
 
-import os
 import zipfile
-from collections.abc import Callable, Collection, Mapping
-from contextlib import suppress
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.errors import BadInput
+from pipeline.whole_file import whole_file
 
 _EPOCH = (
     1980,
@@ -29,7 +28,8 @@ _EPOCH = (
 def write_ids(path: Path, ids: NDArray[np.integer]) -> None:
     """Write an id (N,) a line, atomically. Raises `BadInput` if the file cannot be written."""
     text = "".join(f"{number}\n" for number in ids.tolist())
-    _write(path, lambda partial: partial.write_text(text, encoding="ascii"))
+    with whole_file(path) as partial:
+        partial.write_text(text, encoding="ascii")
 
 
 def read_ids(path: Path, vertices: int, valid: Collection[int]) -> NDArray[np.int64]:
@@ -58,24 +58,7 @@ def write_zip(path: Path, files: Mapping[str, Path]) -> None:
 
     Raises `BadInput` if it cannot be written.
     """
-
-    def pack(partial: Path) -> None:
-        with zipfile.ZipFile(partial, "w") as archive:
-            for name, file in sorted(files.items()):
-                info = zipfile.ZipInfo(name, _EPOCH)
-                archive.writestr(info, file.read_bytes(), zipfile.ZIP_DEFLATED)
-
-    _write(path, pack)
-
-
-def _write(path: Path, write: Callable[[Path], object]) -> None:
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write(partial)
-        os.replace(partial, path)
-    except OSError as error:
-        with suppress(OSError):
-            partial.unlink()
-        what = f"cannot be written ({error.strerror or error})"
-        raise BadInput(path, what, "free space there, or name another place") from error
+    with whole_file(path) as partial, zipfile.ZipFile(partial, "w") as archive:
+        for name, file in sorted(files.items()):
+            info = zipfile.ZipInfo(name, _EPOCH)
+            archive.writestr(info, file.read_bytes(), zipfile.ZIP_DEFLATED)

@@ -5,9 +5,7 @@ written atomically.
 """
 
 import json
-import os
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +14,7 @@ from matplotlib import colormaps
 from numpy.typing import NDArray
 from plyfile import PlyData, PlyElement
 
-from pipeline.errors import BadInput
+from pipeline.whole_file import whole_file
 
 UNLABELLED = (0, 0, 0)  # the colour of points without a class
 RAMP = "inferno"  # black, violet, orange, yellow
@@ -95,13 +93,5 @@ def _write(
         byte_order="<",
         comments=[json.dumps(comment) for comment in comments],  # each one line of ASCII
     )
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+    with whole_file(path) as partial:
         ply.write(str(partial))
-        os.replace(partial, path)
-    except OSError as error:
-        with suppress(OSError):
-            partial.unlink()
-        what = f"cannot be written ({error.strerror or error})"
-        raise BadInput(path, what, "free space there, or name another place") from error

@@ -4,8 +4,6 @@
 """
 
 import json
-import os
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -16,6 +14,7 @@ from model.network.release import CARD, CONFIG, FORMAT, TOWER, WEIGHTS
 from model.network.trained import Trained
 from pipeline.clip.weights import local_files, local_folder
 from pipeline.errors import BadInput
+from pipeline.whole_file import whole_file
 
 MOST_BYTES = 64 << 20  # of a text tower that goes into the folder
 _LOCAL = "local-dir:"
@@ -84,6 +83,6 @@ def _copy(source: Path, target: Path) -> None:
     """Copy a file, whole or not at all; nothing to do for a file that is there itself."""
     if target.exists() and target.samefile(source):
         return
-    partial = target.with_name(f".{target.name}.partial")
-    shutil.copyfile(source, partial)
-    os.replace(partial, target)
+    content = source.read_bytes()
+    with whole_file(target) as partial:
+        partial.write_bytes(content)

@@ -10,7 +10,7 @@ import jinja2
 
 from model.viewer.layers import MOST, View
 from model.viewer.pack import Packed, pack
-from pipeline.store import filesystem
+from pipeline.whole_file import whole_file
 
 _HERE = Path(__file__).parent
 _SCRIPTS = ("data.js", "camera.js", "draw.js", "words.js", "link.js", "side.js", "app.js")
@@ -43,9 +43,8 @@ def write_page(view: View, out: Path, most: int = MOST) -> int:
     Raises `BadInput` if it cannot be written.
     """
     content = render(pack(view, most)).encode()
-    with filesystem.write_errors(out):
-        out.parent.mkdir(parents=True, exist_ok=True)
-        out.write_bytes(content)
+    with whole_file(out) as partial:
+        partial.write_bytes(content)
     return len(content)
 
 
