@@ -4,6 +4,8 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from threading import Thread
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 import numpy as np
 import pytest
@@ -95,6 +97,12 @@ def test_the_points_are_seen_and_nothing_is_asked_of_anybody(browser: Browser, f
         assert len(np.unique(seen.reshape(-1, 3), axis=0)) > 15
     assert page.requests == [file]
     assert page.errors == []
+
+
+def test_a_file_for_others_names_no_folder_of_this_machine(file: str) -> None:
+    content = Path(url2pathname(urlsplit(file).path)).read_text(encoding="utf-8")
+    assert "clip (local)" in content
+    assert str(Path.cwd()) not in content
 
 
 def test_words_that_the_server_embeds_light_up_the_chairs(browser: Browser, server: str) -> None:

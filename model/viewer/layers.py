@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -142,7 +143,14 @@ def _about(trained: Trained) -> dict[str, Any]:
     return {
         "variant": trained.variant,
         "voxels": f"{100 * trained.voxel_size:g} cm",
-        "tower": tower.get("model"),
-        "weights": tower.get("pretrained") or (tower.get("weights") or "")[:12],
+        "tower": _without_folder(tower.get("model")),
+        "weights": _without_folder(tower.get("pretrained")) or (tower.get("weights") or "")[:12],
         "templates": [templates] if isinstance(templates, str) else templates,
     }
+
+
+def _without_folder(name: str | None) -> str | None:
+    """A model or its weights; of local ones the last name alone, since the page goes to others."""
+    path = Path((name or "").removeprefix("local-dir:"))
+    local = name is not None and (name.startswith("local-dir:") or path.is_absolute())
+    return f"{path.name} (local)" if local else name
