@@ -138,6 +138,7 @@ def test_training_with_dense_labels_begins_early_where_it_keeps_no_gpu_from_embe
     found = {rule.name: rule.priority for rule in rules.rules_of_split(plan)}
     found |= {rule.stage: rule.priority for rule in rules.rules_of_scans(plan)}
     assert found["train"] < found["embeddings"]
+    assert found["train"] < min(found["adapter"], found["refined_labels"]), "the longest waits"
     assert (found["supervised"] > found["embeddings"]) == (gpus == 0)
 
 

@@ -16,6 +16,7 @@ class AdapterStage(TrainingStage):
     reads = ("voxels", "targets", "pseudo_labels", "tags", "text")
     packages = ("numpy", "torch")
     minutes = 720
+    priority = 0  # before trainings that need no adapter: the longest of them waits for it
 
     def sources(self, facts: Facts, name: str) -> list[Entry]:
         """The entries of all training scans, and the text."""

@@ -15,6 +15,7 @@ class RefinedLabelsStage(TrainingStage):
     reads = ("voxels", "targets", "pseudo_labels", "tags", "text", "adapter")
     packages = ("numpy", "torch")
     minutes = 240
+    priority = 0  # as of the adapter
 
     def sources(self, facts: Facts, name: str) -> list[Entry]:
         """The entries of all training scans, the text, and the adapter of the run."""
