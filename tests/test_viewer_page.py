@@ -110,7 +110,7 @@ def test_words_that_the_server_embeds_light_up_the_chairs(browser: Browser, serv
     assert not any("/query" in request for request in page.requests)
     said = page.ask(SITTING)
     assert "a photo of a somewhere to sit" in said
-    assert "data_manifest/demo/clip" in said
+    assert "text tower: clip (local)" in said
     assert any("/query?" in request for request in page.requests)
     places = page.place_of_classes(GROUND_TRUTH)
     assert places["chair"] > 0.85
