@@ -10,14 +10,13 @@ from typing import Any
 
 from model.inference.card import card
 from model.network import files
-from model.network.release import CARD, CONFIG, FORMAT, TOWER, WEIGHTS
+from model.network.release import CARD, CONFIG, FORMAT, LOCAL, TOWER, WEIGHTS
 from model.network.trained import Trained
 from pipeline.clip.weights import local_files, local_folder
 from pipeline.errors import BadInput
 from pipeline.whole_file import whole_file
 
 MOST_BYTES = 64 << 20  # of a text tower that goes into the folder
-_LOCAL = "local-dir:"
 
 
 def write(folder: Path, path: Path, trained: Trained, details: Mapping[str, Any]) -> None:
@@ -65,7 +64,7 @@ def known(trained: Trained) -> dict[str, Any]:
 
 def _described(tower: Mapping[str, Any] | None, own: Any) -> Any:
     """The tower as training knew it, or in its place in the release folder."""
-    return {**own, "model": f"{_LOCAL}{TOWER}"} if _small_tower(tower) else own
+    return {**own, "model": f"{LOCAL}{TOWER}"} if _small_tower(tower) else own
 
 
 def _small_tower(tower: Mapping[str, Any] | None) -> list[Path]:

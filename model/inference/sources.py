@@ -10,13 +10,12 @@ from huggingface_hub import snapshot_download
 
 from model.network import trained
 from model.network.device import device
-from model.network.release import CONFIG, TOWER
+from model.network.release import CONFIG, LOCAL, TOWER
 from pipeline.clip.weights import CONFIG as TOWER_CONFIG
 from pipeline.errors import BadInput
 
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+", re.ASCII)
 _OF_TOWER = {"model", "pretrained", "weights", "templates"}
-_LOCAL = "local-dir:"
 
 
 def fetched(name: str, options: Mapping[str, Any]) -> Path:
@@ -76,15 +75,15 @@ def found_tower(
         path = Path(given).absolute()
         if not path.exists():
             raise BadInput(path, "no such file or folder", "give the text tower's")
-        own = {"model": f"{_LOCAL}{path}"} if path.is_dir() else {"pretrained": str(path)}
+        own = {"model": f"{LOCAL}{path}"} if path.is_dir() else {"pretrained": str(path)}
         return {**tower, **own}
-    if not str(tower["model"]).startswith(_LOCAL):
+    if not str(tower["model"]).startswith(LOCAL):
         return dict(tower)
-    relative = str(tower["model"]).removeprefix(_LOCAL)
+    relative = str(tower["model"]).removeprefix(LOCAL)
     beside = network.absolute().parent / TOWER
     for folder in (beside, *(above / relative for above in network.absolute().parents)):
         if (folder / TOWER_CONFIG).is_file():
-            return {**tower, "model": f"{_LOCAL}{folder}"}
+            return {**tower, "model": f"{LOCAL}{folder}"}
     return dict(tower)
 
 

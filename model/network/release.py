@@ -21,6 +21,7 @@ from pipeline.errors import BadInput
 
 WEIGHTS, CONFIG, TOWER, CARD = "model.safetensors", "config.json", "tower", "README.md"
 FORMAT = 1
+LOCAL = "local-dir:"  # before the folder of a model that is not from open_clip's list
 _MAX_BYTES = 16 << 20  # of config.json
 _REMEDY = "download the folder again, or remove the file: it is not needed for labels"
 _DETAILS: Mapping[str, type] = {"scores": list, "data": dict, "recipe": dict, "licence": str}

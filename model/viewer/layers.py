@@ -16,6 +16,7 @@ from model.inference.predict import Prediction, predict
 from model.inference.unseen import Embed
 from model.network.trained import Trained
 from model.viewer.embedded import Embedded, embedded
+from pipeline.clip.weights import local_folder
 from pipeline.errors import BadInput
 from pipeline.palette import palette
 
@@ -151,6 +152,6 @@ def _about(trained: Trained) -> dict[str, Any]:
 
 def _without_folder(name: str | None) -> str | None:
     """A model or its weights; of local ones the last name alone, since the page goes to others."""
-    path = Path((name or "").removeprefix("local-dir:"))
-    local = name is not None and (name.startswith("local-dir:") or path.is_absolute())
-    return f"{path.name} (local)" if local else name
+    folder = local_folder(name) if name else None
+    local = folder or (Path(name) if name and Path(name).is_absolute() else None)
+    return f"{local.name} (local)" if local else name

@@ -11,6 +11,7 @@ import click
 from pipeline.errors import BadInput
 
 CONFIG = Path("workflow/config.yaml")
+AXES = click.Choice(["z", "y", "-y", "x", "-x"])  # of a scan, that point up
 
 
 class LazyGroup(click.Group):

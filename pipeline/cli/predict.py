@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from pipeline.cli.common import AXES
 from pipeline.errors import BadInput
 
 
@@ -15,7 +16,7 @@ from pipeline.errors import BadInput
 @click.option("--query", default="", help="What to look for in the scan, in words.")
 @click.option(
     "--up",
-    type=click.Choice(["z", "y", "-y", "x", "-x"]),
+    type=AXES,
     default="z",
     show_default=True,
     help="The axis of the scan that points up.",

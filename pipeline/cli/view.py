@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from pipeline.cli.common import AXES
 from pipeline.errors import BadInput
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ MOST = 5_000_000
 )
 @click.option(
     "--up",
-    type=click.Choice(["z", "y", "-y", "x", "-x"]),
+    type=AXES,
     default="z",
     show_default=True,
     help="The axis that points up, of a PLY file or a folder.",
