@@ -192,14 +192,24 @@ def test_one_version_is_told_everywhere() -> None:
     assert project["license"] == citation["license"] == "Apache-2.0"
 
 
+def pinned_packages() -> list[tuple[str, str, str]]:
+    """Name, version, and the lines with hashes of each package that envs/run installs."""
+    text = "".join((ROOT / "envs" / name).read_text() for name in ("uv.txt", "requirements.txt"))
+    return re.findall(r"^([\w.-]+)==([\w.+-]+)(.*(?:\n    .*)*)", text, re.MULTILINE)
+
+
+def test_the_set_up_installs_no_file_whose_hash_is_not_pinned() -> None:
+    found = pinned_packages()
+    assert {"torch", "uv"} <= {name for name, _, _ in found}
+    without = [name for name, _, hashes in found if "--hash=sha256:" not in hashes]
+    assert not without
+    assert (ROOT / "envs/run").read_text().count("--require-hashes") == 2
+
+
 def test_the_notices_name_every_package_and_its_pinned_version() -> None:
     text = (ROOT / "THIRD_PARTY_NOTICES.md").read_text(encoding="utf-8").lower()
     installed = text[text.index("## installed") :]
-    pins = dict(
-        line.split("==")
-        for line in (ROOT / "envs/requirements.txt").read_text(encoding="utf-8").splitlines()
-        if "==" in line
-    )
+    pins = {name: version for name, version, _ in pinned_packages()}
     wanted = (ROOT / "envs/requirements.in").read_text(encoding="utf-8").splitlines()
     for line in wanted:
         name = re.match(r"[\w-]+", line)
