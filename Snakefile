@@ -4,7 +4,7 @@ from snakemake.exceptions import WorkflowError
 from snakemake.utils import min_version
 
 from pipeline.errors import BadInput
-from pipeline.plan import ablation, batches, folds, rules
+from pipeline.plan import ablation, batches, folds, machine, rules
 from pipeline.plan.config import (
     ablated,
     check,
@@ -14,7 +14,7 @@ from pipeline.plan.config import (
     transfers,
     wanted,
 )
-from pipeline.plan.making import make_plans
+from pipeline.plan.making import make_plans, read_plans
 from pipeline.plan.transfer import Transfer
 
 min_version("9.27")
@@ -23,15 +23,17 @@ min_version("9.27")
 configfile: "workflow/config.yaml"
 
 
-# A limit on GPUs holds on this machine too, so that two jobs do not share one by chance.
-workflow.resource_settings.resources.setdefault("gpu", rules.gpus())
+machine.put_this_python_first()
 
 # Raw files are looked at only for the datasets asked for. Snakemake does not tell its targets while
 # it reads this file, so they are taken from the command.
 try:
     check(config)
     WANTED = wanted(datasets(config), sys.argv[1:], config["transfer"])
-    PLANS = make_plans(datasets(config), config, WANTED)
+    if workflow.is_main_process:
+        PLANS = make_plans(datasets(config), config, WANTED)
+    else:  # on a node: what was planned at the start, without a look at the raw files
+        PLANS = read_plans(config, WANTED)
     TRANSFERS = {
         a: Transfer(PLANS[a], PLANS[b])
         for a, b in config["transfer"].items()
@@ -74,6 +76,9 @@ onstart:
     # jobs start in a second it does not, and jobs on this machine need none.
     if workflow.local_exec:
         workflow.scheduler.job_rate_limiter = None
+        # On this machine two jobs must not share a GPU by chance. A cluster sees to that itself.
+        workflow.scheduler.global_resources.setdefault("gpu", machine.gpus())
+        workflow.scheduler.resources.setdefault("gpu", machine.gpus())
     for dataset in WANTED:
         for plan in EVERY[dataset]:
             plan.write(workflow.execution_settings.keep_going)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from pipeline.cli.stages import make_all
 from pipeline.errors import BadInput
-from pipeline.plan import batches, config, graph, rules
+from pipeline.plan import batches, config, graph, machine, rules
 from pipeline.plan.plan import Plan
 from pipeline.stages.declaration import Over
 from pipeline.store import notes
@@ -133,7 +133,7 @@ def test_each_scan_is_in_one_batch_and_what_the_results_need_comes_first(tmp_pat
 def test_training_with_dense_labels_begins_early_where_it_keeps_no_gpu_from_embeddings(
     gpus: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(rules.glob, "glob", lambda pattern: ["/dev/nvidia0"] * gpus)
+    monkeypatch.setattr(machine.glob, "glob", lambda pattern: ["/dev/nvidia0"] * gpus)
     plan = planned(tmp_path, size=4, scans=3, val=1)
     found = {rule.name: rule.priority for rule in rules.rules_of_split(plan)}
     found |= {rule.stage: rule.priority for rule in rules.rules_of_scans(plan)}

@@ -19,7 +19,7 @@ class TrainingStage(Stage):
     packages: ClassVar[tuple[str, ...]] = ("numpy", "scipy", "spconv-cu120", "torch")
     suffix = "safetensors"
     gpu = True
-    memory_mb, minutes = 24000, 2880
+    memory_mb, minutes = 24000, 720  # one that is stopped goes on when it is tried again
     priority = -1  # long: short jobs go first
 
     def params(self, facts: Facts) -> dict[str, Any]:

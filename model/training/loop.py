@@ -18,8 +18,12 @@ from model.network.inputs import COLOR_ONLY
 from model.network.unet import MinkUNet
 from model.training.checkpoint import Checkpoint, Observer
 from model.training.curves import Curves
+from model.training.stop import Due, StopSignals
 from model.training.watch import Watch
+from pipeline.errors import Stopped
 from pipeline.progress import Progress
+
+CHECKPOINT_SECONDS = 300.0  # after which the state is written, however few steps were taken
 
 
 @dataclass(frozen=True)
@@ -77,10 +81,12 @@ def fit(
 
     `terms_of` takes the network's output (s, out_channels) at `batch.row`, and the batch, and gives
     the terms of the loss by name, scalars that are added in their order. An `observer` is shown the
-    network after every step. Every `run.checkpoint_every` steps the state is written to the run's
-    scratch folder; if a state of this run is there, training resumes from it.
+    network after every step. Every `run.checkpoint_every` steps, and after `CHECKPOINT_SECONDS`,
+    the state is written to the run's scratch folder; if a state of this run is there, training
+    resumes from it.
 
-    Raises `FloatingPointError` if the loss is not finite.
+    Raises `FloatingPointError` if the loss is not finite, and `Stopped`, with the state written,
+    after the step in which a signal of `model.training.stop` came.
     """
     config = OptimiserConfig(**run.params["optimiser"])
     where = next(network.parameters()).device
@@ -110,7 +116,9 @@ def fit(
     with (
         Progress(desc="training", total=config.steps, initial=done, unit="step") as bar,
         Watch(run.log, curves.loss) as watch,
+        StopSignals() as stop,
     ):
+        due = Due(CHECKPOINT_SECONDS)
         for step, batch in zip(steps, watch.waiting(batches), strict=True):
             batch = batch.to(where)
             rate = config.rate(step)
@@ -135,8 +143,10 @@ def fit(
             last, agreement = step + 1 == config.steps, None
             if observer is not None:
                 agreement = observer.look(network, step + 1, last)
-            if (step + 1) % run.checkpoint_every == 0 and not last:
+            if not last and (stop.asked or due() or (step + 1) % run.checkpoint_every == 0):
                 checkpoint.save()
+            if stop.asked and not last:  # before a word is printed: who reads it may be gone
+                raise Stopped(f"stopped after step {step + 1} of {config.steps}, which is kept")
             watch.step(step + 1, value, rate, terms=values, agreement=agreement, last=last)
             bar.set_postfix(loss=f"{value:.4f}", refresh=False)
             bar.update()

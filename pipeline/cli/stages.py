@@ -5,6 +5,7 @@ and then linked. Where one cannot be made the others are, and the exit code is 1
 keeps going a note takes the place of what belongs to that scan, and the exit code is 0.
 """
 
+import os
 import sys
 import time
 import traceback
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from pipeline.errors import BadInput
+from pipeline.errors import BadInput, Stopped
 from pipeline.plan import graph
 from pipeline.stages.declaration import Over
 from pipeline.store import notes
@@ -22,6 +23,8 @@ from pipeline.store.notes import Note, NotMade
 
 if TYPE_CHECKING:
     from pipeline.plan.plan import Plan
+
+TRY_AGAIN = os.EX_TEMPFAIL  # the exit code of a job that was stopped from outside
 
 WAIT = 1.0  # seconds between two looks at what others are making
 
@@ -38,6 +41,8 @@ def make_all(
 ) -> int:
     """Make some entries, those last that somebody else is making; 1 where one could not be made.
 
+    It ends at once, with `TRY_AGAIN`, where one was stopped from outside.
+
     `note` is called with the name of one that could not be made, which then does not count.
     """
     failed, announced = False, False
@@ -47,6 +52,9 @@ def make_all(
             name, begin = link.name.partition(".")[0], time.monotonic()
             try:
                 done = run(link)
+            except Stopped as stopped:
+                _say(f"{job} {name}", stopped, passing=False)
+                return TRY_AGAIN
             except Exception as error:
                 _say(f"{job} {name}", error, passing=note is not None)
                 if note:
@@ -71,7 +79,7 @@ def _say(what: str, error: Exception, passing: bool) -> None:
     sentence = str(error)
     if isinstance(error, NotMade) and passing:
         sentence = f"passed over, since {error.first.failed} of {error.first.scan} failed"
-    elif not isinstance(error, BadInput):
+    elif not isinstance(error, BadInput | Stopped):
         traceback.print_exception(error)
     print(f"{what}: {sentence}", file=sys.stderr, flush=True)
 
@@ -114,8 +122,8 @@ def _run(stage: str, plan_path: Path, links: tuple[Path, ...]) -> None:
     run = makers[stage](plan) if stage in makers else entries.maker(stage, plan)
     # The clouds of a scan are made together: of each folder once, whichever of them are asked for.
     paths = [*dict.fromkeys(link.parent for link in links)] if stage == "clouds" else [*links]
-    if make_all(run, f"{plan.dataset} {stage}", paths, note=_noting(plan, stage)):
-        raise click.exceptions.Exit(1)
+    if code := make_all(run, f"{plan.dataset} {stage}", paths, note=_noting(plan, stage)):
+        raise click.exceptions.Exit(code)
 
 
 def _command(stage: str, about: str) -> click.Command:

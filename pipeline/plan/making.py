@@ -59,6 +59,14 @@ def make_plans(
     return plans
 
 
+def read_plans(config: Mapping[str, Any], wanted: Sequence[str]) -> dict[str, Plan]:
+    """The plans that a run wrote when it began, as its jobs read them on other machines.
+
+    Raises `BadInput` where one cannot be read.
+    """
+    return {dataset: Plan.load(Path(config["work"], dataset, "plan.json")) for dataset in wanted}
+
+
 def collect(dataset: str, config: Mapping[str, Any]) -> Facts:
     """What the config and the manifests say of a dataset. Raises `BadInput`."""
     section = config[dataset]

@@ -1,9 +1,7 @@
 """What the rules of one dataset are given of its plan, and what the user sees at the end."""
 
-import glob
-import os
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +9,7 @@ from typing import Any
 
 from pipeline.plan import ablation, batches, folds, graph, provenance
 from pipeline.plan.batches import links
+from pipeline.plan.machine import own_gpus, resources_of
 from pipeline.plan.plan import Plan
 from pipeline.stages.declaration import ONLY, Over, Stage
 from pipeline.store import lease
@@ -29,16 +28,7 @@ class Rule:
     benchmark: str
     threads: int
     priority: int
-    resources: Mapping[str, int]
-
-
-def gpus() -> int:
-    """How many jobs that use a GPU may run at once: without one, the cores are the only limit."""
-    return _own_gpus() or os.cpu_count() or 1
-
-
-def _own_gpus() -> int:
-    return len(glob.glob("/dev/nvidia[0-9]*"))
+    resources: Mapping[str, int | Callable[..., int]]
 
 
 def pathvars(plan: Plan, tables: Path | None = None) -> dict[str, str]:
@@ -93,7 +83,7 @@ def page_of(plan: Plan, results: Path) -> dict[str, Any]:
         "inputs": [*_tables(results), *links(plan, plan.inputs("page", ONLY))],
         "page": str(page),
         "run": str(page.with_name(PAGE[1])),
-        "resources": {"mem_mb": stage.memory_mb, "runtime": stage.minutes},
+        "resources": resources_of(stage.memory_mb, stage.minutes, gpu=False),
     }
 
 
@@ -155,9 +145,8 @@ def _rule(
     count: int = 1,
 ) -> Rule:
     facts, place = plan.facts, f"{stage.name}/{log}"
-    resources = {"mem_mb": stage.memory_mb, "runtime": stage.minutes * count}
     priority = stage.priority
-    if stage.priority_without_gpu is not None and not _own_gpus():
+    if stage.priority_without_gpu is not None and not own_gpus():
         priority = stage.priority_without_gpu
     return Rule(
         name or stage.name,
@@ -168,7 +157,7 @@ def _rule(
         f"<benchmarks>/{place}.tsv",
         stage.threads(facts),
         priority,
-        resources | ({"gpu": 1} if stage.gpu else {}),
+        resources_of(stage.memory_mb, stage.minutes * count, stage.gpu),
     )
 
 

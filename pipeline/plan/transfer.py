@@ -6,6 +6,7 @@ from typing import Any
 
 from pipeline.errors import BadInput
 from pipeline.plan import graph, provenance
+from pipeline.plan.machine import resources_of
 from pipeline.plan.plan import Entry, Plan
 from pipeline.store import links
 from pipeline.store.links import PAGE
@@ -63,6 +64,7 @@ class Transfer:
         one = self.plans[0]
         page = one.page(self.results)
         return {
+            "resources": resources_of(16000, 240, gpu=True),
             "plans": [str(plan.path) for plan in self.plans],
             # As in the rules of a dataset, entries that the store has are not named.
             "inputs": [str(link) for link in links if not link.is_symlink()],

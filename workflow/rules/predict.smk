@@ -6,9 +6,7 @@ rule predict:
     conda:
         "../../envs/pipeline.yaml"
     resources:
-        gpu=1,
-        mem_mb=16000,
-        runtime=60,
+        **machine.resources_of(16000, 60, gpu=True),
     params:
         options=[f"--{option}={value}" for option, value in config["predict"].items()],
     shell:

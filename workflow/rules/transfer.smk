@@ -11,9 +11,7 @@ rule transfer:
     conda:
         "../../envs/pipeline.yaml"
     resources:
-        gpu=1,
-        mem_mb=16000,
-        runtime=240,
+        **config["resources"],
     params:
         plans=config["plans"],
     shell:
