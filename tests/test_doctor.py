@@ -52,8 +52,8 @@ def doctor(*arguments: str) -> Result:
 
 def findings(raw: RawFrames, cloud: Cloud | None) -> list[str]:
     """The sentences about a recording."""
-    found, _ = checks.examine(raw, views.take(raw, 12), cloud)
-    return [str(finding) for finding in found]
+    found = checks.examine(raw, views.take(raw, 12), cloud)
+    return [*map(str, found.findings), *found.unmeasured]
 
 
 @pytest.mark.parametrize("cloud", [None, CLOUD], ids=["by its frames", "by its cloud"])
@@ -76,6 +76,29 @@ def test_images_and_points_of_different_rooms_are_reported(raw: RawFrames) -> No
     moved = replace(CLOUD, xyz=CLOUD.xyz + np.array([0.4, 0.3, 0.2], np.float32))
     (sentence,) = findings(raw, moved)
     assert "its images and its points disagree by" in sentence
+
+
+def test_a_disagreement_that_nothing_explains_is_reported_with_its_bound(raw: RawFrames) -> None:
+    def astray(pose: Any) -> Any:  # by half a metre, each into another direction
+        off = np.zeros((4, 4))
+        off[:3, 3] = 0.5 * np.sin([70 * pose[0, 3], 80 * pose[1, 3], 90 * pose[0, 3]])
+        return pose + off
+
+    (sentence,) = findings(Misread(raw, astray), None)
+    assert re.search(r"frames disagree by \d+\.\d cm about what they see, right ones by ", sentence)
+
+
+def test_what_could_not_be_measured_is_said(tmp_path: Path) -> None:
+    k, home = planes.color_intrinsics(SIZE), tmp_path / "apart"
+    few = room_frames.frames(30, SIZE, SIZE, k, whole=True)[::15]
+    turned = [np.asarray(planes.look_at((2, 1.5, 1.2), (x, 1.4, 1))) for x in (4, 0)]
+    turned[0][0, 3] += 0.1
+    write_own(home, [replace(f, camera_to_world=p) for f, p in zip(few, turned, strict=True)])
+    np.savetxt(home / "intrinsics.txt", k)
+    done = doctor("--path", str(home), "--out", str(tmp_path / "index.html"))
+    assert done.exit_code == 0
+    assert "could not be checked by the images: no two examined frames see" in done.stdout
+    assert "nothing wrong found" not in done.stdout
 
 
 def test_invalid_poses_are_counted(raw: RawFrames) -> None:

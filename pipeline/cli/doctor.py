@@ -51,7 +51,7 @@ def doctor(
     else:
         found = report.examine_dataset(str(dataset), scans, frames, config, out)
     for scan in found.examined:
-        for sentence in scan.findings or ["nothing wrong found"]:
+        for sentence in scan.findings + scan.unmeasured or ["nothing wrong found"]:
             click.echo(f"{scan.name}: {sentence}")
     click.echo(f"page: {found.page}")
     if not found.healthy:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pipeline.doctor import readings
+from pipeline.doctor import pairs, readings
 from pipeline.doctor.readings import Reference
 from pipeline.doctor.views import Array, Sample
 from pipeline.geometry import agreement
@@ -28,18 +28,29 @@ class Finding:
         return f"{self.what}; {self.remedy}."
 
 
-def examine(
-    raw: RawFrames, sample: Sample, cloud: Cloud | None
-) -> tuple[list[Finding], float | None]:
-    """All findings about a scan, and by how many metres its images disagree if units are right.
+@dataclass(frozen=True)
+class Result:
+    """What is known of a scan after all checks."""
+
+    findings: list[Finding]
+    unmeasured: list[str]  # sentences about what could not be checked
+    agreement: pairs.Agreement | None  # of its frames, None where they share too little
+
+
+def examine(raw: RawFrames, sample: Sample, cloud: Cloud | None) -> Result:
+    """All findings about a scan, and by how much its frames disagree.
 
     `cloud` has points that do not come from the images, if there are any.
     """
+    agreement = pairs.compare(sample.at())
     found = [*_unusual(sample), *_cameras(raw), *_units(sample)]
-    if found or (cloud is None and len(sample.places) < 2):
-        return found, None  # with a wrong camera or unit nothing agrees: more would be guesswork
+    if found:  # with a wrong camera or unit nothing agrees: more would be guesswork
+        return Result(found, [], agreement)
+    unmeasured = [] if cloud else _unmeasured(sample, agreement)
+    if cloud is None and len(sample.places) < 2:
+        return Result([], unmeasured, agreement)
     reference = Reference(cloud) if cloud else None
-    disagreement, reading = readings.misread(sample, reference)
+    reading = readings.misread(sample, reference)
     if reading:
         found.append(Finding(reading.message, reading.remedy))
     elif shift := readings.late_colour(sample, reference):
@@ -51,7 +62,34 @@ def examine(
         found.append(Finding(what, remedy))
     elif cloud:
         found += _apart(raw, cloud)
-    return found, disagreement
+    if not found and agreement and agreement.ratio > 1:
+        found.append(_unexplained(agreement))
+    return Result(found, [] if found else unmeasured, agreement)
+
+
+def _unmeasured(sample: Sample, agreement: pairs.Agreement | None) -> list[str]:
+    """What the frames cannot show about poses, units and cameras."""
+    count, judged = len(sample.places), agreement.frames if agreement else 0
+    if 2 * judged >= count:
+        return []
+    what = f"{judged} of {count} examined frames see" if judged else "no two examined frames see"
+    more = ", or give more frames by --frames" if sample.count > count else ""
+    return [
+        f"poses, units and cameras could not be checked by the images: {what} enough of a surface "
+        f"that another sees; look at the pictures of the page{more}."
+    ]
+
+
+def _unexplained(agreement: pairs.Agreement) -> Finding:
+    what = (
+        f"frames disagree by {100 * agreement.metres:.1f} cm about what they see, right ones by "
+        f"{100 * agreement.bound:.1f} cm at most, and no usual mistake explains it"
+    )
+    remedy = (
+        "check that each pose belongs to its image, the unit of depth and of positions, and the "
+        "intrinsics"
+    )
+    return Finding(what, remedy)
 
 
 def _unusual(sample: Sample) -> list[Finding]:

@@ -114,19 +114,18 @@ def likeness(sample: Sample, reference: Reference | None, shift: int) -> Array:
     return np.array(found)
 
 
-def misread(sample: Sample, reference: Reference | None) -> tuple[float, Reading | None]:
-    """Metres within which 4 of 10 pixels agree as the files are read, and the reading that is
-    clearly better for 4 or for 7 of 10, or None."""
+def misread(sample: Sample, reference: Reference | None) -> Reading | None:
+    """The reading that is clearly better than the given one for 4 or for 7 of 10 pixels."""
     found = disagreement(sample, reference, AS_GIVEN)
     far = float(np.median(np.concatenate([v.depth[v.depth > 0] for v in sample.at()])))
     poor = found > GOOD * max(1, far)
     if not poor.any():
-        return float(found[0]), None
+        return None
     possible = [reading for reading in READINGS if not reading.shift or sample.has_neighbours]
     scores = np.array([disagreement(sample, reference, reading) for reading in possible]) / found
     best = scores[:, poor].min(1).argmin()
     accepted = scores[best, poor].min() <= CLEARLY
-    return float(found[0]), possible[best] if accepted else None
+    return possible[best] if accepted else None
 
 
 def late_colour(sample: Sample, reference: Reference | None) -> int:

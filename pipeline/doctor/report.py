@@ -22,6 +22,7 @@ class Examined:
 
     name: str
     findings: list[str] = field(default_factory=list)  # what is wrong, a sentence each
+    unmeasured: list[str] = field(default_factory=list)  # what could not be checked
     notes: list[str] = field(default_factory=list)  # warnings of the reader, such as repairs
     facts: dict[str, str] = field(default_factory=dict)
     above: str = ""
@@ -82,9 +83,10 @@ def examine(scan: Scan, frames: int) -> Examined:
     except BadInput as error:
         done.findings.append(str(error))
         return done
-    found, disagreement = checks.examine(raw, sample, cloud)
-    done.findings += map(str, found)
-    done.facts = statistics.facts(raw, sample, cloud, disagreement)
+    found = checks.examine(raw, sample, cloud)
+    done.findings += map(str, found.findings)
+    done.unmeasured = found.unmeasured
+    done.facts = statistics.facts(raw, sample, cloud, found.agreement)
     done.notes = [str(each.message) for each in warned if each.category is UserWarning]
     done.above = pictures.from_above(sample, cloud)
     done.overlays = pictures.overlays(sample, cloud)

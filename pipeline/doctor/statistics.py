@@ -3,6 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.doctor.pairs import Agreement
 from pipeline.doctor.readings import AS_GIVEN
 from pipeline.doctor.views import Array, Sample, View, in_world, luminance, pixels
 from pipeline.geometry.visibility import Camera, see
@@ -43,7 +44,7 @@ def seen(view: View, xyz: Array) -> tuple[NDArray[np.intp], Array, Array]:
 
 
 def facts(
-    raw: RawFrames, sample: Sample, cloud: Cloud | None, disagreement: float | None
+    raw: RawFrames, sample: Sample, cloud: Cloud | None, agreement: Agreement | None
 ) -> dict[str, str]:
     """Facts about a scan by name, in the order in which they are shown."""
     depth = np.concatenate([view.depth[view.depth > 0] for view in sample.at()])
@@ -62,10 +63,11 @@ def facts(
         found["depth in metres"] = f"{low:.2f} to {high:.2f}, half below {middle:.2f}"
     found["camera's path"] = f"{steps.sum():.1f} m"
     found["extent"] = "{:.1f} x {:.1f} x {:.1f} m".format(*extent)
-    if disagreement is not None:
-        other = "of the cloud" if cloud is not None else "that another frame sees"
+    found["agreement"] = "not measured: frames share too little"
+    if agreement is not None:
         found["agreement"] = (
-            f"4 of 10 pixels are within {100 * disagreement:.1f} cm of a point {other}"
+            f"{agreement.frames} frames disagree by {100 * agreement.metres:.1f} cm about what "
+            f"they see (right ones by {100 * agreement.bound:.1f} cm at most)"
         )
     if cloud is not None:
         views = np.zeros(len(xyz))
