@@ -6,7 +6,7 @@ Conventions of the whole project: metres, z up; cameras look along +z with x rig
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
@@ -44,12 +44,20 @@ class RawFrames(Protocol):
 
 @dataclass(frozen=True)
 class Cloud:
-    """The points of a scan, without labels: those are read separately and never reach training."""
+    """The points of a scan, without labels: those are read separately and never reach training.
+
+    The last two say how the file differs: georeferenced coordinates do not fit into single
+    precision, and points without a position have no place in a scan.
+    """
 
     xyz: NDArray[np.float32]  # (N, 3) metres, in the world of the camera poses
     rgb: NDArray[np.uint8]  # (N, 3)
     normal: NDArray[np.float32]  # (N, 3) unit length, 0 where unknown
     segment: NDArray[np.int32]  # (N,) superpoint id, -1 = none
+    # (3,) whole metres: xyz + offset are the file's coordinates, with z up
+    offset: NDArray[np.float64] = field(default_factory=lambda: np.zeros(3))
+    # (K,) ascending: which of the N + K points of the file are not here
+    left_out: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
 
 
 @dataclass(frozen=True)

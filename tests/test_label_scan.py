@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from click.testing import CliRunner, Result
-from plyfile import PlyData
+from plyfile import PlyData, PlyElement
 
 from model.data.entries import read_array
 from model.inference.colors import class_colors
@@ -236,3 +236,22 @@ def test_classes_have_the_colours_of_their_own_dataset(dataset: str) -> None:
     wanted = {each["name"]: each["color"] for each in classes}
     assert class_colors(list(wanted)).items() >= wanted.items()
     assert class_colors(["a class that no list has"]) == {}
+
+
+def test_a_georeferenced_cloud_with_holes_is_written_as_it_was_read(
+    tmp_path: Path, clip: str
+) -> None:
+    xyz = points() + np.array([448262.25, 5411932.5, 112])
+    xyz[::50] = np.nan
+    names = [(axis, "f8") for axis in "xyz"] + [(c, "u1") for c in ("red", "green", "blue")]
+    vertex = np.zeros(len(xyz), names)
+    for axis, column in zip("xyz", xyz.T, strict=True):
+        vertex[axis] = column
+    PlyData([PlyElement.describe(vertex, "vertex")]).write(str(tmp_path / "utm.ply"))
+    with pytest.warns(UserWarning, match="60 of 3,000 points have no position"):
+        done = run(tmp_path / "utm.ply", network(tmp_path, clip), tmp_path / "out")
+    assert done.exit_code == 0, done.output
+    found = PlyData.read(str(tmp_path / "out/labels.ply"))["vertex"]
+    np.testing.assert_allclose(np.stack([found[a] for a in "xyz"], 1), xyz, rtol=0, atol=1e-3)
+    assert (found["label"][::50] == -1).all()
+    assert np.count_nonzero(found["label"] < 0) == 60

@@ -135,7 +135,9 @@ def test_an_entry_contains_the_points_and_no_label() -> None:
         "voxel_rgb": "uint8",
         "voxel_normal": "float32",
         "voxel_segment": "int32",
+        "left_out": "int64",
     }
+    assert entry.attrs["offset"] == [0, 0, 0]
     assert entry.attrs["voxel_size"] == 0.05
     origin, of_point = np.array(entry.attrs["origin"]), entry["voxel_of_point"][:]
     low = (origin + 0.05 * entry["coords"][:])[of_point]

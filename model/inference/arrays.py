@@ -7,11 +7,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from pipeline.errors import BadInput
-from pipeline.geometry.clouds import require_metres
+from pipeline.geometry.clouds import require_metres, whole_metres
 from pipeline.scan import Cloud
 
 GREY = 128
-_FARTHEST = 1e4  # metres from the origin: single precision holds a millimetre up to here
 
 
 def cloud_of(xyz: ArrayLike, rgb: ArrayLike | None, normal: ArrayLike | None) -> Cloud:
@@ -25,17 +24,15 @@ def cloud_of(xyz: ArrayLike, rgb: ArrayLike | None, normal: ArrayLike | None) ->
     count = len(points)
     if not count:
         raise BadInput("xyz", "has no point", "give at least one")
-    farthest = float(np.abs(points).max())
-    if farthest > _FARTHEST:
-        what = f"is up to {farthest:,.0f} m from the origin, too far for single precision"
-        raise BadInput("xyz", what, "subtract its centre first: labels do not depend on it")
-    points = points.astype(np.float32)
-    require_metres("xyz", points)
+    offset = whole_metres(points)
+    near = (points - offset).astype(np.float32)
+    require_metres("xyz", near)
     return Cloud(
-        xyz=points,
+        xyz=near,
         rgb=_colors(rgb, count),
         normal=_normals(normal, count),
         segment=np.full(count, -1, np.int32),
+        offset=offset,
     )
 
 

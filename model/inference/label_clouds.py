@@ -3,7 +3,9 @@
 from collections.abc import Mapping
 from pathlib import Path
 
+import numpy as np
 import zarr
+from numpy.typing import NDArray
 
 from model.data.entries import read_array
 from model.inference.ply import write_labels
@@ -42,5 +44,11 @@ def write_labelled_cloud(
         segment[of_point],
         trained.classes,
         palette(trained.classes, colors),
+        *placed(voxels),
     )
     return found
+
+
+def placed(voxels: zarr.Group) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """`offset` and `left_out` of the cloud that an entry `voxels` was made of."""
+    return np.array(voxels.attrs["offset"], np.float64), read_array(voxels, "left_out")

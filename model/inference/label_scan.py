@@ -67,7 +67,8 @@ def label_scan(
     print(f"labels: {labelled}")
     if text is not None and words:
         heat = net.heat(voxels, text)[:, 0]
-        write_heat(out / "heat.ply", cloud.xyz, heat[of_point], words)
+        where = cloud.offset, cloud.left_out
+        write_heat(out / "heat.ply", cloud.xyz, heat[of_point], words, *where)
         best = _best(trained, found, heat)
         print(f"classes of the 2 % of voxels that fit {words!r} best: {best}")
         print(f"heat: {out / 'heat.ply'}")

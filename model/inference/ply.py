@@ -1,7 +1,8 @@
 """Point clouds as PLY files whose colours are classes, or similarities to a query.
 
 The meaning of the colours is in the comments of the header, one JSON object per line. Files are
-written atomically.
+written atomically. They have the points of the file that was read, in its coordinates: `offset`
+and `left_out` are those of `pipeline.scan.Cloud`. A point that was left out is not a number.
 """
 
 import json
@@ -19,6 +20,9 @@ from pipeline.whole_file import whole_file
 UNLABELLED = (0, 0, 0)  # the colour of points without a class
 RAMP = "inferno"  # black, violet, orange, yellow
 _SPREAD = (2, 98)  # percentiles of the similarities at the ends of the ramp
+# What points without a position have; positions and similarities are not a number
+_ABSENT = {"red": 0, "green": 0, "blue": 0, "label": -1, "confidence": 0, "segment": -1}
+NOWHERE, NOBODY = np.zeros(3), np.empty(0, np.int64)
 
 
 def write_labels(
@@ -29,6 +33,8 @@ def write_labels(
     segment: NDArray[np.integer],
     classes: Sequence[str],
     colors: NDArray[np.uint8],
+    offset: NDArray[np.floating] = NOWHERE,
+    left_out: NDArray[np.integer] = NOBODY,
 ) -> None:
     """Write points (N, 3) coloured by their class, with `label`, `confidence` and `segment` (N,).
 
@@ -47,11 +53,16 @@ def write_labels(
         "confidence": confidence.astype(np.float32),
         "segment": segment.astype(np.int32),
     }
-    _write(path, xyz, shown, values, legend)
+    _write(path, xyz, shown, values, legend, offset, left_out)
 
 
 def write_heat(
-    path: Path, xyz: NDArray[np.floating], similarity: NDArray[np.floating], query: str
+    path: Path,
+    xyz: NDArray[np.floating],
+    similarity: NDArray[np.floating],
+    query: str,
+    offset: NDArray[np.floating] = NOWHERE,
+    left_out: NDArray[np.integer] = NOBODY,
 ) -> None:
     """Write points (N, 3) coloured by their `similarity` (N,) to a query, from black to yellow.
 
@@ -63,7 +74,8 @@ def write_heat(
     share = np.clip((similarity - low) / max(high - low, 1e-9), 0, 1)
     heat = colormaps[RAMP](share, bytes=True)[:, :3]
     meaning = {"query": query, "ramp": RAMP, "from": round(low, 4), "to": round(high, 4)}
-    _write(path, xyz, heat, {"similarity": similarity.astype(np.float32)}, [meaning])
+    values = {"similarity": similarity.astype(np.float32)}
+    _write(path, xyz, heat, values, [meaning], offset, left_out)
 
 
 def read_comments(path: Path) -> list[dict[str, Any]]:
@@ -79,15 +91,23 @@ def _write(
     rgb: NDArray[np.uint8],
     values: Mapping[str, NDArray],
     comments: Sequence[Mapping[str, Any]],
+    offset: NDArray[np.floating],
+    left_out: NDArray[np.integer],
 ) -> None:
+    # Coordinates with an offset are too large for single precision.
+    xyz = xyz.astype(np.float64) + offset if offset.any() else xyz.astype(np.float32)
     columns = {
-        **dict(zip("xyz", xyz.T.astype(np.float32), strict=True)),
+        **dict(zip("xyz", xyz.T, strict=True)),
         **dict(zip(("red", "green", "blue"), rgb.T, strict=True)),
         **values,
     }
-    vertex = np.empty(len(xyz), [(name, column.dtype) for name, column in columns.items()])
+    there = np.ones(len(xyz) + len(left_out), bool)
+    there[left_out] = False
+    vertex = np.empty(len(there), [(name, column.dtype) for name, column in columns.items()])
     for name, column in columns.items():
-        vertex[name] = column
+        vertex[name][there] = column
+        if len(left_out):
+            vertex[name][~there] = _ABSENT.get(name, np.nan)
     ply = PlyData(
         [PlyElement.describe(vertex, "vertex")],
         byte_order="<",

@@ -58,6 +58,7 @@ class View:
     rgb: NDArray[np.uint8]  # (N, 3)
     order: NDArray[np.integer]  # (N,) in which neighbours in the list are neighbours in space
     spacing: float  # metres between neighbouring points, about
+    offset: NDArray[np.float64] = field(default_factory=lambda: np.zeros(3))  # see `Cloud`
     labels: list[Labels] = field(default_factory=list)
     networks: list[Network] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)  # what cannot be shown, and why
@@ -123,6 +124,7 @@ def view_of_points(title: str, voxels: zarr.Group) -> View:
         order=np.argsort(of_point, kind="stable"),  # voxels are in Z-order
         # The points lie on a surface, of which each voxel has about the square of its edge.
         spacing=voxel_size(voxels) * float(np.sqrt(count / len(of_point))),
+        offset=np.array(voxels.attrs["offset"], np.float64),
     )
 
 

@@ -58,7 +58,7 @@ def pack(view: View, most: int = MOST, server: bool = False) -> Packed:
             "title": view.title,
             "server": server,
             "points": {"shown": len(kept), "all": len(view.xyz)},
-            "origin": low.tolist(),
+            "origin": (low + view.offset).tolist(),
             "unit": unit,
             "size": size.tolist(),
             # Where nearly all points are, for the first look: stray ones may be far away.

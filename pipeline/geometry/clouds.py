@@ -10,6 +10,16 @@ from pipeline.errors import BadInput
 from pipeline.scan import Cloud
 
 MAX_HEIGHT = 50.0  # metres: higher than any room, lower than most rooms in centimetres
+FAR = 1000.0  # metres from the origin: up to here single precision is exact to 0.03 mm
+
+
+def whole_metres(xyz: NDArray[np.floating]) -> NDArray[np.float64]:
+    """The whole metres (3,) to subtract from points (N, 3) before they are in single precision.
+
+    0 for each axis on which most points are near. The median does not follow stray points.
+    """
+    middle = np.rint(np.median(xyz, axis=0).astype(np.float64))
+    return np.where(np.abs(middle) > FAR, middle, 0.0)
 
 
 def require_metres(where: str | os.PathLike[str], xyz: NDArray[np.floating]) -> None:

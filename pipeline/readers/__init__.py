@@ -10,8 +10,8 @@ files   `scan_files(raw, scan)`, `check(raw, scan, split, labels)`, `recognise(p
         where labels of some classes need a file for all scans, `read_own_tags(raw, scans, classes)`
         where scans bring their own scene tags, `IS_FALLBACK = True` for a reader that
         recognises any folder, and `POINTS_ONLY`, the module whose `read_points_only(files,
-        superpoints)` reads positions, colours, normals (or None) and, if asked for, superpoints (or
-        None) for a trained network where `read_cloud` needs more files than that.
+        superpoints)` reads a `Cloud`, with superpoints only if these are asked for, for a trained
+        network where `read_cloud` needs more files than that.
 frames  `open_frames(files)`, a `RawFrames`
 cloud   `read_cloud(files)`, a `Cloud`
 labels  `read_labels(files, classes)`, `Labels`

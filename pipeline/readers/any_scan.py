@@ -1,16 +1,16 @@
 """The cloud of one scan in any known form: a PLY file, or a folder that some reader recognises."""
 
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from pipeline import readers
 from pipeline.errors import BadInput
 from pipeline.geometry.clouds import require_metres
 from pipeline.readers.folder.upright import turn_up
-from pipeline.readers.ply import read_points
+from pipeline.readers.ply import read_ply
 from pipeline.scan import Cloud
 
 
@@ -29,12 +29,17 @@ def read_any(path: Path, up: str = "z", superpoints: bool = False) -> tuple[Clou
     if not path.exists():
         raise BadInput(path, "no such file or folder", "give a PLY file or the folder of a scan")
     if path.is_file():
-        cloud, kind = _bare(*read_points(path)), "a PLY file"
+        cloud, kind = read_ply(path).cloud(), "a PLY file"
     else:
         cloud, kind = _read_folder(path, superpoints)
     if up != "z":
         turn = turn_up(up).astype(np.float32)
-        cloud = Cloud(cloud.xyz @ turn.T, cloud.rgb, cloud.normal @ turn.T, cloud.segment)
+        cloud = replace(
+            cloud,
+            xyz=cloud.xyz @ turn.T,
+            normal=cloud.normal @ turn.T,
+            offset=turn_up(up) @ cloud.offset,
+        )
     require_metres(path, cloud.xyz)
     return cloud, kind
 
@@ -47,22 +52,7 @@ def _read_folder(path: Path, superpoints: bool) -> tuple[Cloud, str]:
     files = readers.load(found.reader, "files")
     groups = files.scan_files(found.raw, found.scan)
     if points := getattr(files, "POINTS_ONLY", None):
-        found_points = import_module(points).read_points_only(groups["cloud"], superpoints)
-        return _bare(*found_points), files.KIND
+        return import_module(points).read_points_only(groups["cloud"], superpoints), files.KIND
     cloud = readers.load(found.reader, "cloud").read_cloud(groups["cloud"])
     fused = ", fused" if groups["cloud"].items() <= groups["frames"].items() else ""
     return cloud, files.KIND + fused
-
-
-def _bare(
-    xyz: NDArray[np.floating],
-    rgb: NDArray[np.uint8],
-    normal: NDArray[np.floating] | None,
-    segment: NDArray[np.int32] | None = None,
-) -> Cloud:
-    return Cloud(
-        xyz=xyz.astype(np.float32),
-        rgb=rgb,
-        normal=np.zeros((len(xyz), 3), np.float32) if normal is None else normal.astype(np.float32),
-        segment=np.full(len(xyz), -1, np.int32) if segment is None else segment,
-    )

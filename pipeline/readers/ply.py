@@ -1,7 +1,9 @@
 """Clouds and meshes in PLY files, as any program writes them."""
 
-import warnings
+import re
+from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,17 +11,44 @@ from plyfile import PlyData, PlyElement
 
 from pipeline.errors import BadInput
 from pipeline.geometry.mesh import vertex_normals
-from pipeline.readers.ply_header import read_header
+from pipeline.readers.colors import read_colors
+from pipeline.readers.ply_header import Header, read_header
+from pipeline.readers.points import Points, measured
 
 SAVE = "save it again as a cloud or a triangle mesh"
 
-_COLORS = (
-    ("red", "green", "blue"),
-    ("r", "g", "b"),
-    ("diffuse_red", "diffuse_green", "diffuse_blue"),
-)
-_NORMALS = ("nx", "ny", "nz")
-_GREY = 128
+_NOT_PLAIN = re.compile(rb"[^\t\r\n -~]")
+_COMMENT = re.compile(rb"comment|obj_info|.*[^\t\r\n -~]")
+_POSITION = ("x", "y", "z")
+_NORMALS = (("nx", "ny", "nz"), ("normal_x", "normal_y", "normal_z"))
+
+
+def read_ply(path: Path) -> Points:
+    """The points of a PLY file.
+
+    Normals are those in the file, or else computed from its faces; colours are those of
+    `read_colors`. Points without a position are left out, with a warning. Raises `BadInput` for a
+    file that is not a PLY file, is cut off, or has no point, and for colours out of range.
+    """
+    header = read_header(path, SAVE)
+    try:
+        ply = _parsed(path, header)
+        vertex = ply["vertex"].data
+        columns = {name: vertex[name] for name in vertex.dtype.names or ()}
+        xyz = _stacked(columns, _POSITION)
+        if xyz is None:
+            raise ValueError("its points have no x, y and z")
+        faces = [element for element in ply if element.name == "face" and len(element.data)]
+        normal = _normals(columns, xyz, faces)
+    except Exception as error:  # plyfile lets numpy's exceptions through on a damaged file
+        raise BadInput(path, f"is not a readable cloud ({error})", SAVE) from None
+    there = measured(xyz, path)
+    if there.all():
+        return Points(xyz, read_colors(columns, path), normal)
+    rgb = read_colors({name: column[there] for name, column in columns.items()}, path)
+    return Points(
+        xyz[there], rgb, None if normal is None else normal[there], np.flatnonzero(~there)
+    )
 
 
 def read_points(
@@ -27,45 +56,39 @@ def read_points(
 ) -> tuple[NDArray[np.float64], NDArray[np.uint8], NDArray[np.float64] | None]:
     """Positions (N, 3) as in the file, colours (N, 3), and unit normals (N, 3) or None.
 
-    Normals are those in the file, or else computed from its faces. A cloud without colours becomes
-    grey, with a warning. Raises `BadInput` for a file that is not a PLY file, is cut off, or has
-    no point.
+    They are those of `read_ply`, which raises `BadInput` and warns.
     """
-    read_header(path, SAVE)
-    try:
-        ply = PlyData.read(str(path))
-        vertex = ply["vertex"].data
-        xyz = np.stack([vertex[axis] for axis in "xyz"], 1).astype(np.float64)
-        rgb = _colors(vertex, path)
-        faces = [element for element in ply if element.name == "face" and len(element.data)]
-        normal = _normals(vertex, xyz, faces)
-    except Exception as error:  # plyfile lets numpy's exceptions through on a damaged file
-        raise BadInput(path, f"is not a readable cloud ({error})", SAVE) from None
-    if not np.isfinite(xyz).all():
-        raise BadInput(path, "has a point whose position is not finite", SAVE)
-    return xyz, rgb, normal
+    points = read_ply(path)
+    return points.xyz, points.rgb, points.normal
 
 
-def _colors(vertex: NDArray[np.void], path: Path) -> NDArray[np.uint8]:
-    names = vertex.dtype.names or ()
-    for channels in _COLORS:
-        if set(channels) <= set(names):
-            rgb = np.stack([vertex[c] for c in channels], 1)
-            if rgb.dtype.kind == "f":  # between 0 and 1
-                rgb = np.rint(rgb.clip(0, 1) * 255)
-            return rgb.astype(np.uint8)
-    warnings.warn(f"{path}: has no colours; all points become grey.", stacklevel=3)
-    return np.full((len(vertex), 3), _GREY, np.uint8)
+def _parsed(path: Path, header: Header) -> PlyData:
+    """The file, whose header may have comments in any encoding: plyfile wants ASCII."""
+    if not _NOT_PLAIN.search(header.text):
+        return PlyData.read(str(path))
+    kept = b"".join(line for line in header.text.splitlines(True) if not _COMMENT.match(line))
+    return PlyData.read(BytesIO(kept + path.read_bytes()[len(header.text) :]))
+
+
+def _stacked(
+    columns: dict[str, NDArray[Any]], names: tuple[str, str, str]
+) -> NDArray[np.float64] | None:
+    """The columns of these names in any case, as (N, 3); None where one is missing."""
+    found = {name.lower(): column for name, column in reversed(columns.items())}
+    if not set(names) <= set(found):
+        return None
+    return np.stack([found[name] for name in names], 1).astype(np.float64)
 
 
 def _normals(
-    vertex: NDArray[np.void], xyz: NDArray[np.float64], faces: list[PlyElement]
+    columns: dict[str, NDArray[Any]], xyz: NDArray[np.float64], faces: list[PlyElement]
 ) -> NDArray[np.float64] | None:
-    if set(_NORMALS) <= set(vertex.dtype.names or ()):
-        normal = np.stack([vertex[axis] for axis in _NORMALS], 1).astype(np.float64)
-        length = np.linalg.norm(normal, axis=1, keepdims=True)
-        fine = np.isfinite(length) & (length > 0)
-        return np.divide(normal, length, out=np.zeros_like(normal), where=fine)
+    for names in _NORMALS:
+        normal = _stacked(columns, names)
+        if normal is not None:
+            length = np.linalg.norm(normal, axis=1, keepdims=True)
+            fine = np.isfinite(length) & (length > 0)
+            return np.divide(normal, length, out=np.zeros_like(normal), where=fine)
     if not faces:
         return None
     data = faces[0].data
@@ -78,4 +101,6 @@ def _normals(
     triangles = np.concatenate([np.empty((0, 3), np.int64), *fans]).astype(np.int64)
     if len(triangles) and not (triangles.min() >= 0 and triangles.max() < len(xyz)):
         raise ValueError("it has a face whose vertex does not exist")
-    return vertex_normals(xyz, triangles)
+    there = np.isfinite(xyz.sum(axis=1))
+    known = triangles[there[triangles].all(axis=1)]
+    return vertex_normals(np.where(there[:, None], xyz, 0), known)

@@ -44,6 +44,8 @@ class Worker:
         `voxel_xyz` f32 and `voxel_rgb` u8 (M, 3), means over their points, `voxel_normal` f32
         (M, 3), unit length or 0 where unknown, and `voxel_segment` i32 (M,), by majority.
 
+        The attribute `offset` (3,) and the array `left_out` i64 (K,) are those of the cloud.
+
         A voxel spans origin + (coords to coords + 1) voxel_size. Raises `BadInput` for a cloud that
         is empty, has a position that is not finite or is too large for its voxels.
         """
@@ -64,6 +66,8 @@ class Worker:
         arrays.write(out, "voxel_normal", normal.astype(np.float32))
         segment = majority(raw.segment, voxel_of_point, count)
         arrays.write(out, "voxel_segment", segment.astype(np.int32))
+        arrays.write(out, "left_out", raw.left_out)
+        out.attrs["offset"] = raw.offset.tolist()
         out.attrs["voxel_size"] = size
         out.attrs["origin"] = origin.tolist()
 

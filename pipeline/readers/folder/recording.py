@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from pipeline.errors import BadInput
 from pipeline.geometry.cameras import scale_intrinsics
+from pipeline.geometry.clouds import whole_metres
 from pipeline.geometry.poses import is_rigid
 from pipeline.images import check_image_size, decode_depth, image_size
 from pipeline.readers.folder.upright import guess_up, turn_up
@@ -69,7 +70,8 @@ class Recording:
 class FolderFrames:
     """The frames of one folder (a `RawFrames`), in a world whose z points up.
 
-    `turn` (3, 3) is the rotation from the scan's own world. The intrinsics are (3, 3), or
+    `turn` (3, 3) is the rotation from the scan's own world, and `offset` (3,) are the whole metres
+    that are subtracted after it where cameras are georeferenced. The intrinsics are (3, 3), or
     (F, 3, 3) in the order of `frame_ids` where they change. Raises `BadInput`.
     """
 
@@ -80,6 +82,8 @@ class FolderFrames:
         self.depth_scale = recording.depth_scale
         poses = [view.camera_to_world for view in recording.views]
         self.turn = turn_up(recording.up or guess_up(poses))
+        places = [self.turn @ pose[:3, 3] for pose in poses if is_rigid(pose)]
+        self.offset = whole_metres(np.array(places)) if places else np.zeros(3)
         # A frame with a pose, since the images of the others may be incomplete.
         first = next(
             (v for v in recording.views if is_rigid(v.camera_to_world)), recording.views[0]
@@ -102,7 +106,9 @@ class FolderFrames:
         pose = self._views[frame_id].camera_to_world
         if not np.isfinite(pose).all():
             return np.full((4, 4), -np.inf)
-        return np.vstack([self.turn @ pose[:3], pose[3:]])
+        turned = np.vstack([self.turn @ pose[:3], pose[3:]])
+        turned[:3, 3] -= self.offset
+        return turned
 
     def read(self, frame_id: int) -> Frame:
         """The complete frame. Raises `BadInput` where an image is damaged or of another size."""

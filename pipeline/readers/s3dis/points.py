@@ -4,16 +4,15 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from pipeline.errors import BadInput
+from pipeline.readers.points import Points
 from pipeline.readers.s3dis import point_text
+from pipeline.scan import Cloud
 
 
-def read_points_only(
-    files: Mapping[str, Path], superpoints: bool
-) -> tuple[NDArray[np.float64], NDArray[np.uint8], None, None]:
-    """Positions (N, 3) in metres and colours (N, 3) of the group "cloud" of `scan_files`.
+def read_points_only(files: Mapping[str, Path], superpoints: bool) -> Cloud:
+    """The points of the group "cloud" of `scan_files`.
 
     The text has neither normals nor superpoints. A room of the aligned release is not turned back,
     so its angle is not needed: a network trained on rotated rooms does not depend on it. Raises
@@ -23,4 +22,4 @@ def read_points_only(
     if not parts:
         raise BadInput("cloud", "the room has no text cloud", "download S3DIS")
     xyz, rgb = (np.concatenate(each) for each in zip(*parts, strict=True))
-    return xyz, rgb, None, None
+    return Points(xyz, rgb).cloud()
