@@ -129,6 +129,19 @@ def test_each_scan_is_in_one_batch_and_what_the_results_need_comes_first(tmp_pat
     assert [len(b) for b in batches.of_stage(plan, "voxels")] == [4, 4, 3]
 
 
+def test_stages_before_and_after_those_of_a_gpu_are_jobs_of_a_cluster_together(
+    tmp_path: Path,
+) -> None:
+    plan = planned(tmp_path, size=4, scans=11, val=3)
+    group = {rule.stage: rule.group for rule in rules.rules_of_scans(plan)}
+    assert group["frames"] == group["voxels"] == group["projections"] == "demo_before_gpu"
+    assert group["targets"] == group["pseudo_labels"] == "demo_after_gpu"
+    assert group["embeddings"] is None
+    for stage in of_scans(plan):  # or jobs would wait for each other
+        before = [group.get(above) for above in plan.upstream(stage)]
+        assert group.get(stage) != "demo_before_gpu" or set(before) <= {"demo_before_gpu"}
+
+
 @pytest.mark.parametrize("gpus", [0, 1])
 def test_training_with_dense_labels_begins_early_where_it_keeps_no_gpu_from_embeddings(
     gpus: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

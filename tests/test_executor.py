@@ -1,6 +1,11 @@
 """Where images are read makes no difference: threads of this machine, or a cluster of dask's."""
 
 import io
+import json
+import os
+import signal
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import nullcontext
@@ -11,6 +16,7 @@ from typing import Any
 
 import dask
 import numpy as np
+import psutil
 import pytest
 import torch
 import zarr
@@ -26,6 +32,7 @@ from pipeline.store import arrays
 from tests.helpers import tiny_clip, tiny_store
 
 BATCH, FRAMES = 2, 15
+ROOT = Path(__file__).parents[1]
 
 
 @pytest.fixture(scope="module", params=["inproc", "tcp"])
@@ -212,3 +219,57 @@ def test_a_cluster_is_in_no_key(tmp_path: Path) -> None:
     plain = tiny_store.plan(tmp_path).keys
     with dask.config.set({"scheduler-address": "tcp://somewhere:8786"}):
         assert tiny_store.plan(tmp_path).keys == plain
+
+
+@pytest.fixture
+def commands(tmp_path: Path) -> Iterator[tuple[str, list[subprocess.Popen[bytes]]]]:
+    """The address of a scheduler, and its two workers, by the commands that the docs name."""
+    known = tmp_path / "scheduler.json"
+    dask_ = [sys.executable, "-m", "dask"]
+    scheduler = [*dask_, "scheduler", "--port", "0", "--no-dashboard", "--scheduler-file", known]
+    worker = [*dask_, "worker", "--scheduler-file", known, "--nthreads", "1", "--no-dashboard"]
+    with (tmp_path / "said.txt").open("wb") as said:
+        started = [
+            subprocess.Popen(command, cwd=ROOT, stdout=said, stderr=said)
+            for command in (scheduler, worker, worker)
+        ]
+        try:
+            end = time.monotonic() + 60
+            while not known.exists() and time.monotonic() < end:
+                time.sleep(0.1)
+            yield json.loads(known.read_text())["address"], started[1:]
+        finally:
+            for process in reversed(started):
+                process.terminate()
+                process.wait(30)
+
+
+def test_the_commands_of_the_docs_give_the_same_bytes_though_a_worker_is_killed(
+    params: dict[str, Any],
+    frames: Any,
+    by_threads: bytes,
+    commands: tuple[str, list[subprocess.Popen[bytes]]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    address, workers = commands
+    docs = (ROOT / "docs/cluster.md").read_text("utf-8")
+    assert "python -m dask scheduler" in docs
+    assert "python -m dask worker" in docs
+    with dask.config.set({"scheduler-address": address}):
+        stage = tiny_clip.embedder(params)
+    assert isinstance(stage.executor, DaskExecutor)
+    stage.executor.client.wait_for_workers(2, timeout=60)
+    stage._shared = stage.executor.share(stage.reader)  # to both
+    put, killed = fp16.Writer.put, []
+
+    def killing(writer: Any, first: int, cells: np.ndarray) -> Any:
+        if not killed:
+            children = psutil.Process(workers[0].pid).children(recursive=True)
+            killed.extend(process.pid for process in children)
+            for pid in (*killed, workers[0].pid):
+                os.kill(pid, signal.SIGKILL)
+        return put(writer, first, cells)
+
+    monkeypatch.setattr(fp16.Writer, "put", killing)
+    assert made(stage, frames) == by_threads
+    assert killed

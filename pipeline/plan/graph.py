@@ -70,6 +70,12 @@ def raw_stages(facts: Facts) -> list[str]:
     return [name for name in found if name != "labels" or facts.dense_tags]
 
 
+@cache
+def after_gpu(name: str) -> bool:
+    """Whether a stage is made, directly or not, from what a GPU makes."""
+    return any(stage(above).gpu or after_gpu(above) for above in stage(name).reads)
+
+
 def inputs(facts: Facts, name: str, entry: str) -> list[Entry]:
     """The entries that the entry of a stage is made from."""
     return list(dict.fromkeys(map(_named, stage(name).sources(facts, entry))))

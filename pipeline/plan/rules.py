@@ -1,15 +1,15 @@
 """What the rules of one dataset are given of its plan, and what the user sees at the end."""
 
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from pipeline.plan import ablation, batches, folds, graph, provenance
 from pipeline.plan.batches import links
-from pipeline.plan.machine import own_gpus, resources_of
+from pipeline.plan.machine import Resources, own_gpus, resources_of
 from pipeline.plan.plan import Plan
 from pipeline.stages.declaration import ONLY, Over, Stage
 from pipeline.store import lease
@@ -28,7 +28,8 @@ class Rule:
     benchmark: str
     threads: int
     priority: int
-    resources: Mapping[str, int | Callable[..., int]]
+    resources: Resources
+    group: str | None = None  # of rules whose jobs a cluster is given together
 
 
 def pathvars(plan: Plan, tables: Path | None = None) -> dict[str, str]:
@@ -123,7 +124,18 @@ def _rules_of_batches(plan: Plan, stage: str) -> Iterator[Rule]:
         outputs = [str(path) for scan in batch for path in plan.places(stage, scan)]
         needed = batches.inputs(plan, stage, batch)
         name = f"{stage}_{number}"
-        yield _rule(plan, graph.stage(stage), f"{number}", needed, outputs, name, len(batch))
+        rule = _rule(plan, graph.stage(stage), f"{number}", needed, outputs, name, len(batch))
+        yield replace(rule, group=_group(plan, stage))
+
+
+def _group(plan: Plan, stage: str) -> str | None:
+    """What a cluster is given together of a batch: its stages before the GPU's, and those after.
+
+    Most of them take less time than a job of a cluster needs to begin.
+    """
+    if graph.stage(stage).gpu:
+        return None
+    return "_".join([*plan.parts, "after" if graph.after_gpu(stage) else "before", "gpu"])
 
 
 def _rule_of_stage(plan: Plan, stage: str) -> Rule:

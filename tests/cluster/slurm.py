@@ -31,6 +31,7 @@ SchedulerParameters=sched_interval=1,batch_sched_delay=1,bf_interval=2
 MinJobAge=300
 KillWait=30
 ReturnToService=2
+SlurmdParameters=config_overrides
 JobRequeue=1
 NodeName={host} CPUs={cores} RealMemory={memory} State=UNKNOWN
 PartitionName=main Nodes={host} Default=YES MaxTime=12:00:00 State=UP OverSubscribe=FORCE:8
@@ -52,8 +53,15 @@ def one_node(folder: Path) -> Iterator[dict[str, str]]:
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2**20
     host, cores = os.uname().nodename, os.cpu_count()
     # Memory is not what is tried: a node that claims more than it has takes jobs side by side.
-    text = CONFIG.format(host=host, ports=PORTS, folder=folder, cores=cores, memory=memory)
-    config.write_text(text, encoding="utf-8")
+    known = {"host": host, "cores": cores, "memory": 4 * memory}
+    config.write_text(CONFIG.format(**known, ports=PORTS, folder=folder), encoding="utf-8")
+    # Snakemake's plugin takes SLURM_CONF out of the environment of a job's step.
+    usual = Path("/etc/slurm/slurm.conf")
+    if usual.exists():
+        raise RuntimeError(f"{usual} is there: this machine has a Slurm of its own")
+    usual.parent.mkdir(parents=True, exist_ok=True)
+    usual.unlink(missing_ok=True)  # a link that a killed trial has left
+    usual.symlink_to(config.absolute())
     environment = os.environ | {"SLURM_CONF": str(config)}
     Path("/run/munge").mkdir(mode=0o755, exist_ok=True)
     shutil.chown("/run/munge", "munge", "munge")
@@ -74,6 +82,7 @@ def one_node(folder: Path) -> Iterator[dict[str, str]]:
         for daemon in reversed(daemons):
             daemon.terminate()
             daemon.wait(30)
+        usual.unlink()
 
 
 def _wait_for_node(environment: dict[str, str], seconds: float = 60) -> None:

@@ -11,6 +11,8 @@ for each in config["rules"]:
         log:
             each.log,
         priority: each.priority
+        group:
+            each.group
         conda:
             "../../envs/pipeline.yaml"
         threads: each.threads

@@ -13,6 +13,8 @@ for each in config["rules"]:
         benchmark:
             each.benchmark
         priority: each.priority
+        group:
+            each.group
         conda:
             "../../envs/pipeline.yaml"
         threads: each.threads
