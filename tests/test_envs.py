@@ -47,7 +47,7 @@ def test_the_set_up_goes_on_where_packages_are_not_debians(tmp_path: Path) -> No
         found = shutil.which(name)
         assert found
         (tools / name).symlink_to(os.path.realpath(found))
-    command = [tmp_path / "envs/run", "python3.11", "-c", "print('done')"]
+    command = [str(tmp_path / "envs/run"), "python3.11", "-c", "print('done')"]
     done = subprocess.run(command, env={"PATH": str(tools)}, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert done.stdout == "done\n"

@@ -226,8 +226,16 @@ def commands(tmp_path: Path) -> Iterator[tuple[str, list[subprocess.Popen[bytes]
     """The address of a scheduler, and its two workers, by the commands that the docs name."""
     known = tmp_path / "scheduler.json"
     dask_ = [sys.executable, "-m", "dask"]
-    scheduler = [*dask_, "scheduler", "--port", "0", "--no-dashboard", "--scheduler-file", known]
-    worker = [*dask_, "worker", "--scheduler-file", known, "--nthreads", "1", "--no-dashboard"]
+    scheduler = [
+        *dask_,
+        "scheduler",
+        "--port",
+        "0",
+        "--no-dashboard",
+        "--scheduler-file",
+        str(known),
+    ]
+    worker = [*dask_, "worker", "--scheduler-file", str(known), "--nthreads", "1", "--no-dashboard"]
     with (tmp_path / "said.txt").open("wb") as said:
         started = [
             subprocess.Popen(command, cwd=ROOT, stdout=said, stderr=said)
@@ -260,7 +268,8 @@ def test_the_commands_of_the_docs_give_the_same_bytes_though_a_worker_is_killed(
     assert isinstance(stage.executor, DaskExecutor)
     stage.executor.client.wait_for_workers(2, timeout=60)
     stage._shared = stage.executor.share(stage.reader)  # to both
-    put, killed = fp16.Writer.put, []
+    put = fp16.Writer.put
+    killed: list[int] = []
 
     def killing(writer: Any, first: int, cells: np.ndarray) -> Any:
         if not killed:

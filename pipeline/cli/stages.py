@@ -10,6 +10,7 @@ import sys
 import time
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -53,7 +54,8 @@ def make_all(
             try:
                 done = run(link)
             except Stopped as stopped:
-                _say(f"{job} {name}", stopped, passing=False)
+                with suppress(OSError):  # what writes the log may have been stopped, too
+                    _say(f"{job} {name}", stopped, passing=False)
                 return TRY_AGAIN
             except Exception as error:
                 _say(f"{job} {name}", error, passing=note is not None)

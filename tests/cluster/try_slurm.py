@@ -28,6 +28,7 @@ from tests.cluster.slurm import one_node
 ROOT = Path(__file__).parents[2]
 SNAKEMAKE = Path(sys.executable).with_name("snakemake")  # whose environment is not activated
 MADE = re.compile(r"^demo (\w+) (\S+): (?:made|simulated) in ([0-9.]+) s", re.M)
+STARTS = 10  # at most, of trainings that get on by a minute with each try
 TRAININGS = ("train", "supervised")
 DONE = ("COMPLETED", "FAILED", "TIMEOUT", "CANCELLED", "PREEMPTED", "NODE_FAIL")
 
@@ -104,14 +105,19 @@ class Trial:
         return self.start()
 
     def run(self) -> int:
-        """Run to the table; gives the exit code of the last command."""
+        """Run to the table, as often as a user would; gives the exit code of the last command."""
         main = self.start()
         if not self.calm:
             main = self.disturb(main)
-        while main.poll() is None:
-            self.look()
-            time.sleep(2)
-        return int(main.returncode)
+        for _ in range(STARTS):
+            while main.poll() is None:
+                self.look()
+                time.sleep(2)
+            if main.returncode == 0:
+                break
+            print("all retries are used up: started again", flush=True)
+            main = self.start()
+        return main.wait()
 
     def judge(self) -> None:
         """Find faults, and print the figures."""
