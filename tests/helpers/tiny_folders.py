@@ -25,6 +25,12 @@ from tests.helpers.room_frames import (
     put,
     quaternion,
 )
+from tests.helpers.tiny_layouts import (
+    write_numbered,
+    write_replica,
+    write_stacked,
+    write_transforms,
+)
 
 
 def write_own(folder: Path, written: list[Frame]) -> None:
@@ -161,13 +167,13 @@ class Written:
 
     write: Callable[[Path, list[Frame]], None]
     images: tuple[str, str]  # of frame {i}, colour and depth, as patterns
-    unit: int = 1  # of depth, by millimetre
+    unit: float = 1  # how many units of depth are a millimetre
     per_frame: bool = False  # whether every frame has intrinsics of its own
 
     def frames(self, **options: Any) -> list[Frame]:
         """`frames` in the depth unit of the layout."""
         made = frames(**options)
-        return [replace(f, depth=(f.depth * self.unit).astype(np.uint16)) for f in made]
+        return [replace(f, depth=np.rint(f.depth * self.unit).astype(np.uint16)) for f in made]
 
 
 LAYOUTS = {
@@ -183,4 +189,10 @@ LAYOUTS = {
     ),
     "record3d": Written(write_record3d, ("rgbd/{i}.jpg", "rgbd/{i}.depth"), per_frame=True),
     "exr": Written(write_exr, ("EXR_RGBD/rgb/{i}.jpg", "EXR_RGBD/depth/{i}.exr")),
+    "transforms": Written(write_transforms, ("images/*", "depth/*")),
+    "replica": Written(
+        write_replica, ("results/frame00000{i}.jpg", "results/depth00000{i}.png"), unit=6.5535
+    ),
+    "stacked": Written(write_stacked, ("rgb/rgb_{i}.jpg", "depth/depth_{i}.png")),
+    "numbered": Written(write_numbered, ("rgb/frame_000{i}.jpg", "depth/frame_000{i}.png")),
 }

@@ -11,8 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from pipeline.errors import BadInput
-from pipeline.readers.folder.layouts import LAYOUTS, find_layout
-from pipeline.readers.folder.seven_scenes import INTRINSICS
+from pipeline.readers.folder.layouts import LAYOUTS, OUTER, find_layout
 from pipeline.readers.folder.values import read_text
 
 SCAN_NAME = re.compile(r"[A-Za-z0-9_-]+")
@@ -45,8 +44,7 @@ def scan_files(raw: Path, scan: str) -> dict[str, Group]:
     for base in _bases(names):
         inside = {n.removeprefix(base): path for n, path in names.items() if n.startswith(base)}
         for outer in (folder, raw):  # 3DMatch has its intrinsics beside its sequences
-            if (outer / INTRINSICS).is_file():
-                inside.setdefault(INTRINSICS, outer / INTRINSICS)
+            inside |= {n: outer / n for n in OUTER if n not in inside and (outer / n).is_file()}
         if layout := find_layout(inside):
             found[base] = layout[1]
             if base == "":

@@ -4,7 +4,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Protocol
 
-from pipeline.readers.folder import open3d_log, own, record3d, scanner_app, seven_scenes, tum
+from pipeline.readers.folder import (
+    open3d_log,
+    own,
+    record3d,
+    scanner_app,
+    seven_scenes,
+    trajectory,
+    transforms,
+    tum,
+)
 from pipeline.readers.folder.recording import Recording
 
 
@@ -20,7 +29,20 @@ class Layout(Protocol):
         """The recording in the files. Raises `BadInput`."""
 
 
-LAYOUTS: tuple[Layout, ...] = (own, tum, seven_scenes, record3d, scanner_app, open3d_log)
+LAYOUTS: tuple[Layout, ...] = (
+    own,
+    tum,
+    seven_scenes,
+    record3d,
+    scanner_app,
+    open3d_log,
+    transforms,
+    trajectory,
+)
+
+
+# Files of a layout that may lie beside the folder of a scan, or further out than its frames.
+OUTER: tuple[str, ...] = tuple(n for each in LAYOUTS for n in getattr(each, "OUTER", ()))
 
 
 def find_layout(names: Mapping[str, Path]) -> tuple[Layout, dict[str, Path]] | None:

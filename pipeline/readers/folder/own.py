@@ -1,64 +1,88 @@
-"""This project's own layout, which ScanNet's exporters write too.
+"""This project's own layout, which ScanNet's exporters and many programs write too.
 
-    color/<i>.jpg or .png   depth/<i>.png (16 bit, mm)   pose/<i>.txt (4 x 4, camera to world)
+    color/<i>.jpg or .png   depth/<i>.png (16 bit, mm)   pose/<i>.txt (camera to world)
 
-with the intrinsics (3 x 3 or 4 x 4) of both images in `intrinsics.txt`, or in one file each:
-`intrinsic/intrinsic_color.txt` and `intrinsic/intrinsic_depth.txt`, or `intrinsics_color.txt` and
-`intrinsics_depth.txt`. Without a file for the depth, those of colour are scaled.
+or `rgb/`, `image/`, `images/`, `depths/`, `poses/`; files of a frame share the number in their
+names (`frame_0012.jpg`). A pose is a matrix of 4 x 4 or 3 x 4. The intrinsics of both images are in
+`intrinsics.txt`, or in one file each: `intrinsic/intrinsic_color.txt` and
+`intrinsic/intrinsic_depth.txt`, or `intrinsics_color.txt` and `intrinsics_depth.txt`. Without a
+file for the depth, those of colour are scaled.
 """
 
 from collections.abc import Mapping
 from pathlib import Path
 
 from pipeline.errors import BadInput
+from pipeline.readers.folder.pairing import (
+    COLOR,
+    COLOR_ENDINGS,
+    DEPTH,
+    DEPTH_ENDINGS,
+    POSE,
+    Group,
+    in_folder,
+    paired,
+)
 from pipeline.readers.folder.recording import Recording, View
-from pipeline.readers.folder.values import FIX, Array, read_intrinsics, read_pose
+from pipeline.readers.folder.values import Array, read_intrinsics, read_pose
 
-NAME = "color/, depth/, pose/ and intrinsics (this project's, and ScanNet's export)"
+NAME = "color/ (or rgb/), depth/, pose/ and intrinsics (this project's, and ScanNet's export)"
 
-_KINDS = {"color": (".jpg", ".jpeg", ".png"), "depth": (".png",), "pose": (".txt",)}
-_SHARED = ("intrinsics.txt", "intrinsic.txt", "camera-intrinsics.txt")
+SHARED = (
+    "intrinsics.txt",
+    "intrinsic.txt",
+    "camera-intrinsics.txt",
+    "camera_intrinsics.txt",
+    "K.txt",
+)
 
 
 def select(names: Mapping[str, Path]) -> dict[str, Path]:
     """The files of this layout among those of a folder; empty if it has another layout."""
-    found = {name: path for name, path in names.items() if _frame(name) is not None}
-    if {name.partition("/")[0] for name in found} != set(_KINDS):
+    kinds = _kinds(names)
+    if not all(kinds.values()):
         return {}
-    return found | {n: names[n] for kind in ("color", "depth") for n in _own(kind) if n in names}
+    found = {name: path for files in kinds.values() for name, path in files.items()}
+    return found | intrinsics_files(names)
 
 
 def read(files: Mapping[str, Path]) -> Recording:
     """The recording in the files. Raises `BadInput` where a frame lacks one of its three files."""
-    frames: dict[int, dict[str, Path]] = {}
-    for name, path in files.items():
-        if (frame_id := _frame(name)) is not None:
-            kind, frame = name.partition("/")[0], frames.setdefault(frame_id, {})
-            if kind in frame:
-                raise BadInput(path, f"is the second {kind} file of frame {frame_id}", FIX)
-            frame[kind] = path
-    for frame in frames.values():
-        if lacking := [kind for kind in _KINDS if kind not in frame]:
-            what = f"has no {' and no '.join(lacking)} file beside it"
-            raise BadInput(next(iter(frame.values())), what, FIX)
+    frames = paired(_kinds(files))
+    color, depth = read_cameras(files)
+    views = [View(i, f["color"], f["depth"], read_pose(f["pose"])) for i, f in frames.items()]
+    return Recording(views, color, depth)
+
+
+def intrinsics_files(names: Mapping[str, Path]) -> Group:
+    """The files of intrinsics among those of a folder."""
+    return {n: names[n] for kind in ("color", "depth") for n in _own(kind) if n in names}
+
+
+def read_cameras(files: Mapping[str, Path]) -> tuple[Array, Array | None]:
+    """The intrinsics (3, 3) of colour, and of depth where they have a file of their own.
+
+    Raises `BadInput` where there are none.
+    """
     color, depth = _intrinsics(files, "color"), _intrinsics(files, "depth", shared=False)
     if color is None:
-        folder = next(iter(files.values())).parent.parent
+        name, path = next(iter(files.items()))
+        folder = path.parents[name.count("/")]
         raise BadInput(folder, "has no intrinsics.txt", "write the 3 x 3 intrinsics into it")
-    views = [View(i, f["color"], f["depth"], read_pose(f["pose"])) for i, f in frames.items()]
-    return Recording(sorted(views, key=lambda view: view.frame_id), color, depth)
+    return color, depth
 
 
-def _frame(name: str) -> int | None:
-    kind, _, file = name.partition("/")
-    stem, dot, ending = file.rpartition(".")
-    valid = stem.isascii() and stem.isdecimal() and len(stem) < 16
-    return int(stem) if valid and (dot + ending).lower() in _KINDS.get(kind, ()) else None
+def _kinds(names: Mapping[str, Path]) -> dict[str, Group]:
+    return {
+        "color": in_folder(names, COLOR, COLOR_ENDINGS),
+        "depth": in_folder(names, DEPTH, DEPTH_ENDINGS),
+        "pose": in_folder(names, POSE, (".txt",)),
+    }
 
 
 def _own(kind: str, shared: bool = True) -> tuple[str, ...]:
     own = (f"intrinsic/intrinsic_{kind}.txt", f"intrinsics_{kind}.txt")
-    return own + (_SHARED if shared else ())
+    return own + (SHARED if shared else ())
 
 
 def _intrinsics(files: Mapping[str, Path], kind: str, shared: bool = True) -> Array | None:

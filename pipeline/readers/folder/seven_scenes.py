@@ -17,6 +17,7 @@ from pipeline.readers.folder.values import FIX, pinhole, read_intrinsics, read_p
 
 NAME = "frame-000000.color.png, .depth.png and .pose.txt (7-Scenes, 3DMatch)"
 INTRINSICS = "camera-intrinsics.txt"
+OUTER = (INTRINSICS,)
 MISSING = 65535
 SIZE = (640, 480)  # of the images that the intrinsics below refer to
 COLOR, DEPTH = pinhole(525, 525, 320, 240), pinhole(585, 585, 320, 240)

@@ -46,8 +46,13 @@ def parse_json(text: str, where: Path) -> dict[str, Any]:
 
 
 def read_pose(path: Path) -> Array:
-    """The (4, 4) matrix in a text file, which may be not finite. Raises `BadInput`."""
-    return numbers(read_text(path).split(), (16,), path, "a 4 x 4 matrix").reshape(4, 4)
+    """The (4, 4) matrix in a text file of 4 x 4 or 3 x 4 numbers, which may be not finite.
+
+    Raises `BadInput`.
+    """
+    words = read_text(path).replace(",", " ").split()
+    matrix = numbers(words, (12, 16), path, "a 4 x 4 or 3 x 4 matrix").reshape(-1, 4)
+    return matrix if len(matrix) == 4 else np.vstack([matrix, [0.0, 0.0, 0.0, 1.0]])
 
 
 def read_intrinsics(path: Path) -> Array:

@@ -1,0 +1,87 @@
+"""Which images, poses and times belong together: by the numbers in their names, never by count."""
+
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path, PurePosixPath
+
+from pipeline.errors import BadInput
+from pipeline.readers.folder.values import FIX
+
+COLOR = ("color", "colour", "rgb", "image", "images", "img", "imgs")
+DEPTH = ("depth", "depths")
+POSE = ("pose", "poses")
+COLOR_ENDINGS = (".jpg", ".jpeg", ".png")
+DEPTH_ENDINGS = (".png",)
+
+Group = dict[str, Path]
+_NUMBER = re.compile(r"[0-9]{1,30}")
+
+
+def in_folder(names: Mapping[str, Path], folders: Iterable[str], endings: tuple[str, ...]) -> Group:
+    """The numbered files of the first of `folders` that has some with one of these endings."""
+    lower = {name: name.lower() for name in names}
+    for folder in folders:
+        found = {
+            name: names[name]
+            for name, small in lower.items()
+            if small.startswith(f"{folder}/") and small.count("/") == 1
+            if small.endswith(endings) and numbers_in(name)
+        }
+        if found:
+            return found
+    return {}
+
+
+def numbers_in(name: str) -> tuple[int, ...]:
+    """The numbers in the name of a file, without its folder and its ending."""
+    return _numbers(PurePosixPath(name).stem)
+
+
+def _numbers(stem: str) -> tuple[int, ...]:
+    return tuple(int(n) for n in _NUMBER.findall(stem))
+
+
+def paired(kinds: Mapping[str, Group]) -> dict[int, Group]:
+    """Frame -> kind -> file, by the number in the names (`frame_0012.jpg` and `12.txt`).
+
+    Numbers that all names of a kind share (`scan3_0012.jpg`) mean nothing; of several the first
+    that differs from file to file counts, unless the names are the same. Raises `BadInput` where a
+    number stands twice, or a frame lacks a file.
+    """
+    frames: dict[int, Group] = {}
+    number_of = _numbering(list(kinds.values()))
+    for kind, files in kinds.items():
+        for name, path in files.items():
+            frame = frames.setdefault(number_of[name], {})
+            if kind in frame:
+                raise BadInput(path, f"is the second {kind} file of frame {number_of[name]}", FIX)
+            frame[kind] = path
+    for frame in frames.values():
+        if lacking := [kind for kind in kinds if kind not in frame]:
+            what = f"has no {' and no '.join(lacking)} file beside it"
+            raise BadInput(next(iter(frame.values())), what, FIX)
+    return dict(sorted(frames.items()))
+
+
+def _numbering(kinds: list[Group]) -> dict[str, int]:
+    """Name -> number of its frame, for the files of all kinds."""
+    keys = [_varying(files) for files in kinds]
+    if all(len(key) == 1 for each in keys for key in each.values()):
+        return {name: key[0] for each in keys for name, key in each.items()}
+    stems = [{PurePosixPath(name).stem for name in files} for files in kinds]
+    if all(stem == stems[0] for stem in stems):
+        ordered = sorted(stems[0], key=lambda stem: (_numbers(stem), stem))
+        rank = {stem: i for i, stem in enumerate(ordered)}
+        return {name: rank[PurePosixPath(name).stem] for files in kinds for name in files}
+    return {name: key[0] for each in keys for name, key in each.items()}
+
+
+def _varying(files: Group) -> dict[str, tuple[int, ...]]:
+    """Name -> those of its numbers that differ between the files, of a single file all."""
+    found = {name: numbers_in(name) for name in files}
+    count = min(len(numbers) for numbers in found.values())
+    found = {name: numbers[-count:] for name, numbers in found.items()}
+    varying = [i for i in range(count) if len({numbers[i] for numbers in found.values()}) > 1]
+    if not varying:
+        return found
+    return {name: tuple(numbers[i] for i in varying) for name, numbers in found.items()}

@@ -1,0 +1,136 @@
+"""The layouts of other programs and datasets give the frames that were written into them."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from test_folder_frames import Suite, opened
+
+from pipeline.errors import BadInput
+from pipeline.geometry.agreement import seen_points
+from tests.helpers import planes
+from tests.helpers.room_frames import K_COLOR, frames, put
+from tests.helpers.tiny_folders import LAYOUTS
+from tests.helpers.tiny_layouts import (
+    write_numbered,
+    write_replica,
+    write_stacked,
+    write_transforms,
+)
+
+
+class TestTransforms(Suite):
+    layout = LAYOUTS["transforms"]
+
+
+class TestReplica(Suite):
+    layout = LAYOUTS["replica"]
+
+
+class TestStacked(Suite):
+    layout = LAYOUTS["stacked"]
+
+
+class TestNumbered(Suite):
+    layout = LAYOUTS["numbered"]
+
+
+def off_the_planes(folder: Path) -> float:
+    """Metres between the planes of the room and the point that is farthest from them."""
+    return float(planes.distance_to_planes(planes.box_room(), seen_points(opened(folder))).max())
+
+
+@pytest.mark.parametrize("unit", ["integer_depth_scale", "depth_unit_scale_factor"])
+def test_depth_of_transforms_has_the_unit_that_the_file_says(tmp_path: Path, unit: str) -> None:
+    write_transforms(tmp_path / "scan", frames(3, whole=True))
+    change(tmp_path / "scan/transforms.json", **{unit: 0.001})
+    assert opened(tmp_path / "scan").depth_scale == 1000
+    assert off_the_planes(tmp_path / "scan") < 0.001
+    change(tmp_path / "scan/transforms.json", **{unit: 1 / 65535 * 10})
+    assert opened(tmp_path / "scan").depth_scale == pytest.approx(6553.5)
+
+
+def test_nerfcapture_names_images_without_their_ending_and_a_camera_for_each(
+    tmp_path: Path,
+) -> None:
+    write_transforms(tmp_path / "scan", frames(3, whole=True), True, False, "depth_path")
+    assert off_the_planes(tmp_path / "scan") < 0.001
+
+
+def test_transforms_with_poses_of_another_scale_are_scaled_back(tmp_path: Path) -> None:
+    written = frames(3, whole=True)
+    write_transforms(tmp_path / "scan", written, applied_scale=0.25)
+    for entry in written:
+        found = opened(tmp_path / "scan").pose(entry.frame_id)
+        assert np.allclose(found[:3, 3], 4 * entry.camera_to_world[:3, 3])
+
+
+@pytest.mark.parametrize(
+    ("changes", "what"),
+    [
+        ({"k1": 0.2}, "distortion moves the corners"),
+        ({"camera_model": "OPENCV_FISHEYE"}, "no pinhole"),
+        ({"integer_depth_scale": 0}, "integer_depth_scale"),
+        ({"applied_scale": "a"}, "applied_scale"),
+        ({"w": 31.5}, "images of 31.5"),
+        ({"fl_x": None}, "intrinsics"),
+        ({"frames": [{"depth_path": 1}, 2]}, "list of frames"),
+    ],
+)
+def test_transforms_that_cannot_be_read_are_refused(
+    tmp_path: Path, changes: dict, what: str
+) -> None:
+    write_transforms(tmp_path / "scan", frames(2))
+    change(tmp_path / "scan/transforms.json", **changes)
+    with pytest.raises(BadInput, match=what):
+        opened(tmp_path / "scan")
+
+
+def test_a_little_distortion_is_none(tmp_path: Path) -> None:
+    write_transforms(tmp_path / "scan", frames(2, whole=True), k1=0.001, p1=-0.0005)
+    assert np.allclose(opened(tmp_path / "scan").color_intrinsics, K_COLOR)
+
+
+def test_replicas_camera_may_be_beside_the_scan(tmp_path: Path) -> None:
+    write_replica(tmp_path / "room0", frames(3, whole=True))
+    (tmp_path / "room0/cam_params.json").rename(tmp_path / "cam_params.json")
+    assert off_the_planes(tmp_path / "room0") < 0.001
+
+
+@pytest.mark.parametrize("rows", [3, 4])
+@pytest.mark.parametrize("per_line", [True, False])
+def test_stacked_poses_have_three_or_four_rows(tmp_path: Path, rows: int, per_line: bool) -> None:
+    write_stacked(tmp_path / "scan", frames(4, whole=True), rows, per_line)
+    assert off_the_planes(tmp_path / "scan") < 0.001
+
+
+def test_a_pose_belongs_to_the_image_of_its_number(tmp_path: Path) -> None:
+    write_stacked(tmp_path / "scan", frames(6, whole=True))
+    for name in ("rgb/rgb_2.jpg", "depth/depth_2.png"):
+        (tmp_path / "scan" / name).unlink()
+    assert list(opened(tmp_path / "scan").frame_ids) == [0, 1, 3, 4, 5]
+    assert off_the_planes(tmp_path / "scan") < 0.001
+
+
+def test_as_many_poses_as_images_do_not_pair_without_numbers(tmp_path: Path) -> None:
+    folder = tmp_path / "scan"
+    write_stacked(folder, frames(6, whole=True))
+    for name in ("rgb/rgb_2.jpg", "depth/depth_2.png"):
+        (folder / name).unlink()
+    lines = (folder / "poses.txt").read_text().splitlines()
+    put(folder / "poses.txt", "\n".join(lines[:-4]))
+    with pytest.raises(BadInput, match="5 poses for images with the numbers 0 to 5"):
+        opened(folder)
+
+
+def test_one_image_less_of_each_kind_is_seen(tmp_path: Path) -> None:
+    write_numbered(tmp_path / "scan", frames(5))
+    (tmp_path / "scan/rgb/frame_0001.jpg").unlink()
+    (tmp_path / "scan/depth/frame_0003.png").unlink()
+    with pytest.raises(BadInput, match=r"has no (color|depth) file beside it"):
+        opened(tmp_path / "scan")
+
+
+def change(path: Path, **values: object) -> None:
+    put(path, json.dumps(json.loads(path.read_text()) | values))
