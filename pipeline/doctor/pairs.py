@@ -16,7 +16,7 @@ from pipeline.doctor.views import Array, View, pixels
 from pipeline.geometry.cameras import project, transform, world_to_camera
 
 # A right scan disagrees by 1 to 3 cm: tracking is off by about 1 cm, and depth by up to 1 %.
-_OFFSET, _SHARE = 0.02, 0.01  # metres, and share of the depth, that may be usual
+OFFSET, SHARE = 0.02, 0.01  # metres, and share of the depth, that may be usual
 _PIXELS = 400  # of each frame
 _COMPARED = 0.05  # share of its pixels that other frames must see before a frame is judged
 _EDGE = 1.2  # ratio of depths across which nothing is interpolated: an edge lies between
@@ -45,7 +45,7 @@ class Agreement:
     @property
     def bound(self) -> float:
         """Metres up to which right scans disagree."""
-        return _OFFSET + _SHARE * self.depth
+        return OFFSET + SHARE * self.depth
 
     @property
     def ratio(self) -> float:
@@ -103,3 +103,8 @@ def _depth_at(view: View, uv: Array) -> Array:
     inverse = (weight[:, smooth] / corners[:, smooth]).sum(0)
     found[inside[smooth]] = 1 / inverse
     return found
+
+
+def length(metres: float) -> str:
+    """A distance in words: centimetres below a metre."""
+    return f"{100 * metres:.1f} cm" if metres < 0.9995 else f"{metres:.3g} m"

@@ -3,9 +3,9 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.doctor.pairs import Agreement
-from pipeline.doctor.readings import AS_GIVEN
-from pipeline.doctor.views import Array, Sample, View, in_world, luminance, pixels
+from pipeline.doctor.pairs import Agreement, length
+from pipeline.doctor.views import Array, Sample, View, luminance, pixels
+from pipeline.geometry.cameras import transform
 from pipeline.geometry.visibility import Camera, see
 from pipeline.images import luma
 from pipeline.scan import Cloud, RawFrames
@@ -24,7 +24,7 @@ def points(sample: Sample, cloud: Cloud | None) -> tuple[Array, NDArray[np.uint8
     found = []
     for view in sample.at():
         xyz, uv = pixels(view, _FRAME)
-        found.append((in_world(view, xyz, AS_GIVEN.pose), luminance(view, uv)[1]))
+        found.append((transform(view.camera_to_world, xyz), luminance(view, uv)[1]))
     xyz, grey = (np.concatenate(each) for each in zip(*found, strict=True))
     return xyz, grey.astype(np.uint8)
 
@@ -66,8 +66,8 @@ def facts(
     found["agreement"] = "not measured: frames share too little"
     if agreement is not None:
         found["agreement"] = (
-            f"{agreement.frames} frames disagree by {100 * agreement.metres:.1f} cm about what "
-            f"they see (right ones by {100 * agreement.bound:.1f} cm at most)"
+            f"{agreement.frames} frames disagree by {length(agreement.metres)} about what "
+            f"they see (right ones by {length(agreement.bound)} at most)"
         )
     if cloud is not None:
         views = np.zeros(len(xyz))

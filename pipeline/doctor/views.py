@@ -1,6 +1,5 @@
 """A few frames of a scan in memory, and the world positions of their pixels."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from io import BytesIO
 
@@ -9,7 +8,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from pipeline.errors import BadInput
-from pipeline.geometry.cameras import project, scale_intrinsics, transform, unproject
+from pipeline.geometry.cameras import project, scale_intrinsics, unproject
 from pipeline.geometry.poses import is_rigid
 from pipeline.images import check_image, luma
 from pipeline.scan import RawFrames
@@ -26,6 +25,7 @@ class View:
     """One frame; `color` and `color_intrinsics` are scaled down."""
 
     frame_id: int
+    place: int  # in the recording
     color: NDArray[np.uint8]  # (H, W, 3)
     depth: Array  # (h, w) metres according to the files, 0 = not measured
     color_intrinsics: Array  # (3, 3)
@@ -42,6 +42,17 @@ class Sample:
     count: int  # frames in the recording
     lost: int  # frames without a valid pose
     path: Array  # (F, 3) camera centres of the frames with one
+    poses: list[Array]  # camera_to_world (4, 4) of all frames, those without a valid one included
+
+    @property
+    def far(self) -> float:
+        """Metres according to the files: half of the depth is below; 1 where none is measured."""
+        depth = np.concatenate([view.depth[view.depth > 0] for view in self.at()])
+        return float(np.median(depth)) if len(depth) else 1.0
+
+    def has_pose(self, place: int) -> bool:
+        """Whether the recording has a frame with a valid pose there."""
+        return 0 <= place < self.count and is_rigid(self.poses[place])
 
     @property
     def has_neighbours(self) -> bool:
@@ -82,6 +93,7 @@ def take(raw: RawFrames, count: int) -> Sample:
         image.thumbnail((WIDTH, 4 * WIDTH))
         views[i] = View(
             ids[i],
+            i,
             np.asarray(image),
             frame.depth / raw.depth_scale,
             scale_intrinsics(k_color[i], raw.color_size, image.size),
@@ -89,7 +101,7 @@ def take(raw: RawFrames, count: int) -> Sample:
             frame.camera_to_world,
         )
     path = np.array([poses[i][:3, 3] for i in valid])
-    return Sample(sorted(nearest), views, len(ids), len(ids) - len(valid), path)
+    return Sample(sorted(nearest), views, len(ids), len(ids) - len(valid), path, poses)
 
 
 def pixels(view: View, count: int) -> tuple[Array, Array]:
@@ -106,11 +118,6 @@ def pixels(view: View, count: int) -> tuple[Array, Array]:
     uv = np.column_stack([u, v])[there].astype(float)
     xyz = unproject(view.depth_intrinsics, uv, view.depth[v, u][there])
     return xyz, project(view.color_intrinsics, xyz)
-
-
-def in_world(view: View, xyz: Array, pose: Callable[[Array], Array]) -> Array:
-    """World positions (P, 3) of positions in camera coordinates, with poses converted by `pose`."""
-    return transform(pose(view.camera_to_world), xyz)
 
 
 def luminance(view: View, uv: Array) -> tuple[NDArray[np.bool_], Array]:

@@ -51,8 +51,14 @@ def _in_millimetres(pose: Any) -> Any:
 FAULTS: Mapping[str, tuple[dict[str, Any], str]] = {
     "poses are world-to-camera": ({"pose": np.linalg.inv}, "look like world-to-camera matrices:"),
     "axes are OpenGL's": ({"pose": lambda p: p @ OPENGL}, "of cameras with OpenGL's axes (y up"),
-    "depth is in millimetres": ({"depth_scale": 0.001}, "of the depth is beyond"),
-    "positions are in millimetres": ({"pose": _in_millimetres}, "the camera's positions span"),
+    "depth is in millimetres": (
+        {"depth_scale": 0.001},
+        "units of which 1000 are a metre, millimetres",
+    ),
+    "positions are in millimetres": (
+        {"pose": _in_millimetres},
+        "positions look to be in millimetres",
+    ),
     "intrinsics are of an image of twice the size": ({"intrinsics": 2}, "the intrinsics of colour"),
     "intrinsics are of an image of half the size": ({"intrinsics": 0.5}, "the intrinsics of depth"),
     "depth is one frame late": ({"late": "depth"}, "depth looks out of step"),
