@@ -36,6 +36,22 @@ class TestNumbered(Suite):
     layout = LAYOUTS["numbered"]
 
 
+class TestStray(Suite):
+    layout = LAYOUTS["stray"]
+
+
+class TestArkitScenes(Suite):
+    layout = LAYOUTS["arkitscenes"]
+
+
+class TestScanNetPlusPlus(Suite):
+    layout = LAYOUTS["scannet++"]
+
+
+class TestColmap(Suite):
+    layout = LAYOUTS["colmap"]
+
+
 def off_the_planes(folder: Path) -> float:
     """Metres between the planes of the room and the point that is farthest from them."""
     return float(planes.distance_to_planes(planes.box_room(), seen_points(opened(folder))).max())

@@ -26,10 +26,17 @@ from tests.helpers.room_frames import (
     quaternion,
 )
 from tests.helpers.tiny_layouts import (
+    write_colmap,
     write_numbered,
     write_replica,
     write_stacked,
     write_transforms,
+)
+from tests.helpers.tiny_phones import (
+    write_arkit_scenes,
+    write_polycam,
+    write_scannet_pp,
+    write_stray,
 )
 
 
@@ -194,5 +201,16 @@ LAYOUTS = {
         write_replica, ("results/frame00000{i}.jpg", "results/depth00000{i}.png"), unit=6.5535
     ),
     "stacked": Written(write_stacked, ("rgb/rgb_{i}.jpg", "depth/depth_{i}.png")),
+    "polycam": Written(
+        write_polycam, ("keyframes/images/10{i}.jpg", "keyframes/depth/10{i}.png"), per_frame=True
+    ),
+    "stray": Written(write_stray, ("rgb/00000{i}.jpg", "depth/00000{i}.png")),
+    "arkitscenes": Written(write_arkit_scenes, ("lowres_wide/*", "lowres_depth/*"), per_frame=True),
+    "scannet++": Written(
+        write_scannet_pp,
+        ("iphone/rgb/frame_00000{i}.jpg", "iphone/depth/frame_00000{i}.png"),
+        per_frame=True,
+    ),
+    "colmap": Written(write_colmap, ("images/{i}.jpg", "depth/{i}.png")),
     "numbered": Written(write_numbered, ("rgb/frame_000{i}.jpg", "depth/frame_000{i}.png")),
 }

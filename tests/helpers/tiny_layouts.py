@@ -8,7 +8,7 @@ import numpy as np
 
 from pipeline.scan import Frame
 from tests.helpers.planes import Array
-from tests.helpers.room_frames import ARKIT, COLOR_SIZE, K_COLOR, encoded, put
+from tests.helpers.room_frames import ARKIT, COLOR_SIZE, K_COLOR, encoded, put, quaternion
 
 FX, FY, CX, CY = K_COLOR[[0, 1, 0, 1], [0, 1, 2, 2]].tolist()
 WIDTH, HEIGHT = COLOR_SIZE
@@ -82,3 +82,26 @@ def lines_of(written: list[Frame], rows: int = 4, per_line: bool = True) -> str:
 
 def text_of(values: Array) -> str:
     return " ".join(repr(float(x)) for x in values)
+
+
+def write_colmap(
+    folder: Path, written: list[Frame], place: str = "sparse/0", points: str | None = ""
+) -> None:
+    """The model as text, with or without lines of points."""
+    put(
+        folder / f"{place}/cameras.txt",
+        f"# one\n1 PINHOLE {WIDTH} {HEIGHT} {FX} {FY} {CX + 0.5} {CY + 0.5}\n",
+    )
+    lines = ["# IMAGE_ID, QW, QX, QY, QZ, TX, TY, TZ, CAMERA_ID, NAME"]
+    for f in written:
+        put(folder / f"images/{f.frame_id}.jpg", f.color)
+        put(folder / f"depth/{f.frame_id}.png", encoded(f.depth, "PNG"))
+        if np.isfinite(f.camera_to_world).all():
+            pose = np.linalg.inv(f.camera_to_world)
+            x, y, z, w = quaternion(pose.astype(np.float64))
+            values = text_of(np.array([w, x, y, z, *pose[:3, 3]]))
+        else:
+            values = " ".join(["nan"] * 7)
+        lines.append(f"{f.frame_id} {values} 1 {f.frame_id}.jpg")
+        lines += [] if points is None else [points]
+    put(folder / f"{place}/images.txt", "\n".join(lines) + "\n")

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from pipeline.errors import BadInput
-from pipeline.readers.folder.layouts import LAYOUTS, OUTER, find_layout
+from pipeline.readers.folder.layouts import LAYOUTS, OUTER, find_layout, lacking
 from pipeline.readers.folder.values import read_text
 
 SCAN_NAME = re.compile(r"[A-Za-z0-9_-]+")
@@ -50,9 +50,7 @@ def scan_files(raw: Path, scan: str) -> dict[str, Group]:
             if base == "":
                 break
     if not found:
-        layouts = "; ".join(layout.NAME for layout in LAYOUTS)
-        what = f"contains {_summary(names)}, which is not a known layout"
-        raise BadInput(folder, what, f"bring it into one of these: {layouts}")
+        raise BadInput(folder, *_unknown(names))
     if len(found) > 1:
         what = f"contains several recordings, in {', '.join(sorted(found))}"
         raise BadInput(folder, what, "make each a scan with its own folder")
@@ -118,6 +116,19 @@ def scan_folder(raw: Path, scan: str) -> Path:
     if not (raw / scan).is_dir():
         raise BadInput(raw, f"has no folder {scan}", "set `raw` to the folder of the scans")
     return raw / scan
+
+
+def _unknown(names: Mapping[str, Path]) -> tuple[str, str]:
+    """What is wrong with a folder of no known layout, and what to do."""
+    layouts = "; ".join(layout.NAME for layout in LAYOUTS)
+    what = f"contains {_summary(names)}, which is not a known layout"
+    inside = [[n.removeprefix(b) for n in names if n.startswith(b)] for b in _bases(names)]
+    near = [found for each in inside if (found := lacking(each))]
+    if not near:
+        return what, f"bring it into one of these: {layouts}"
+    _, name, missing = max(near, key=lambda each: each[0])
+    what = f"{what}: for {name!r} it lacks {' and '.join(missing)}"
+    return what, f"add that, or bring it into one of these: {layouts}"
 
 
 def _listing(folder: Path) -> Group:

@@ -7,7 +7,7 @@ from pipeline.errors import BadInput
 from pipeline.readers.folder.layouts import find_layout
 from pipeline.readers.folder.recording import FolderFrames
 
-PACKAGES = ("lzfse", "numpy", "openexr", "pillow")
+PACKAGES = ("lzfse", "numpy", "openexr", "pillow", "scipy")
 
 
 def open_frames(files: Mapping[str, Path]) -> FolderFrames:

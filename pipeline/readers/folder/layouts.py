@@ -1,15 +1,21 @@
 """The known layouts, and which of them a folder has."""
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Protocol
 
 from pipeline.readers.folder import (
+    arkit_scenes,
+    colmap,
     open3d_log,
     own,
+    polycam,
     record3d,
     scanner_app,
+    scannet_pp,
     seven_scenes,
+    stray,
     trajectory,
     transforms,
     tum,
@@ -21,6 +27,7 @@ class Layout(Protocol):
     """A module that reads one layout."""
 
     NAME: str  # for messages: what a user finds in such a folder
+    PARTS: dict[str, str]  # its parts in words -> a regular expression of one of their files
 
     def select(self, names: Mapping[str, Path]) -> dict[str, Path]:
         """The files of this layout among those of a folder; empty if it has another layout."""
@@ -37,7 +44,12 @@ LAYOUTS: tuple[Layout, ...] = (
     scanner_app,
     open3d_log,
     transforms,
+    polycam,
+    stray,
+    arkit_scenes,
+    scannet_pp,
     trajectory,
+    colmap,
 )
 
 
@@ -51,3 +63,19 @@ def find_layout(names: Mapping[str, Path]) -> tuple[Layout, dict[str, Path]] | N
         if files := layout.select(names):
             return layout, files
     return None
+
+
+def lacking(names: Iterable[str]) -> tuple[int, str, list[str]] | None:
+    """Of a folder of no known layout: how many parts of the nearest layout are there, the name of
+    that layout, and the parts that it lacks; None where no part of any is there.
+    """
+    counted = []
+    for layout in LAYOUTS:
+        missing = [
+            part
+            for part, pattern in layout.PARTS.items()
+            if not any(re.fullmatch(pattern, name, re.I) for name in names)
+        ]
+        counted.append((len(layout.PARTS) - len(missing), layout.NAME, missing))
+    nearest = max(counted, key=lambda each: each[0])
+    return nearest if nearest[0] and nearest[2] else None

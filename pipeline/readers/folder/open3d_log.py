@@ -25,6 +25,12 @@ from pipeline.readers.folder.values import (
 )
 
 NAME = "color/, depth/, a trajectory .log and a camera .json (Open3D, Redwood)"
+PARTS = {
+    "color/": r"(color|image|rgb)/[^/]*\.(jpe?g|png)",
+    "depth/": r"depth/[^/]*\.png",
+    "a trajectory .log": r"(scene/)?[^/]*trajectory[^/]*\.log",
+    "a camera .json": r"(?!pose_)[^/]*(?:intrinsic|camera)[^/]*\.json",
+}
 SIZE = (640, 480)
 PRIMESENSE = pinhole(525, 525, 319.5, 239.5)
 

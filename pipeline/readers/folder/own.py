@@ -28,6 +28,13 @@ from pipeline.readers.folder.values import Array, read_intrinsics, read_pose
 
 NAME = "color/ (or rgb/), depth/, pose/ and intrinsics (this project's, and ScanNet's export)"
 
+PARTS = {
+    "color/ (or rgb/)": r"(colou?r|rgb|images?|img|imgs)/[^/]*[0-9][^/]*\.(jpe?g|png|webp)",
+    "depth/": r"depths?/[^/]*[0-9][^/]*\.(png|tiff?|npy|exr)",
+    "pose/": r"poses?/[^/]*[0-9][^/]*\.txt",
+    "intrinsics.txt": r"(intrinsics?/[^/]*|[^/]*intrinsics?[^/]*|K)\.txt",
+}
+
 SHARED = (
     "intrinsics.txt",
     "intrinsic.txt",

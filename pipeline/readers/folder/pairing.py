@@ -10,8 +10,8 @@ from pipeline.readers.folder.values import FIX
 COLOR = ("color", "colour", "rgb", "image", "images", "img", "imgs")
 DEPTH = ("depth", "depths")
 POSE = ("pose", "poses")
-COLOR_ENDINGS = (".jpg", ".jpeg", ".png")
-DEPTH_ENDINGS = (".png",)
+COLOR_ENDINGS = (".jpg", ".jpeg", ".png", ".webp")
+DEPTH_ENDINGS = (".png", ".tif", ".tiff", ".npy", ".exr")
 
 Group = dict[str, Path]
 _NUMBER = re.compile(r"[0-9]{1,30}")
@@ -41,8 +41,10 @@ def _numbers(stem: str) -> tuple[int, ...]:
     return tuple(int(n) for n in _NUMBER.findall(stem))
 
 
-def paired(kinds: Mapping[str, Group]) -> dict[int, Group]:
+def paired(kinds: Mapping[str, Group], of: str | None = None) -> dict[int, Group]:
     """Frame -> kind -> file, by the number in the names (`frame_0012.jpg` and `12.txt`).
+
+    With `of`, frames without a file of that kind are left out: the others were not kept.
 
     Numbers that all names of a kind share (`scan3_0012.jpg`) mean nothing; of several the first
     that differs from file to file counts, unless the names are the same. Raises `BadInput` where a
@@ -56,11 +58,18 @@ def paired(kinds: Mapping[str, Group]) -> dict[int, Group]:
             if kind in frame:
                 raise BadInput(path, f"is the second {kind} file of frame {number_of[name]}", FIX)
             frame[kind] = path
-    for frame in frames.values():
+    if of is not None:
+        frames = {i: frame for i, frame in frames.items() if of in frame}
+    require_all(frames.values(), kinds)
+    return dict(sorted(frames.items()))
+
+
+def require_all(frames: Iterable[Mapping[str, Path]], kinds: Iterable[str]) -> None:
+    """Raise `BadInput` where a frame lacks the file of a kind."""
+    for frame in frames:
         if lacking := [kind for kind in kinds if kind not in frame]:
             what = f"has no {' and no '.join(lacking)} file beside it"
             raise BadInput(next(iter(frame.values())), what, FIX)
-    return dict(sorted(frames.items()))
 
 
 def _numbering(kinds: list[Group]) -> dict[str, int]:

@@ -35,6 +35,12 @@ from pipeline.readers.folder.values import (
 
 NAME = "an .r3d file, or metadata with rgbd/ or with rgb/ and depth/*.exr (Record3D)"
 
+PARTS = {
+    "metadata": r"metadata(\.json)?",
+    "rgbd/0.jpg or rgb/0.jpg": r"rgbd?/[0-9]+\.(jpg|png)",
+    "rgbd/0.depth or depth/0.exr": r"(rgbd/[0-9]+\.depth|depth/[0-9]+\.exr)",
+}
+
 _FILE = re.compile(
     r"(?:rgbd/([0-9]{1,9})\.(?:jpg|depth)|rgb/([0-9]{1,9})\.(?:jpg|png)|depth/([0-9]{1,9})\.exr)"
 )

@@ -12,6 +12,7 @@ from pipeline.geometry.cameras import scale_intrinsics
 from pipeline.geometry.clouds import whole_metres
 from pipeline.geometry.poses import is_rigid
 from pipeline.images import check_image_size, decode_depth, image_size
+from pipeline.readers.folder.confidence import decode_confidence
 from pipeline.readers.folder.upright import guess_up, turn_up
 from pipeline.readers.folder.values import FIX
 from pipeline.scan import Frame
@@ -43,6 +44,7 @@ class View:
     depth: Blob
     camera_to_world: Array  # (4, 4), not finite where tracking was lost
     timestamp: int = 0  # microseconds
+    confidence: Blob | None = None  # 8-bit PNG of the depth's size, 0 where depth is a guess
 
 
 @dataclass(frozen=True)
@@ -118,6 +120,9 @@ class FolderFrames:
         depth = self._recording.read_depth(content(view.depth), self.depth_size, str(view.depth))
         if self._recording.missing is not None:
             depth = np.where(depth == self._recording.missing, np.uint16(0), depth)
+        if view.confidence is not None:
+            known = decode_confidence(content(view.confidence), self.depth_size, view.confidence)
+            depth = np.where(known > 0, depth, np.uint16(0))
         return Frame(frame_id, view.timestamp, color, depth, self.pose(frame_id))
 
     def _scaled(self, intrinsics: Array, size: Size, new: Size) -> Array:

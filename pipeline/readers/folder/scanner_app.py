@@ -18,6 +18,12 @@ from pipeline.readers.folder.values import FIX, OPENGL, checked_intrinsics, numb
 
 NAME = "frame_00000.json, frame_00000.jpg and depth_00000.png (ARKit, 3D Scanner App)"
 
+PARTS = {
+    "frame_00000.json": r"frame_[0-9]+\.json",
+    "frame_00000.jpg": r"frame_[0-9]+\.(jpg|png)",
+    "depth_00000.png": r"depth_[0-9]+\.png",
+}
+
 _FILE = re.compile(r"(?:frame_([0-9]{1,9})\.(json|jpg|png)|depth_([0-9]{1,9})\.png)")
 
 

@@ -16,6 +16,11 @@ from pipeline.readers.folder.recording import Recording, View
 from pipeline.readers.folder.values import FIX, pinhole, read_intrinsics, read_pose
 
 NAME = "frame-000000.color.png, .depth.png and .pose.txt (7-Scenes, 3DMatch)"
+PARTS = {
+    "frame-000000.color.png": r"frame-[0-9]+\.color\.(png|jpg)",
+    "frame-000000.depth.png": r"frame-[0-9]+\.depth\.png",
+    "frame-000000.pose.txt": r"frame-[0-9]+\.pose\.txt",
+}
 INTRINSICS = "camera-intrinsics.txt"
 OUTER = (INTRINSICS,)
 MISSING = 65535

@@ -41,6 +41,12 @@ from pipeline.readers.folder.values import (
 
 NAME = "results/frame*.jpg and depth*.png, or rgb/ and depth/, with traj.txt (Replica)"
 CAMERA = "cam_params.json"
+PARTS = {
+    "results/frame000000.jpg": r"results/frame[^/]*[0-9]\.(jpe?g|png)",
+    "results/depth000000.png": r"results/depth[^/]*[0-9]\.png",
+    "traj.txt": r"(traj|traj_w_c|trajectory|poses?)\.txt",
+    f"{CAMERA} or intrinsics.txt": r"(cam_params\.json|[^/]*intrinsics?\.txt)",
+}
 OUTER = (CAMERA,)
 
 _TRAJECTORIES = ("traj.txt", "traj_w_c.txt", "trajectory.txt", "poses.txt", "pose.txt")

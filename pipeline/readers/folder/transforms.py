@@ -40,6 +40,11 @@ from pipeline.readers.folder.values import (
 
 NAME = "transforms.json that names depth images (nerfstudio, NeRFCapture)"
 FILE = "transforms.json"
+PARTS = {
+    FILE: r"transforms\.json",
+    "depth_file_path of each frame in it": "",
+    "the images that it names": r".*/[^/]*\.(jpe?g|png)",
+}
 
 _DEPTH = ("depth_file_path", "depth_path")
 _UNITS = ("depth_unit_scale_factor", "integer_depth_scale")

@@ -11,10 +11,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from pipeline.errors import BadInput
 from pipeline.readers.folder.recording import Recording, View
+from pipeline.readers.folder.times import MAX_GAP, nearest, pairs
 from pipeline.readers.folder.values import (
     FIX,
     Array,
@@ -28,10 +28,14 @@ from pipeline.readers.folder.values import (
 NAME = "rgb.txt, depth.txt and groundtruth.txt (TUM RGB-D)"
 LISTS = ("rgb.txt", "depth.txt", "groundtruth.txt")
 INTRINSICS = "intrinsics.txt"
+PARTS = {
+    **{name: name.replace(".", r"\.") for name in LISTS},
+    "rgb/": r"rgb/[^/]*\.(jpe?g|png)",
+    "depth/": r"depth/[^/]*\.(jpe?g|png)",
+}
 DEPTH_SCALE = 5000.0
 SIZE = (640, 480)
 CAMERA = pinhole(525, 525, 319.5, 239.5)
-MAX_GAP = 0.02  # seconds between images and poses that belong together
 
 _IMAGES = (".png", ".jpg", ".jpeg")
 
@@ -54,22 +58,20 @@ def read(files: Mapping[str, Path]) -> Recording:
     color_time, color = _images(files, "rgb.txt")
     depth_time, depth = _images(files, "depth.txt")
     pose_time, poses = _trajectory(files["groundtruth.txt"])
-    partner, near = _nearest(depth_time, color_time)
-    back, _ = _nearest(color_time, depth_time)
-    paired = near & (back[partner] == np.arange(len(color)))
-    if not paired.any():
+    paired = pairs(color_time, depth_time)
+    if len(paired) == 0:
         what = f"has no image within {1000 * MAX_GAP:.0f} ms of one in depth.txt"
         raise BadInput(files["rgb.txt"], what, FIX)
-    of_pose, known = _nearest(pose_time, color_time)
+    of_pose, known = nearest(pose_time, color_time)
     views = [
         View(
             int(i),
             color[i],
-            depth[partner[i]],
+            depth[j],
             poses[of_pose[i]] if known[i] else np.full((4, 4), np.nan),
             round(color_time[i] * 1e6),
         )
-        for i in np.flatnonzero(paired)
+        for i, j in paired
     ]
     if INTRINSICS in files:
         camera, size = read_intrinsics(files[INTRINSICS]), None
@@ -111,16 +113,3 @@ def _time(value: str | float, path: Path) -> float:
     if not abs(time) < 1e12:  # seconds; a number of microseconds must fit into 64 bits
         raise BadInput(path, f"has the time {value}", FIX)
     return float(time)
-
-
-def _nearest(times: Array, to: Array) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
-    """For each time in `to` (n,) the index (n,) of the nearest of `times`, and whether it is near.
-
-    Of two equally near times the earlier one counts.
-    """
-    order = np.argsort(times, kind="stable")
-    ordered = times[order]
-    after = np.searchsorted(ordered, to).clip(max=len(times) - 1)
-    before = (after - 1).clip(min=0)
-    index = np.where(abs(ordered[before] - to) <= abs(ordered[after] - to), before, after)
-    return order[index], abs(ordered[index] - to) <= MAX_GAP
