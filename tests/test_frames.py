@@ -34,6 +34,7 @@ def test_every_nth_frame_is_kept_as_it_was() -> None:
         "color_size": [96, 72],
         "depth_size": [64, 48],
         "depth_scale": 1000.0,
+        "damaged": [],
         "invalid_pose": [],
     }
 

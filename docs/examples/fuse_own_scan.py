@@ -1,13 +1,12 @@
 """Fuse what a 2D model says over a scan of RGB-D frames: python fuse_own_scan.py FOLDER OUT.npz"""
 
 import sys
-from io import BytesIO
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
 from pipeline.geometry.visibility import Camera, see
+from pipeline.images import decoded
 from pipeline.readers.folder import cloud, files, frames
 
 folder, out = map(Path, sys.argv[1:])
@@ -24,7 +23,7 @@ for number, color, depth in zip(scan.frame_ids, *intrinsics, strict=True):
         seen, uv, _ = see(camera, points.xyz, 0.05, 0.02)
         column, row = np.rint(uv).astype(int).T
         # Here a 2D model's (H, W, d) belongs; this "model" knows colours alone.
-        total[seen] += np.asarray(Image.open(BytesIO(frame.color)).convert("RGB"))[row, column]
+        total[seen] += np.asarray(decoded(frame.color))[row, column]
         views[seen] += 1
 np.savez(out, xyz=points.xyz, feature=total / np.maximum(views, 1)[:, None], views=views)
 print(f"{(views > 0).mean():.0%} of {len(views):,} points seen, by {views.mean():.1f} frames each")

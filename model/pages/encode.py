@@ -16,7 +16,7 @@ def chart(figure: Figure) -> str:
     """A figure as a PNG of few colours, which is small."""
     file = BytesIO()
     figure.savefig(file, format="png", dpi=_DPI, facecolor="white")
-    with Image.open(file) as image:
+    with Image.open(file, formats=["PNG"]) as image:
         return _png(image.convert("RGB").quantize(_COLORS, dither=Image.Dither.NONE))
 
 

@@ -1,17 +1,16 @@
 """A few frames of a scan in memory, and the world positions of their pixels."""
 
 from dataclasses import dataclass
-from io import BytesIO
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from pipeline.errors import BadInput
 from pipeline.geometry.cameras import project, scale_intrinsics, unproject
 from pipeline.geometry.poses import is_rigid
-from pipeline.images import check_image, luma
+from pipeline.images import decoded, luma
 from pipeline.scan import RawFrames
+from pipeline.whole_frames import whole_frames
 
 Array = NDArray[np.float64]
 
@@ -67,7 +66,7 @@ class Sample:
 def take(raw: RawFrames, count: int) -> Sample:
     """Read about `count` frames in a few stretches, with their neighbours.
 
-    Raises `BadInput` where no frame has a valid pose, or an image is damaged.
+    Raises `BadInput` where no frame has a valid pose, or images are damaged.
     """
     ids = list(raw.frame_ids)
     poses = [raw.pose(frame_id) for frame_id in ids]
@@ -86,10 +85,9 @@ def take(raw: RawFrames, count: int) -> Sample:
     k_depth = np.broadcast_to(raw.depth_intrinsics, sizes)
     views = {}
     read = {place + shift for place in nearest for shift in (-1, 0, 1)} & set(valid)
-    for i in sorted(read):
-        frame, where = raw.read(ids[i]), f"frame {ids[i]}"
-        check_image(frame.color, raw.color_size, where)
-        image = Image.open(BytesIO(frame.color)).convert("RGB")
+    place = {ids[i]: i for i in sorted(read)}
+    for frame in whole_frames(raw, list(place)):
+        i, image = place[frame.frame_id], decoded(frame.color)
         image.thumbnail((WIDTH, 4 * WIDTH))
         views[i] = View(
             ids[i],
@@ -101,7 +99,9 @@ def take(raw: RawFrames, count: int) -> Sample:
             frame.camera_to_world,
         )
     path = np.array([poses[i][:3, 3] for i in valid])
-    return Sample(sorted(nearest), views, len(ids), len(ids) - len(valid), path, poses)
+    whole = [i for i in sorted(nearest) if {i - 1, i, i + 1} & read <= set(views)]
+    whole = whole or sorted(nearest & set(views))
+    return Sample(whole, views, len(ids), len(ids) - len(valid), path, poses)
 
 
 def pixels(view: View, count: int) -> tuple[Array, Array]:

@@ -5,7 +5,6 @@ query, all read as a run would read them.
 """
 
 from collections.abc import Iterable, Sequence
-from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from pipeline.grids.reading import Grids
+from pipeline.images import decoded
 from pipeline.look import sample
 from pipeline.look.drawing import Row, draw
 from pipeline.plan.plan import Plan
@@ -63,7 +63,7 @@ def rows(
 
 
 def _shown(blob: bytes) -> NDArray[np.uint8]:
-    image = Image.open(BytesIO(blob)).convert("RGB")
+    image = decoded(blob)
     image.thumbnail((WIDTH, 4 * WIDTH), Image.Resampling.BICUBIC)
     return np.asarray(image)
 

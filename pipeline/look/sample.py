@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from pipeline import readers
 from pipeline.errors import BadInput
 from pipeline.geometry.poses import is_rigid
-from pipeline.images import check_image
 from pipeline.jobs import entries
 from pipeline.plan import rawdata
 from pipeline.plan.choice import SCANS, require_scan, spread
@@ -20,6 +19,7 @@ from pipeline.plan.plan import Plan
 from pipeline.readers.features import reader as features
 from pipeline.stages.parts import load_parts
 from pipeline.store import arrays
+from pipeline.whole_frames import whole_frames
 
 
 @dataclass(frozen=True)
@@ -78,9 +78,8 @@ def _sample(plan: Plan, scan: str, count: int) -> Sample:
         raise BadInput(scan, "has no frame with a valid pose", "look at another (`--scan`)")
     count = min(count, len(taken))
     ids = [taken[int((i + 0.5) * len(taken) / count)] for i in range(count)]
-    blobs = [raw.read(frame_id).color for frame_id in ids]
-    for frame_id, blob in zip(ids, blobs, strict=True):
-        check_image(blob, raw.color_size, f"frame {frame_id} of {scan}")
+    frames = list(whole_frames(raw, ids))
+    ids, blobs = [frame.frame_id for frame in frames], [frame.color for frame in frames]
     group = memory()
     group.attrs["color_size"] = list(raw.color_size)
     arrays.write(group, "color", np.frombuffer(b"".join(blobs), np.uint8), compress=False)

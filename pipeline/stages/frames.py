@@ -12,10 +12,10 @@ import zarr
 
 from pipeline.errors import BadInput
 from pipeline.geometry.poses import is_rigid
-from pipeline.images import check_image
 from pipeline.scan import RawFrames
 from pipeline.stages.declaration import Stage
 from pipeline.store import arrays
+from pipeline.whole_frames import whole_frames
 
 _CHUNK = 1 << 20  # bytes of encoded colour
 
@@ -49,7 +49,8 @@ class Worker:
         `camera_to_world` f64 (F, 4, 4); `frame_id` and `timestamp` i64 (F,). The sizes in the
         attributes are (width, height), and `invalid_pose` lists the frames that were left out.
 
-        Raises `BadInput` where no selected frame has a valid pose or an image is damaged.
+        Raises `BadInput` where no selected frame has a valid pose or an image is damaged, or where
+        damaged ones may be left out (`damaged` lists them) and most are.
         """
         place = {frame_id: row for row, frame_id in enumerate(raw.frame_ids)}
         selected = list(raw.frame_ids)[:: self.settings.every]
@@ -65,27 +66,27 @@ class Worker:
         depth = arrays.create(out, "depth", (len(kept), height, width), np.uint16, 1)
         color = arrays.create(out, "color", (0,), np.uint8, _CHUNK, compress=False)
         color_offsets, timestamps = [0], []
-        for index, frame_id in enumerate(kept):
-            frame = raw.read(frame_id)
-            where = f"frame {frame_id}"
-            check_image(frame.color, raw.color_size, where)
-            if frame.depth.shape != (height, width):
-                what = f"has depth of {frame.depth.shape[::-1]} pixels instead of {raw.depth_size}"
-                raise BadInput(where, what, "download or export the scan again")
-            depth[index] = frame.depth
+        whole: list[int] = []
+        for frame in whole_frames(raw, kept):
+            depth[len(whole)] = frame.depth
+            whole.append(frame.frame_id)
             color.append(np.frombuffer(frame.color, np.uint8))
             color_offsets.append(color.shape[0])
             timestamps.append(frame.timestamp)
+        damaged = [frame_id for frame_id in kept if frame_id not in set(whole)]
+        if damaged:
+            depth.resize((len(whole), height, width))
         arrays.write(out, "color_offsets", np.array(color_offsets, np.int64))
-        rows = [place[frame_id] for frame_id in kept]
+        rows = [place[frame_id] for frame_id in whole]
         for name in ("color_intrinsics", "depth_intrinsics"):
             every = np.broadcast_to(getattr(raw, name), (len(place), 3, 3))
             arrays.write(out, name, every[rows].astype(np.float64))
-        camera_to_world = np.array([poses[frame_id] for frame_id in kept], np.float64)
+        camera_to_world = np.array([poses[frame_id] for frame_id in whole], np.float64)
         arrays.write(out, "camera_to_world", camera_to_world)
-        arrays.write(out, "frame_id", np.array(kept, np.int64))
+        arrays.write(out, "frame_id", np.array(whole, np.int64))
         arrays.write(out, "timestamp", np.array(timestamps, np.int64))
         out.attrs["color_size"] = list(raw.color_size)
         out.attrs["depth_size"] = list(raw.depth_size)
         out.attrs["depth_scale"] = float(raw.depth_scale)
+        out.attrs["damaged"] = [int(i) for i in damaged]
         out.attrs["invalid_pose"] = [int(i) for i in selected if not is_rigid(poses[i])]

@@ -3,17 +3,16 @@
 It is stored in Open3D's sparse voxel grid; only blocks near a surface use memory.
 """
 
-import io
-
 import numpy as np
 import open3d as o3d
 from numpy.typing import NDArray
-from PIL import Image
 
 from pipeline.errors import BadInput
 from pipeline.geometry.cameras import transform, unproject, world_to_camera
 from pipeline.geometry.poses import is_rigid
+from pipeline.images import decoded
 from pipeline.scan import Frame, RawFrames
+from pipeline.whole_frames import whole_frames
 
 VOXEL = 0.02  # metres
 MAX_DEPTH = 5.0  # metres: beyond, sensors measure noise
@@ -51,13 +50,14 @@ def fuse(frames: RawFrames) -> tuple[Array, NDArray[np.uint8], Array]:
     depth_k = np.broadcast_to(frames.depth_intrinsics, (every, 3, 3))
     color_k = np.broadcast_to(frames.color_intrinsics, (every, 3, 3))
     posed = [i for i, each in enumerate(frames.frame_ids) if is_rigid(frames.pose(each))]
-    for i in posed[:: -(-len(posed) // MAX_FRAMES) or 1]:
-        frame = frames.read(frames.frame_ids[i])
+    place = {frames.frame_ids[i]: i for i in posed[:: -(-len(posed) // MAX_FRAMES) or 1]}
+    for frame in whole_frames(frames, list(place)):
+        i = place[frame.frame_id]
         blocks = touched(frame, depth_k[i], frames.depth_scale)
         if len(blocks) == 0:
             continue
         depth = o3d.t.geometry.Image(_tensor(frame.depth))
-        color = o3d.t.geometry.Image(_tensor(_pixels(frame.color, i)))
+        color = o3d.t.geometry.Image(_tensor(np.asarray(decoded(frame.color))))
         of_depth, of_color = _tensor(depth_k[i] + _CORNER), _tensor(color_k[i] + _CORNER)
         to_camera = _tensor(world_to_camera(frame.camera_to_world))
         scale = float(frames.depth_scale)
@@ -103,12 +103,3 @@ def touched(frame: Frame, intrinsics: Array, depth_scale: float) -> NDArray[np.i
 
 def _tensor(array: NDArray) -> o3d.core.Tensor:
     return o3d.core.Tensor.from_numpy(np.ascontiguousarray(array))
-
-
-def _pixels(blob: bytes, index: int) -> NDArray[np.uint8]:
-    try:
-        with Image.open(io.BytesIO(blob), formats=("JPEG", "PNG")) as image:
-            return np.asarray(image.convert("RGB"))
-    except Exception as error:  # Pillow has a dozen exceptions for damaged files
-        what = f"has a damaged colour image ({error})"
-        raise BadInput(f"frame {index}", what, "leave it out") from None

@@ -1,6 +1,7 @@
 """This project's own layout, which ScanNet's exporters and many programs write too.
 
-    color/<i>.jpg or .png   depth/<i>.png (16 bit, mm)   pose/<i>.txt (camera to world)
+    color/<i>.jpg, .png or .webp   pose/<i>.txt (camera to world)
+    depth/<i>.png, .tiff or .npy (integers in mm, or floats in m), or .exr
 
 or `rgb/`, `image/`, `images/`, `depths/`, `poses/`; files of a frame share the number in their
 names (`frame_0012.jpg`). A pose is a matrix of 4 x 4 or 3 x 4. The intrinsics of both images are in

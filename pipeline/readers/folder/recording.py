@@ -2,7 +2,8 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from functools import partial
+from typing import Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +12,8 @@ from pipeline.errors import BadInput
 from pipeline.geometry.cameras import scale_intrinsics
 from pipeline.geometry.clouds import whole_metres
 from pipeline.geometry.poses import is_rigid
-from pipeline.images import check_image_size, decode_depth, image_size
+from pipeline.images import brightest, check_image, image_size, lies_on_its_side, upright, white_of
+from pipeline.readers.folder import depth_files
 from pipeline.readers.folder.confidence import decode_confidence
 from pipeline.readers.folder.upright import guess_up, turn_up
 from pipeline.readers.folder.values import FIX
@@ -19,13 +21,10 @@ from pipeline.scan import Frame
 
 Array = NDArray[np.float64]
 Size = tuple[int, int]
+T = TypeVar("T")
 
+_LOOKED_AT = 9  # images, spread over the recording, for what most of them have
 _SAME_SHAPE = 0.02  # relative difference of aspect ratios below which two images show the same
-
-
-def decode_png(blob: bytes, size: Size, where: str) -> NDArray[np.uint16]:
-    """Depth (H, W) in a 16-bit grey PNG file of (width, height) = `size`. Raises `BadInput`."""
-    return decode_depth(blob, size, where, FIX)
 
 
 class Blob(Protocol):
@@ -54,8 +53,8 @@ class Recording:
     Intrinsics are (3, 3), or (F, 3, 3) in the order of the views. They refer to images of
     `intrinsics_size` if given; without `depth_intrinsics` those of colour are scaled to the depth.
     `up` is the world's axis that points up, None if the layout does not define it. `missing` is the
-    depth value that, like 0, means "not measured". `read_depth`, for depth that is not a 16-bit PNG
-    file, returns (H, W) from the bytes, the expected size and the path for messages.
+    depth value that, like 0, means "not measured". `read_depth`, for depth that is in no file of
+    `depth_files`, returns (H, W) from the bytes, the expected size and the path for messages.
     """
 
     views: Sequence[View]
@@ -65,8 +64,8 @@ class Recording:
     depth_scale: float = 1000.0
     missing: int | None = None
     up: str | None = None
-    depth_size: Size | None = None  # read from the first PNG file where it is None
-    read_depth: Callable[[bytes, Size, str], NDArray[np.uint16]] = decode_png
+    depth_size: Size | None = None  # read from the files where it is None
+    read_depth: Callable[[bytes, Size, str], NDArray[np.uint16]] = depth_files.decode
 
 
 class FolderFrames:
@@ -77,6 +76,8 @@ class FolderFrames:
     (F, 3, 3) in the order of `frame_ids` where they change. Raises `BadInput`.
     """
 
+    leaves_out_damaged = True  # see `pipeline.whole_frames`: nobody can record them again
+
     def __init__(self, recording: Recording) -> None:
         self._recording = recording
         self._views = {view.frame_id: view for view in recording.views}
@@ -86,16 +87,22 @@ class FolderFrames:
         self.turn = turn_up(recording.up or guess_up(poses))
         places = [self.turn @ pose[:3, 3] for pose in poses if is_rigid(pose)]
         self.offset = whole_metres(np.array(places)) if places else np.zeros(3)
-        # A frame with a pose, since the images of the others may be incomplete.
-        first = next(
-            (v for v in recording.views if is_rigid(v.camera_to_world)), recording.views[0]
-        )
-        self.color_size = image_size(content(first.color), str(first.color), FIX)
-        self.depth_size = recording.depth_size or image_size(
-            content(first.depth), str(first.depth), FIX
-        )
+        # Frames with a pose, since the images of the others may be incomplete.
+        posed = [v for v in recording.views if is_rigid(v.camera_to_world)] or recording.views
+        some = posed[:: -(-len(posed) // _LOOKED_AT)]
+        colors = [view.color for view in some]
+        self.color_size = _most(_each(partial(image_size, remedy=FIX), colors))
+        self._white = white_of(max(_each(partial(brightest, remedy=FIX), colors)))
+        depths = [view.depth for view in some]
+        self.depth_size = recording.depth_size or _most(_each(depth_files.depth_size, depths))
+        if recording.read_depth is depth_files.decode and _most(
+            _each(depth_files.in_millimetres, depths)
+        ):
+            self.depth_scale = 1000.0
         source = recording.intrinsics_size
         color = recording.color_intrinsics
+        if source is None:
+            self._require_turned(colors)
         self.color_intrinsics = self._scaled(color, source or self.color_size, self.color_size)
         if recording.depth_intrinsics is None:
             depth, source = self.color_intrinsics, self.color_size
@@ -115,8 +122,9 @@ class FolderFrames:
     def read(self, frame_id: int) -> Frame:
         """The complete frame. Raises `BadInput` where an image is damaged or of another size."""
         view = self._views[frame_id]
-        color = content(view.color)
-        check_image_size(color, self.color_size, str(view.color), FIX)
+        where = str(view.color)
+        color = upright(content(view.color), self.color_size, where, FIX, self._white)
+        check_image(color, self.color_size, where)
         depth = self._recording.read_depth(content(view.depth), self.depth_size, str(view.depth))
         if self._recording.missing is not None:
             depth = np.where(depth == self._recording.missing, np.uint16(0), depth)
@@ -124,6 +132,20 @@ class FolderFrames:
             known = decode_confidence(content(view.confidence), self.depth_size, view.confidence)
             depth = np.where(known > 0, depth, np.uint16(0))
         return Frame(frame_id, view.timestamp, color, depth, self.pose(frame_id))
+
+    def _require_turned(self, colors: Sequence[Blob]) -> None:
+        """Raise `BadInput` where colour is turned on its side by its tags, and its intrinsics are
+        those of the image as stored: then depth and poses are, too."""
+        if not _most(_each(partial(lies_on_its_side, remedy=FIX), colors)):
+            return
+        (x, y), (width, height) = self._recording.color_intrinsics[..., :2, 2].T, self.color_size
+        if np.mean(abs(x / height - 0.5) + abs(y / width - 0.5)) < np.mean(
+            abs(x / width - 0.5) + abs(y / height - 0.5)
+        ):
+            what = f"is turned to {self.color_size} by its EXIF tag, and its intrinsics are not"
+            raise BadInput(
+                str(colors[0]), what, "remove the tag from all images, or turn intrinsics"
+            )
 
     def _scaled(self, intrinsics: Array, size: Size, new: Size) -> Array:
         """Intrinsics after a resize. Raises `BadInput` where the aspect ratios differ: a crop or a
@@ -140,6 +162,24 @@ class FolderFrames:
 
 def _place(recording: Recording) -> str:
     return str(recording.views[0].depth)
+
+
+def _each(what: Callable[[bytes, str], T], blobs: Sequence[Blob]) -> list[T]:
+    """What each file says that is not damaged. Raises `BadInput` where all are."""
+    said: list[T] = []
+    fault: BadInput | None = None
+    for blob in blobs:
+        try:
+            said.append(what(content(blob), str(blob)))
+        except BadInput as error:
+            fault = fault or error
+    if fault and not said:
+        raise fault
+    return said
+
+
+def _most(said: list[T]) -> T:
+    return max(said, key=said.count)
 
 
 def content(blob: Blob) -> bytes:

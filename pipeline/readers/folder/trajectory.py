@@ -50,7 +50,9 @@ PARTS = {
 OUTER = (CAMERA,)
 
 _TRAJECTORIES = ("traj.txt", "traj_w_c.txt", "trajectory.txt", "poses.txt", "pose.txt")
-_RESULTS = re.compile(r"results/(frame|depth)[_-]?[0-9]{1,9}\.(?:jpe?g|png)", re.I)
+_RESULTS = re.compile(
+    r"results/(frame|depth)[_-]?[0-9]{1,9}\.(?:jpe?g|png|webp|tiff?|npy|exr)", re.I
+)
 
 
 def select(names: Mapping[str, Path]) -> dict[str, Path]:

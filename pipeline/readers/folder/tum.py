@@ -37,7 +37,7 @@ DEPTH_SCALE = 5000.0
 SIZE = (640, 480)
 CAMERA = pinhole(525, 525, 319.5, 239.5)
 
-_IMAGES = (".png", ".jpg", ".jpeg")
+_IMAGES = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".npy", ".exr")
 
 
 def select(names: Mapping[str, Path]) -> dict[str, Path]:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.errors import BadInput
-from pipeline.images import check_image_size, decode_depth, image_size
+from pipeline.images import decode_depth, image_size, upright
 from pipeline.readers.s3dis.alignment import AREA_5B_TO_5A
 from pipeline.readers.s3dis.poses import read_pose
 from pipeline.scan import Frame, RawFrames
@@ -70,8 +70,7 @@ class PerspectiveImages:
     def read(self, frame_id: int) -> Frame:
         """One frame, without a timestamp; colour as found, sometimes RGBA. Raises `BadInput`."""
         view = self._views[frame_id]
-        color = _bytes(view["rgb"])
-        check_image_size(color, self.color_size, str(view["rgb"]), DOWNLOAD)
+        color = upright(_bytes(view["rgb"]), self.color_size, str(view["rgb"]), DOWNLOAD)
         where = str(view["depth"])
         depth = decode_depth(_bytes(view["depth"]), self.depth_size, where, DOWNLOAD)
         return Frame(

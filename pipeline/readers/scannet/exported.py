@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.errors import BadInput
-from pipeline.images import check_image_size, decode_depth, image_size
+from pipeline.images import decode_depth, image_size, upright
 from pipeline.scan import Frame
 
 DEPTH_SCALE = 1000.0  # the exporters write the millimetres of the `.sens`
@@ -54,8 +54,7 @@ class ExportedFrames:
     def read(self, frame_id: int) -> Frame:
         """One frame, without a timestamp (the exporters drop it). Raises `BadInput`."""
         color_path, depth_path = self._color[frame_id], self._depth[frame_id]
-        color = _bytes(color_path)
-        check_image_size(color, self.color_size, str(color_path), EXPORT)
+        color = upright(_bytes(color_path), self.color_size, str(color_path), EXPORT)
         return Frame(
             frame_id=frame_id,
             timestamp=0,

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from pipeline.errors import BadInput
-from pipeline.images import check_image_size
+from pipeline.images import upright
 from pipeline.readers.scannet.sens_header import (
     DOWNLOAD,
     RAW,
@@ -115,8 +115,7 @@ class SensFile:
     def _color(self, blob: bytes, where: str) -> bytes:
         width, height = self.color_size
         if self._header.color_compression != RAW:
-            check_image_size(blob, self.color_size, where, DOWNLOAD)
-            return blob
+            return upright(blob, self.color_size, where, DOWNLOAD)
         if len(blob) != 3 * width * height:
             raise BadInput(where, f"has a raw colour image of {len(blob)} bytes", DOWNLOAD)
         png = io.BytesIO()
