@@ -15,6 +15,7 @@ from pathlib import Path
 from pkgutil import iter_modules
 from typing import Literal
 
+import pytest
 from hypothesis.strategies import SearchStrategy
 
 from pipeline.errors import BadInput
@@ -57,7 +58,7 @@ def result_of(variant: Variant) -> tuple[Result, str]:
             variant.check(folder)
         except BadInput as error:
             return _judge_sentence(str(error), Path(name), variant)
-        except Exception as error:
+        except (Exception, pytest.fail.Exception) as error:
             return "wrong", f"{type(error).__name__}: {error}"
     return "right", ""
 

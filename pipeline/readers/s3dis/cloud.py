@@ -8,7 +8,7 @@ import numpy as np
 from pipeline.errors import BadInput
 from pipeline.geometry.superpoints import normals_and_superpoints
 from pipeline.readers.s3dis.alignment import read_angle, turned
-from pipeline.readers.s3dis.point_text import is_aligned, read_points
+from pipeline.readers.s3dis.point_text import all_aligned, read_points
 from pipeline.scan import Cloud
 
 PACKAGES = ("numpy", "scipy")
@@ -28,7 +28,7 @@ def read_cloud(files: Mapping[str, Path]) -> Cloud:
     points = [read_points(path) for path in texts]
     xyz = np.concatenate([xyz for xyz, _ in points])
     rgb = np.concatenate([rgb for _, rgb in points])
-    if is_aligned(texts[0]):
+    if all_aligned(texts):
         folder = texts[0].parent if "room" in files else texts[0].parent.parent
         if "angles" not in files:
             what = "is of the aligned release, and there is no angle to turn it back"

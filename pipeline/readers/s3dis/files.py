@@ -7,6 +7,8 @@ area and its folder: Area_1_office_1.
 
 import os
 import re
+from collections.abc import Callable
+from filecmp import cmp
 from functools import lru_cache
 from pathlib import Path
 
@@ -27,8 +29,11 @@ PROTOCOL = "s3dis"
 SIMULATOR = "pipeline.simulate.s3dis_scan"
 POINTS_ONLY = "pipeline.readers.s3dis.points"
 
-_COPY = re.compile(r"(.+) \([0-9]+\)")  # a second `wall_3.txt` in one folder: `wall_3 (1).txt`
-
+_OBJECT = re.compile(r"[A-Za-z]+_[0-9]+")
+# A second `wall_3.txt` in one folder: `wall_3 (1).txt` in the releases, and what programs and
+# people make of a file that they copy: `wall_3 copy.txt`, `Kopie von wall_3.txt`, `wall_3_old.txt`
+_COPIED = re.compile(rf"(?:.*[^A-Za-z])?({_OBJECT.pattern})(?:[^0-9].*)?")
+_NUMBERED = re.compile(rf"{_OBJECT.pattern} \([0-9]+\)")
 
 Group = dict[str, Path]
 
@@ -46,8 +51,8 @@ def scan_files(raw: Path, scan: str) -> dict[str, Group]:
     folder = room_folder(raw, scan)
     area, room = _parts(scan)
     objects = {f"Annotations/{path.name}": path for path in _texts(folder / "Annotations")}
-    rooms = [("room", path) for path in _texts(folder)]
-    cloud: Group = dict(objects or rooms[:1])
+    rooms = sorted(_texts(folder), key=lambda path: path.stem != room)  # its own name is first
+    cloud: Group = dict(objects or [("room", path) for path in rooms[:1]])
     angles = folder.parent / f"Area_{area}_alignmentAngle.txt"
     if cloud and angles.is_file() and is_aligned(next(iter(cloud.values()))):
         cloud["angles"] = angles
@@ -125,14 +130,30 @@ def _areas(raw: Path, name: str) -> list[Path]:
 
 
 def _texts(folder: Path) -> list[Path]:
-    """The text clouds of a folder by name, without the mistakes in the releases.
+    """The text clouds of a folder by name, without hidden files and second copies of a file.
 
-    These are hidden files and second copies of a file.
+    Raises `BadInput` for what is named as a copy and has another content.
     """
     paths = sorted(path for path in folder.glob("*.txt") if not path.name.startswith("."))
-    names = {path.stem for path in paths}
-    copies = {stem for stem in names if (copy := _COPY.fullmatch(stem)) and copy[1] in names}
-    return [path for path in paths if path.stem not in copies]
+    names = {path.stem: path for path in paths}
+    found: list[Path] = []
+    of_size: dict[int, list[Path]] = {}
+    for path in sorted(paths, key=lambda path: _OBJECT.fullmatch(path.stem) is None):
+        copied = None if _OBJECT.fullmatch(path.stem) else _COPIED.fullmatch(path.stem)
+        named = bool(copied and copied[1] in names)
+        same_size = of_size.setdefault(path.stat().st_size, [])
+        if (named and _NUMBERED.fullmatch(path.stem)) or any(map(_same(path), same_size)):
+            continue
+        if copied and named:
+            what = f"is named as a copy of {copied[1]}.txt, and has other points"
+            raise BadInput(path, what, "remove one of them, or name it as an object (wall_7.txt)")
+        same_size.append(path)
+        found.append(path)
+    return sorted(found)
+
+
+def _same(path: Path) -> Callable[[Path], bool]:
+    return lambda other: cmp(path, other, shallow=False)
 
 
 def _images(raw: Path, area: str, room: str) -> Group:

@@ -24,7 +24,7 @@ def read_labels(files: Mapping[str, Path], classes: Sequence[Mapping[str, Any]])
         raise BadInput("labels", "the room has no Annotations/*.txt", "download them")
     index = {each["name"]: i for i, each in enumerate(classes)}
     other = index.get(OTHER, -1)
-    label = [index.get(path.name.partition("_")[0], other) for path in files.values()]
+    label = [index.get(path.name.partition("_")[0].lower(), other) for path in files.values()]
     counts = [count_points(path) for path in files.values()]
     return Labels(
         label=np.repeat(np.array(label, np.int16), counts),

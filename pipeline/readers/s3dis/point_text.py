@@ -11,6 +11,7 @@ public tools drop the byte instead, which turns 21 into 211.
 
 import re
 import warnings
+from collections.abc import Sequence
 from io import BytesIO
 from pathlib import Path
 
@@ -81,6 +82,26 @@ def is_aligned(path: Path) -> bool:
             if layout.fullmatch(line):
                 return layout is _ALIGNED
     raise _not_a_point(path, 1, head.splitlines()[0] if head else b"")
+
+
+def all_aligned(paths: Sequence[Path]) -> bool:
+    """Whether the text clouds of one room are of the aligned release.
+
+    Raises `BadInput` where some are and some are not, since only one of the two would be in place,
+    and as `is_aligned`.
+    """
+    aligned = [is_aligned(path) for path in paths]
+    most = 2 * sum(aligned) >= len(aligned)
+    odd = [path for path, own in zip(paths, aligned, strict=True) if own != most]
+    if odd:
+        rest = f", as {len(odd) - 1} more files" if len(odd) > 1 else ""
+        names = "the aligned release", "Stanford3dDataset_v1.2"
+        own, other = names if not most else reversed(names)
+        what = (
+            f"is of {own}{rest}, and the other {len(paths) - len(odd)} of the room are of {other}"
+        )
+        raise BadInput(odd[0], what, "take all files of a room from one release")
+    return most
 
 
 def _repaired(path: Path, block: bytes, first_line: int) -> bytes:

@@ -18,8 +18,10 @@ def read_points_only(files: Mapping[str, Path], superpoints: bool) -> Cloud:
     so its angle is not needed: a network trained on rotated rooms does not depend on it. Raises
     `BadInput`.
     """
-    parts = [point_text.read_points(path) for name, path in files.items() if name != "angles"]
-    if not parts:
+    texts = [path for name, path in files.items() if name != "angles"]
+    if not texts:
         raise BadInput("cloud", "the room has no text cloud", "download S3DIS")
+    point_text.all_aligned(texts)
+    parts = [point_text.read_points(path) for path in texts]
     xyz, rgb = (np.concatenate(each) for each in zip(*parts, strict=True))
     return Points(xyz, rgb).cloud()
