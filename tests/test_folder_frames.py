@@ -135,7 +135,7 @@ def test_a_world_with_another_axis_up_is_rotated(tmp_path: Path) -> None:
     assert np.array_equal(reader.turn, np.linalg.inv(Y_UP)[:3, :3])
 
 
-@given(st.sampled_from(["x", "-x", "y", "-y", "z"]))
+@given(st.sampled_from(["x", "-x", "y", "-y", "z", "-z"]))
 def test_up_is_found_and_turned_to_z_exactly(up: str) -> None:
     turn = turn_up(up)
     axis = np.eye(3)["xyz".index(up[-1])] * (-1 if up[0] == "-" else 1)
@@ -146,8 +146,7 @@ def test_up_is_found_and_turned_to_z_exactly(up: str) -> None:
     assert guess_up([back @ pose for pose in planes.cameras(7)]) == up
 
 
-def test_cameras_that_look_down_upside_down_or_nowhere_do_not_rotate_the_world() -> None:
+def test_cameras_that_look_down_or_nowhere_do_not_rotate_the_world() -> None:
     down = [planes.look_at((0, 0, 2), (np.cos(a), np.sin(a), 0.5)) for a in range(6)]
-    upside_down = [pose @ np.diag([1.0, -1, -1, 1]) for pose in planes.cameras(6)]
-    for poses in (down, upside_down, [], [np.full((4, 4), np.nan)]):
+    for poses in (down, [], [np.full((4, 4), np.nan)]):
         assert guess_up(poses) == "z"

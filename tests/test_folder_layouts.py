@@ -82,11 +82,23 @@ def test_a_frame_that_lacks_its_depth_is_reported(tmp_path: Path, name: str) -> 
         opened(tmp_path / "scan")
 
 
-def test_different_numbers_of_images_and_poses_are_refused(tmp_path: Path) -> None:
-    LAYOUTS["open3d"].write(tmp_path / "scan", frames())
-    next((tmp_path / "scan/color").iterdir()).unlink()
-    with pytest.raises(BadInput, match="has 5 poses for 4 colour and 5 depth images"):
-        opened(tmp_path / "scan")
+def test_one_file_less_of_each_kind_does_not_pair_by_count(tmp_path: Path) -> None:
+    folder = tmp_path / "scan"
+    LAYOUTS["open3d"].write(folder, frames())
+    sorted((folder / "color").iterdir())[1].unlink()
+    with pytest.raises(BadInput, match="has no color file beside it"):
+        opened(folder)
+    sorted((folder / "depth").iterdir())[1].unlink()
+    with pytest.raises(
+        BadInput, match="has 5 poses, 0 to 4, for 4 images with the numbers 9 to 13"
+    ):
+        opened(folder)
+    log = folder / "scene/trajectory.log"
+    put(log, "\n".join(log.read_text().splitlines()[:-5]))
+    with pytest.raises(
+        BadInput, match="has 4 poses, 0 to 3, for 4 images with the numbers 9 to 13"
+    ):
+        opened(folder)
 
 
 def test_a_listed_image_that_is_absent_is_reported(tmp_path: Path) -> None:

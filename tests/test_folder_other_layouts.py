@@ -1,6 +1,7 @@
 """The layouts of other programs and datasets give the frames that were written into them."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,14 +11,18 @@ from test_folder_frames import Suite, opened
 from pipeline.errors import BadInput
 from pipeline.geometry.agreement import seen_points
 from tests.helpers import planes
-from tests.helpers.room_frames import K_COLOR, frames, put
+from tests.helpers.room_frames import K_COLOR, Y_UP, encoded, frames, put, quaternion
 from tests.helpers.tiny_folders import LAYOUTS
 from tests.helpers.tiny_layouts import (
+    text_of,
     write_numbered,
     write_replica,
     write_stacked,
     write_transforms,
 )
+
+Z_DOWN = np.diag([1.0, -1.0, -1.0, 1.0])
+Y_DOWN = Z_DOWN @ Y_UP
 
 
 class TestTransforms(Suite):
@@ -50,6 +55,10 @@ class TestScanNetPlusPlus(Suite):
 
 class TestColmap(Suite):
     layout = LAYOUTS["colmap"]
+
+
+class TestFlat(Suite):
+    layout = LAYOUTS["flat"]
 
 
 def off_the_planes(folder: Path) -> float:
@@ -136,7 +145,9 @@ def test_as_many_poses_as_images_do_not_pair_without_numbers(tmp_path: Path) -> 
         (folder / name).unlink()
     lines = (folder / "poses.txt").read_text().splitlines()
     put(folder / "poses.txt", "\n".join(lines[:-4]))
-    with pytest.raises(BadInput, match="5 poses for images with the numbers 0 to 5"):
+    with pytest.raises(
+        BadInput, match=r"5 poses for 5 images with the names rgb_0\.jpg to rgb_5\.jpg"
+    ):
         opened(folder)
 
 
@@ -150,3 +161,70 @@ def test_one_image_less_of_each_kind_is_seen(tmp_path: Path) -> None:
 
 def change(path: Path, **values: object) -> None:
     put(path, json.dumps(json.loads(path.read_text()) | values))
+
+
+@pytest.mark.parametrize("unit", [1e9, 1e6, 1e3, 1])
+def test_names_that_are_times_pair_with_the_nearest(tmp_path: Path, unit: float) -> None:
+    """Colour, depth and poses of three clocks that differ by a few milliseconds."""
+    folder = tmp_path / "scan"
+    for f in frames(4, whole=True):
+        time = 1_700_000_000.5 + f.frame_id / 30
+
+        def name(late: float, time: float = time) -> str:
+            return f"{time + late:.6f}" if unit == 1 else str(round((time + late) * unit))
+
+        put(folder / f"rgb/{name(0)}.jpg", f.color)
+        if f.frame_id != 1:
+            put(folder / f"depth/{name(0.004)}.png", encoded(f.depth, "PNG"))
+        if f.frame_id != 3:
+            put(folder / f"poses/{name(-0.003)}.txt", f.camera_to_world)
+    put(folder / "intrinsics.txt", K_COLOR)
+    assert list(opened(folder).frame_ids) == [0, 2]
+    assert off_the_planes(folder) < 0.001
+
+
+def test_lines_of_times_are_those_of_images_named_by_times_or_numbers(tmp_path: Path) -> None:
+    for kind in ("time", "number"):
+        folder, lines = tmp_path / kind, []
+        for f in frames(4, whole=True):
+            time = 1_700_000_000.5 + f.frame_id / 30 if kind == "time" else float(f.frame_id)
+            name = f"{time:.6f}" if kind == "time" else f"frame_{f.frame_id:03d}"
+            put(folder / f"rgb/{name}.jpg", f.color)
+            put(folder / f"depth/{name}.png", encoded(f.depth, "PNG"))
+            late = 0.003 if kind == "time" else 0
+            pose = text_of(np.array([*f.camera_to_world[:3, 3], *quaternion(f.camera_to_world)]))
+            lines.append(f"{time + late!r} {pose}")
+        put(folder / "intrinsics.txt", K_COLOR)
+        put(folder / "trajectory.txt", "\n".join(reversed(lines)))
+        assert off_the_planes(folder) < 0.001
+        put(folder / "trajectory.txt", "\n".join(f"9{line}" for line in lines))
+        with pytest.raises(BadInput, match="neither the numbers nor"):
+            opened(folder)
+
+
+def test_poses_in_order_do_not_belong_to_images_named_by_times(tmp_path: Path) -> None:
+    folder = tmp_path / "scan"
+    write_stacked(folder, frames(3))
+    for i in range(3):
+        for kind, ending in (("rgb", "jpg"), ("depth", "png")):
+            name = f"{1_700_000_000 + i / 30:.6f}.{ending}"
+            (folder / f"{kind}/{kind}_{i}.{ending}").rename(folder / kind / name)
+    with pytest.raises(BadInput, match="has 3 poses for 3 images with the names 17"):
+        opened(folder)
+
+
+def test_numbers_that_all_names_share_mean_nothing(tmp_path: Path) -> None:
+    folder = tmp_path / "scan"
+    for f in frames(3, whole=True):
+        put(folder / f"images/scan7_cam0_{f.frame_id:04d}.jpg", f.color)
+        put(folder / f"depth/{f.frame_id}.png", encoded(f.depth, "PNG"))
+        put(folder / f"pose/2024-01-31_{f.frame_id}.txt", f.camera_to_world)
+    put(folder / "K.txt", K_COLOR)
+    assert off_the_planes(folder) < 0.001
+
+
+@pytest.mark.parametrize("turn", [Z_DOWN, Y_UP, Y_DOWN])
+def test_a_world_with_another_axis_up_is_turned(tmp_path: Path, turn: np.ndarray) -> None:
+    room = [replace(f, camera_to_world=turn @ f.camera_to_world) for f in frames(whole=True)]
+    write_numbered(tmp_path / "scan", room)
+    assert off_the_planes(tmp_path / "scan") < 0.001

@@ -11,7 +11,7 @@ import click
 from pipeline.errors import BadInput
 
 CONFIG = Path("workflow/config.yaml")
-AXES = click.Choice(["z", "y", "-y", "x", "-x"])  # of a scan, that point up
+AXES = click.Choice(["z", "-z", "y", "-y", "x", "-x"])  # of a scan, that point up
 
 
 class LazyGroup(click.Group):

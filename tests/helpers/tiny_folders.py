@@ -27,6 +27,7 @@ from tests.helpers.room_frames import (
 )
 from tests.helpers.tiny_layouts import (
     write_colmap,
+    write_flat,
     write_numbered,
     write_replica,
     write_stacked,
@@ -212,5 +213,6 @@ LAYOUTS = {
         per_frame=True,
     ),
     "colmap": Written(write_colmap, ("images/{i}.jpg", "depth/{i}.png")),
+    "flat": Written(write_flat, ("00000{i}_color.jpg", "00000{i}_depth.png")),
     "numbered": Written(write_numbered, ("rgb/frame_000{i}.jpg", "depth/frame_000{i}.png")),
 }

@@ -105,3 +105,12 @@ def write_colmap(
         lines.append(f"{f.frame_id} {values} 1 {f.frame_id}.jpg")
         lines += [] if points is None else [points]
     put(folder / f"{place}/images.txt", "\n".join(lines) + "\n")
+
+
+def write_flat(folder: Path, written: list[Frame]) -> None:
+    """All files in one folder."""
+    for f in written:
+        put(folder / f"{f.frame_id:06d}_color.jpg", f.color)
+        put(folder / f"{f.frame_id:06d}_depth.png", encoded(f.depth, "PNG"))
+        put(folder / f"{f.frame_id:06d}_pose.txt", f.camera_to_world)
+    put(folder / "intrinsics.txt", K_COLOR)

@@ -8,6 +8,7 @@ from typing import Protocol
 from pipeline.readers.folder import (
     arkit_scenes,
     colmap,
+    flat,
     open3d_log,
     own,
     polycam,
@@ -50,6 +51,7 @@ LAYOUTS: tuple[Layout, ...] = (
     scannet_pp,
     trajectory,
     colmap,
+    flat,
 )
 
 

@@ -3,15 +3,18 @@
     color/, image/ or rgb/   depth/ (16 bit, mm)   a camera as JSON
     trajectory.log: for each frame a line of three numbers and the 4 x 4 camera to world
 
-Poses belong to the images in the order of their names. Without a JSON file the camera is a
-PrimeSense, as in Open3D.
+Poses belong to the images of their numbers, or in order where neither has a gap. Without a JSON
+file the camera is a PrimeSense, as in Open3D.
 """
 
 import re
 from collections.abc import Mapping
 from pathlib import Path
 
+import numpy as np
+
 from pipeline.errors import BadInput
+from pipeline.readers.folder.pairing import in_folder, paired
 from pipeline.readers.folder.recording import Recording, View
 from pipeline.readers.folder.values import (
     FIX,
@@ -52,28 +55,36 @@ def select(names: Mapping[str, Path]) -> dict[str, Path]:
 
 
 def read(files: Mapping[str, Path]) -> Recording:
-    """The recording in the files. Raises `BadInput` if images and poses differ in number."""
-    color, depth = _in_order(files, _COLOR), _in_order(files, ("depth",))
+    """The recording in the files. Raises `BadInput` if images and poses do not fit together."""
+    frames = paired(
+        {
+            "color": in_folder(files, _COLOR, _ENDINGS),
+            "depth": in_folder(files, ("depth",), _ENDINGS),
+        }
+    )
     (log,) = _only(files, ".log")
-    poses = _trajectory(log)
-    if not len(color) == len(depth) == len(poses):
-        what = f"has {len(poses)} poses for {len(color)} colour and {len(depth)} depth images"
-        raise BadInput(log, what, FIX)
-    views = [View(i, *each) for i, each in enumerate(zip(color, depth, poses, strict=True))]
+    poses = _of_images(list(frames), _trajectory(log), log)
+    images = zip(frames.values(), poses, strict=True)
+    views = [View(i, f["color"], f["depth"], pose) for i, (f, pose) in enumerate(images)]
     matrix, size = PRIMESENSE, SIZE
     for camera in _only(files, ".json"):
         matrix, size = _camera(camera)
     return Recording(views, matrix, intrinsics_size=size)
 
 
-def _in_order(files: Mapping[str, Path], folders: tuple[str, ...]) -> list[Path]:
-    """The images in one of `folders`, by the numbers in their names."""
-    names = [n for n in files if n.partition("/")[0] in folders and n.lower().endswith(_ENDINGS)]
-    return [files[name] for name in sorted(names, key=_natural)]
+def _of_images(ids: list[int], poses: dict[int, Array], log: Path) -> list[Array]:
+    """The pose of each image: that of its number, or, where both are numbered without a gap, in
+    their order. Raises `BadInput` where neither tells which pose belongs to which image."""
+    if ids[0] == next(iter(poses)) and all(i in poses for i in ids):
+        return [poses[i] for i in ids]
+    if len(ids) == len(poses) and _without_gap(ids) and _without_gap(list(poses)):
+        return list(poses.values())
+    what = f"has {len(poses)} poses, {min(poses)} to {max(poses)}, for {len(ids)} images"
+    raise BadInput(log, f"{what} with the numbers {ids[0]} to {ids[-1]}", FIX)
 
 
-def _natural(name: str) -> list[tuple[int, str]]:
-    return [(int(n) if n else 0, text) for text, n in re.findall(r"([^0-9]*)([0-9]*)", name)]
+def _without_gap(ids: list[int]) -> bool:
+    return len(set(np.diff(ids))) < 2
 
 
 def _only(files: Mapping[str, Path], ending: str) -> list[Path]:
@@ -84,12 +95,20 @@ def _only(files: Mapping[str, Path], ending: str) -> list[Path]:
     return found
 
 
-def _trajectory(path: Path) -> list[Array]:
+def _trajectory(path: Path) -> dict[int, Array]:
+    """Number of a frame -> its pose."""
     words = read_text(path).split()
     if not words or len(words) % 19:
         raise BadInput(path, "does not contain 3 + 16 numbers per frame", FIX)
-    blocks = [words[i + 3 : i + 19] for i in range(0, len(words), 19)]
-    return [numbers(block, (16,), path, "a 4 x 4 matrix").reshape(4, 4) for block in blocks]
+    blocks = [
+        numbers(words[i : i + 19], (19,), path, "3 + 16 numbers per frame")
+        for i in range(0, len(words), 19)
+    ]
+    ids = [block[0] for block in blocks]
+    counted = all(i == int(i) for i in ids if np.isfinite(i)) and np.isfinite(ids).all()
+    if not (counted and (np.diff(ids) > 0).all()):  # some programs write zeros there
+        ids = list(range(len(blocks)))
+    return {int(i): block[3:].reshape(4, 4) for i, block in zip(ids, blocks, strict=True)}
 
 
 def _camera(path: Path) -> tuple[Array, tuple[int, int]]:

@@ -4,7 +4,10 @@ import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path, PurePosixPath
 
+import numpy as np
+
 from pipeline.errors import BadInput
+from pipeline.readers.folder.times import MAX_GAP, pairs, seconds_of
 from pipeline.readers.folder.values import FIX
 
 COLOR = ("color", "colour", "rgb", "image", "images", "img", "imgs")
@@ -44,14 +47,18 @@ def _numbers(stem: str) -> tuple[int, ...]:
 def paired(kinds: Mapping[str, Group], of: str | None = None) -> dict[int, Group]:
     """Frame -> kind -> file, by the number in the names (`frame_0012.jpg` and `12.txt`).
 
-    With `of`, frames without a file of that kind are left out: the others were not kept.
-
     Numbers that all names of a kind share (`scan3_0012.jpg`) mean nothing; of several the first
-    that differs from file to file counts, unless the names are the same. Raises `BadInput` where a
-    number stands twice, or a frame lacks a file.
+    that differs from file to file counts, unless the names are the same. Names that are different
+    times, in seconds with a point or of 13 digits or more, pair with the nearest, and frames are
+    numbered in their order. With `of`, frames without a file of that kind are left out: the others
+    were not kept. Raises `BadInput` where a number stands twice, or a frame lacks a file.
     """
-    frames: dict[int, Group] = {}
     number_of = _numbering(list(kinds.values()))
+    if len({frozenset(number_of[name] for name in files) for files in kinds.values()}) > 1:
+        times = {kind: _times(files) for kind, files in kinds.items()}
+        if all(times.values()):
+            return _by_time(times)
+    frames: dict[int, Group] = {}
     for kind, files in kinds.items():
         for name, path in files.items():
             frame = frames.setdefault(number_of[name], {})
@@ -70,6 +77,29 @@ def require_all(frames: Iterable[Mapping[str, Path]], kinds: Iterable[str]) -> N
         if lacking := [kind for kind in kinds if kind not in frame]:
             what = f"has no {' and no '.join(lacking)} file beside it"
             raise BadInput(next(iter(frame.values())), what, FIX)
+
+
+def _times(files: Group) -> dict[float, Path]:
+    """Seconds -> file in the order of time; empty where a name is no time, or one stands twice."""
+    found = {seconds_of(PurePosixPath(name).stem): path for name, path in files.items()}
+    known = {time: path for time, path in found.items() if time is not None}
+    return dict(sorted(known.items())) if len(known) == len(files) else {}
+
+
+def _by_time(kinds: Mapping[str, dict[float, Path]]) -> dict[int, Group]:
+    """Frames of what is nearest in time, each of the other; what has no partner is left out."""
+    first, *others = kinds
+    times = {kind: np.array(list(files)) for kind, files in kinds.items()}
+    paths = {kind: list(files.values()) for kind, files in kinds.items()}
+    frames: dict[int, Group] = {i: {first: path} for i, path in enumerate(paths[first])}
+    for kind in others:
+        for i, j in pairs(times[first], times[kind]).tolist():
+            frames[i][kind] = paths[kind][j]
+    whole = {i: frame for i, frame in frames.items() if len(frame) == len(kinds)}
+    if not whole:
+        what = f"has no {first} within {1000 * MAX_GAP:.0f} ms of {' and '.join(others)}"
+        raise BadInput(paths[first][0].parent, what, FIX)
+    return whole
 
 
 def _numbering(kinds: list[Group]) -> dict[str, int]:

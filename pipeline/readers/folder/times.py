@@ -1,5 +1,7 @@
 """What belongs together by time: images and poses whose clocks differ by a little."""
 
+import re
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -27,3 +29,17 @@ def pairs(first: Array, second: Array) -> NDArray[np.intp]:
     back, _ = nearest(first, second)
     found = np.flatnonzero(near & (back[partner] == np.arange(len(first))))
     return np.stack([found, partner[found]], axis=1)
+
+
+def seconds_of(name: str) -> float | None:
+    """The time that a name is: seconds with a point, or a long number; None for another name."""
+    match = re.fullmatch(r"[^0-9.]*([0-9]{1,12}\.[0-9]{1,12}|[0-9]{13,19})", name)
+    return in_seconds(float(match[1])) if match else None
+
+
+def in_seconds(time: float) -> float:
+    """A time since 1970 in seconds, which may be given in milli-, micro- or nanoseconds."""
+    for unit, least in ((1e9, 1e17), (1e6, 1e14), (1e3, 1e11)):
+        if time >= least:
+            return time / unit
+    return time
