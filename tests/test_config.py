@@ -203,7 +203,7 @@ def test_a_plan_follows_the_blessings_of_the_checkout(
 def test_what_one_dataset_says_does_not_reach_another() -> None:
     loaded = config.load()
     assert loaded["s3dis"]["projections"]["max_offset"] == 0.05
-    assert "max_offset" not in loaded["scannet"]["projections"]
+    assert loaded["scannet"]["projections"]["max_offset"] == 0.3
     for section in ("projections", "voxels", "train"):
         assert loaded["demo"][section] is not loaded["simulated"][section]
 

@@ -154,5 +154,16 @@ def test_a_scan_whose_images_and_points_disagree_is_refused_if_asked(entries: En
     room.run(projections, room.PROJECTIONS, frames=seen, voxels=moved)
 
 
+@pytest.mark.parametrize(("away", "share"), [(100.0, 0.0), (0.0, 1.0)])
+def test_a_scan_of_which_frames_see_too_little_is_refused(
+    entries: Entries, raw: room.Recording, away: float, share: float
+) -> None:
+    """Nothing, however little is asked for, and less than what is asked for."""
+    moved = room.run(voxels, {"voxel_size": 0.3}, raw=shifted(room.cloud(0.2), (away, 0.0, 0.0)))
+    given = {**room.PROJECTIONS, "min_seen": share}
+    with pytest.raises(BadInput, match=r"its 5 frames see \d+ of \d+ voxels"):
+        room.run(projections, given, frames=entries[0], voxels=moved)
+
+
 def shifted(cloud: Cloud, by: tuple[float, float, float]) -> Cloud:
     return replace(cloud, xyz=cloud.xyz + np.array(by, np.float32))

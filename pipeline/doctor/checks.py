@@ -4,13 +4,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pipeline.doctor import colours, pairs, plausible
+from pipeline.doctor import colours, plausible
 from pipeline.doctor.explain import Explanation, depth_alone, explain
 from pipeline.doctor.judge import Judge, Reference
-from pipeline.doctor.pairs import length
 from pipeline.doctor.plausible import Finding
 from pipeline.doctor.views import Sample
 from pipeline.geometry import agreement as points
+from pipeline.geometry import pairs
+from pipeline.geometry.pairs import length
 from pipeline.scan import Cloud, RawFrames
 
 _MIN_MEASURED = 0.1  # share of the depth pixels

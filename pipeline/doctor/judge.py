@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.spatial import cKDTree
 
-from pipeline.doctor import pairs
 from pipeline.doctor.readings import Reading
 from pipeline.doctor.views import View, pixels
+from pipeline.geometry import pairs
 from pipeline.geometry.cameras import transform
 from pipeline.images import luma
 from pipeline.scan import Cloud

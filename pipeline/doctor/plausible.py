@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pipeline.doctor import pairs
 from pipeline.doctor.views import Array, Sample
+from pipeline.geometry import pairs
 from pipeline.geometry.cameras import scale_intrinsics
 from pipeline.scan import RawFrames
 

@@ -3,9 +3,9 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.doctor.pairs import Agreement, length
 from pipeline.doctor.views import Array, Sample, View, luminance, pixels
 from pipeline.geometry.cameras import transform
+from pipeline.geometry.pairs import Agreement, length
 from pipeline.geometry.visibility import Camera, see
 from pipeline.images import luma
 from pipeline.scan import Cloud, RawFrames

@@ -6,7 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.errors import BadInput
-from pipeline.geometry.cameras import project, scale_intrinsics, unproject
+from pipeline.geometry.cameras import project, scale_intrinsics
+from pipeline.geometry.pairs import measured_points
 from pipeline.geometry.poses import is_rigid
 from pipeline.images import decoded, luma
 from pipeline.scan import RawFrames
@@ -110,13 +111,7 @@ def pixels(view: View, count: int) -> tuple[Array, Array]:
     Returns their positions (P, 3) in camera coordinates, in metres, and the pixels (P, 2) of the
     colour image that see the same.
     """
-    height, width = view.depth.shape
-    step = max(1, int(np.sqrt(height * width / count)))
-    grid = np.mgrid[step // 2 : height : step, step // 2 : width : step]
-    v, u = grid.reshape(2, -1)
-    there = view.depth[v, u] > 0
-    uv = np.column_stack([u, v])[there].astype(float)
-    xyz = unproject(view.depth_intrinsics, uv, view.depth[v, u][there])
+    xyz = measured_points(view, count)
     return xyz, project(view.color_intrinsics, xyz)
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import zarr
 
 from pipeline.errors import BadInput
-from pipeline.geometry.poses import is_rigid
+from pipeline.geometry.poses import is_rigid, require_poses
 from pipeline.scan import RawFrames
 from pipeline.stages.declaration import Stage
 from pipeline.store import arrays
@@ -55,6 +55,7 @@ class Worker:
         place = {frame_id: row for row, frame_id in enumerate(raw.frame_ids)}
         selected = list(raw.frame_ids)[:: self.settings.every]
         poses = {frame_id: raw.pose(frame_id) for frame_id in selected}
+        require_poses(poses.values(), "the recording", "correct them, or leave the scan out")
         kept = [frame_id for frame_id in selected if is_rigid(poses[frame_id])]
         if not kept:
             raise BadInput(

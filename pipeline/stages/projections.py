@@ -13,6 +13,7 @@ import numpy as np
 import zarr
 from numpy.typing import NDArray
 
+from pipeline.errors import BadInput
 from pipeline.geometry.agreement import require
 from pipeline.geometry.visibility import Camera, see
 from pipeline.scan import Cloud
@@ -52,6 +53,7 @@ class Settings:
     border: float  # colour pixels at each edge in which nothing counts as seen
     weight: Weighting
     max_offset: float | None = None  # metres between images and points; None: not checked
+    min_seen: float = 0.01  # share of the voxels that some frame must see
 
 
 class ProjectionsStage(Stage):
@@ -75,23 +77,35 @@ class Worker:
         `weight` f16 (P,).
 
         One frame and about a million pairs are in memory at a time. Raises `BadInput` where frames
-        and points disagree by more than `max_offset`.
+        and points disagree by more than `max_offset`, and where frames see too few voxels.
         """
         some = self.settings
         if some.max_offset is not None:
             points = Cloud(*(np.asarray(voxels[n]) for n in ("xyz", "rgb", "normal", "segment")))
             require(KeptFrames(frames), points, "the scan", some.max_offset)
         xyz, normal = np.asarray(voxels["voxel_xyz"]), np.asarray(voxels["voxel_normal"])
-        write_pairs(out, self._views(frames, xyz, normal))
+        seen = np.zeros(len(xyz), np.bool_)
+        write_pairs(out, self._views(frames, xyz, normal, seen))
+        if not seen.any() or seen.mean() < some.min_seen:
+            count = np.asarray(frames["frame_id"]).size
+            what = f"its {count} frames see {seen.sum()} of {len(xyz)} voxels"
+            remedy = "check that images, poses and points are of the same room, or leave it out"
+            raise BadInput("the scan", what, remedy)
 
     def _views(
-        self, frames: zarr.Group, xyz: NDArray[np.float32], normal: NDArray[np.float32]
+        self,
+        frames: zarr.Group,
+        xyz: NDArray[np.float32],
+        normal: NDArray[np.float32],
+        seen: NDArray[np.bool_],
     ) -> Iterator[View]:
+        """The views of all frames; `seen` (M,) becomes true for what is in any."""
         some = self.settings
         for camera in read_cameras(frames):
             voxel, uv, z = see(
                 camera, xyz, some.absolute_tolerance, some.relative_tolerance, some.border
             )
+            seen[voxel] = True
             yield voxel, uv, weigh(camera, xyz[voxel], normal[voxel], uv, z, some.weight)
 
 

@@ -3,11 +3,16 @@
 It is stored in Open3D's sparse voxel grid; only blocks near a surface use memory.
 """
 
+import warnings
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
 import numpy as np
 import open3d as o3d
 from numpy.typing import NDArray
 
 from pipeline.errors import BadInput
+from pipeline.geometry import pairs
 from pipeline.geometry.cameras import transform, unproject, world_to_camera
 from pipeline.geometry.poses import is_rigid
 from pipeline.images import decoded
@@ -26,17 +31,31 @@ _HALF = 1 << 20  # blocks to either side of the origin that can be numbered
 _FIRST_BLOCKS = 10_000  # allocated at the start
 # Open3D truncates pixel coordinates: its (0, 0) is the corner of the first pixel, not the centre.
 _CORNER = np.array([[0, 0, 0.5], [0, 0, 0.5], [0, 0, 0]])
-_MIN_WEIGHT = 1.0  # views that a voxel needs
+_MIN_WEIGHT = 0.0  # a voxel needs more: what one frame saw counts, unless others look through it
+
+# Times what right scans disagree at most: poses at random give 17, depth of another unit 4 to 14.
+CONTRADICTION = 2.0
+USUAL_DEPTH = 0.4, 10.0  # metres: the median depth of rooms
+_COMPARED = 24  # frames
 
 Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class _Depth:
+    depth: Array  # (H, W) metres
+    depth_intrinsics: Array
+    camera_to_world: Array
 
 
 def fuse(frames: RawFrames) -> tuple[Array, NDArray[np.uint8], Array]:
     """Positions (N, 3), colours (N, 3) and unit normals (N, 3), sorted by position.
 
-    Normals point to the side that was seen. Raises `BadInput` where no frame has depth, the scan is
-    too large, or an image is damaged.
+    Normals point to the side that was seen. A surface that one frame alone saw is kept unless
+    others look through it. Raises `BadInput` where no frame has depth, frames contradict each
+    other, the scan is too large, or an image is damaged.
     """
+    require_agreement(frames)
     grid = o3d.t.geometry.VoxelBlockGrid(
         attr_names=("tsdf", "weight", "color"),
         attr_dtypes=(o3d.core.float32, o3d.core.uint16, o3d.core.uint16),
@@ -78,6 +97,50 @@ def fuse(frames: RawFrames) -> tuple[Array, NDArray[np.uint8], Array]:
     normal = np.divide(normal, length, out=np.zeros_like(normal), where=length > 0)
     order = np.lexsort(np.column_stack([normal, rgb, xyz]).T)  # the grid has no fixed order
     return xyz[order], rgb[order], normal[order]
+
+
+def require_agreement(frames: RawFrames) -> None:
+    """Raise `BadInput` where frames contradict each other about where surfaces are.
+
+    Then what they show together is no room, however many points it has. A smaller disagreement
+    that right scans do not have either is a warning.
+    """
+    views = [*_depths(frames)]
+    found = pairs.compare(views)
+    if found is None:
+        _require_plausible(views)
+        return
+    if found.ratio <= 1:
+        return
+    what = (
+        f"frames disagree by {pairs.length(found.metres)} about what they see, "
+        f"where right scans do by less than {pairs.length(found.bound)}"
+    )
+    if found.ratio > CONTRADICTION:
+        remedy = "run `python -m pipeline doctor --path` on the scan, which tries what is wrong"
+        raise BadInput("poses and depth", what, remedy)
+    warnings.warn(f"{what}; `python -m pipeline doctor` says more.", stacklevel=2)
+
+
+def _require_plausible(views: Sequence[_Depth]) -> None:
+    """Raise `BadInput` where depth that no other frame confirms is not that of a room."""
+    measured = [view.depth[view.depth > 0] for view in views]
+    if not sum(map(len, measured)):
+        return
+    usual = float(np.median(np.concatenate(measured)))
+    if not USUAL_DEPTH[0] <= usual <= USUAL_DEPTH[1]:
+        near = f"half of it is within {pairs.length(usual)} of the camera"
+        remedy = "check its unit: `python -m pipeline doctor --path` tries some"
+        raise BadInput("depth", f"{near}, and no two frames overlap", remedy)
+
+
+def _depths(frames: RawFrames) -> Iterator[_Depth]:
+    every = len(frames.frame_ids)
+    k = np.broadcast_to(frames.depth_intrinsics, (every, 3, 3))
+    posed = [i for i, each in enumerate(frames.frame_ids) if is_rigid(frames.pose(each))]
+    for place in np.unique(np.linspace(0, len(posed) - 1, _COMPARED).astype(int)) if posed else ():
+        frame = frames.read(frames.frame_ids[posed[place]])
+        yield _Depth(frame.depth / frames.depth_scale, k[posed[place]], frame.camera_to_world)
 
 
 def touched(frame: Frame, intrinsics: Array, depth_scale: float) -> NDArray[np.int32]:

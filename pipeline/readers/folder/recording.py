@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from pipeline.errors import BadInput
 from pipeline.geometry.cameras import scale_intrinsics
 from pipeline.geometry.clouds import whole_metres
-from pipeline.geometry.poses import is_rigid
+from pipeline.geometry.poses import is_rigid, require_intrinsics, require_poses
 from pipeline.images import brightest, check_image, image_size, lies_on_its_side, upright, white_of
 from pipeline.readers.folder import depth_files
 from pipeline.readers.folder.confidence import decode_confidence
@@ -84,6 +84,7 @@ class FolderFrames:
         self.frame_ids: Sequence[int] = list(self._views)
         self.depth_scale = recording.depth_scale
         poses = [view.camera_to_world for view in recording.views]
+        require_poses(poses, _place(recording), FIX)
         self.turn = turn_up(recording.up or guess_up(poses))
         places = [self.turn @ pose[:3, 3] for pose in poses if is_rigid(pose)]
         self.offset = whole_metres(np.array(places)) if places else np.zeros(3)
@@ -103,12 +104,15 @@ class FolderFrames:
         color = recording.color_intrinsics
         if source is None:
             self._require_turned(colors)
-        self.color_intrinsics = self._scaled(color, source or self.color_size, self.color_size)
+        place, source_or_own = _place(recording), source or self.color_size
+        self.color_intrinsics = self._scaled(color, source_or_own, self.color_size)
+        require_intrinsics(self.color_intrinsics, place, FIX, self.color_size)
         if recording.depth_intrinsics is None:
             depth, source = self.color_intrinsics, self.color_size
         else:
             depth, source = recording.depth_intrinsics, source or self.depth_size
         self.depth_intrinsics = self._scaled(depth, source, self.depth_size)
+        require_intrinsics(self.depth_intrinsics, place, FIX, self.depth_size)
 
     def pose(self, frame_id: int) -> Array:
         """camera_to_world (4, 4), -inf where tracking was lost."""

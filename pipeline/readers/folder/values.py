@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.errors import BadInput
+from pipeline.geometry.poses import require_intrinsics
 
 Array = NDArray[np.float64]
 Size = tuple[int, int]
@@ -75,9 +76,7 @@ def numbers(values: Any, counts: Sequence[int], where: Path, what: str) -> Array
 
 def checked_intrinsics(matrix: Array, where: Path) -> Array:
     """`matrix` (3, 3). Raises `BadInput` where it cannot be the intrinsics of a camera."""
-    if not (np.isfinite(matrix).all() and matrix[0, 0] > 0 < matrix[1, 1]):
-        raise BadInput(where, "has invalid intrinsics", FIX)
-    return matrix
+    return require_intrinsics(matrix, where, FIX)
 
 
 def pinhole(fx: float, fy: float, cx: float, cy: float) -> Array:

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.errors import BadInput
+from pipeline.geometry.poses import require_intrinsics
 
 DOWNLOAD = "download it again"
 _SKEW = 1e-3  # allowed deviation of R R^T from the identity: the files have six digits
@@ -30,9 +31,7 @@ def read_pose(path: Path) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     except (ValueError, RecursionError):
         raise BadInput(path, "is not a complete JSON file", DOWNLOAD) from None
     intrinsics = _matrix(path, pose, "camera_k_matrix", 3)
-    fx, fy = intrinsics[0, 0], intrinsics[1, 1]
-    if not (np.isfinite(intrinsics).all() and fx > 0 < fy and intrinsics[0, 1] == 0):
-        raise BadInput(path, "has an invalid camera_k_matrix", DOWNLOAD)
+    require_intrinsics(intrinsics, path, DOWNLOAD)
     intrinsics[:2, 2] -= 0.5
     to_camera = _matrix(path, pose, "camera_rt_matrix", 4)
     camera_to_world = np.full((4, 4), -np.inf)

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.errors import BadInput
+from pipeline.geometry.poses import require_intrinsics
 from pipeline.images import decode_depth, image_size, upright
 from pipeline.scan import Frame
 
@@ -41,11 +42,11 @@ class ExportedFrames:
                 path = next(paths[frame_id] for paths in have.values() if frame_id in paths)
                 raise BadInput(path, f"has no {' and no '.join(lacking)} file beside it", EXPORT)
         self.frame_ids: Sequence[int] = ids
-        self.color_intrinsics = _intrinsics(files, "color", self._color[ids[0]])
-        self.depth_intrinsics = _intrinsics(files, "depth", self._depth[ids[0]])
-        self.depth_scale = DEPTH_SCALE
         self.color_size = _size(self._color[ids[0]])
         self.depth_size = _size(self._depth[ids[0]])
+        self.depth_scale = DEPTH_SCALE
+        self.color_intrinsics = _intrinsics(files, "color", self.color_size)
+        self.depth_intrinsics = _intrinsics(files, "depth", self.depth_size)
 
     def pose(self, frame_id: int) -> NDArray[np.float64]:
         """camera_to_world (4, 4) as in the file: -inf where tracking was lost."""
@@ -93,14 +94,11 @@ def _by_frame(files: Mapping[str, Path], kind: str) -> dict[int, Path]:
     return paths
 
 
-def _intrinsics(files: Mapping[str, Path], kind: str, image: Path) -> NDArray[np.float64]:
+def _intrinsics(files: Mapping[str, Path], kind: str, size: tuple[int, int]) -> NDArray[np.float64]:
     for name in _INTRINSIC_NAMES[kind]:
         if name in files:
-            matrix = _matrix(files[name])[:3, :3]
-            if not (np.isfinite(matrix).all() and matrix[0, 0] > 0 < matrix[1, 1]):
-                raise BadInput(files[name], "has invalid intrinsics", EXPORT)
-            return matrix
-    folder = image.parent.parent
+            return require_intrinsics(_matrix(files[name])[:3, :3], files[name], EXPORT, size)
+    folder = next(path for name, path in files.items() if "/" in name).parent.parent
     raise BadInput(folder / _INTRINSIC_NAMES[kind][0], "is missing", EXPORT)
 
 

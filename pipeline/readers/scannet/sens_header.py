@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.errors import BadInput
+from pipeline.geometry.poses import require_intrinsics
 
 VERSION = 4
 RAW, PNG, JPEG = 0, 1, 2  # colour compression
@@ -97,9 +98,8 @@ def _check(header: Header, path: Path) -> None:
         raise BadInput(path, what, DOWNLOAD)
     if not (np.isfinite(header.depth_scale) and header.depth_scale > 0):
         raise BadInput(path, f"has a depth shift of {header.depth_scale}", DOWNLOAD)
-    for intrinsics in (header.color_intrinsics, header.depth_intrinsics):
-        if not (np.isfinite(intrinsics).all() and intrinsics[0, 0] > 0 < intrinsics[1, 1]):
-            raise BadInput(path, "has invalid intrinsics", DOWNLOAD)
+    require_intrinsics(header.color_intrinsics, path, DOWNLOAD, header.color_size)
+    require_intrinsics(header.depth_intrinsics, path, DOWNLOAD, header.depth_size)
     if header.num_frames == 0:
         raise BadInput(path, "contains no frame", DOWNLOAD)
     if header.num_frames * RECORD.itemsize > header.file_size - header.first_record:

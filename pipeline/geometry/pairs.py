@@ -8,12 +8,14 @@ contradiction is the noise of depth and tracking; where one is wrong, it is many
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.doctor.views import Array, View, pixels
-from pipeline.geometry.cameras import project, transform, world_to_camera
+from pipeline.geometry.cameras import project, transform, unproject, world_to_camera
+
+Array = NDArray[np.float64]
 
 # A right scan disagrees by 1 to 3 cm: tracking is off by about 1 cm, and depth by up to 1 %.
 OFFSET, SHARE = 0.02, 0.01  # metres, and share of the depth, that may be usual
@@ -21,6 +23,22 @@ _PIXELS = 400  # of each frame
 _COMPARED = 0.05  # share of its pixels that other frames must see before a frame is judged
 _EDGE = 1.2  # ratio of depths across which nothing is interpolated: an edge lies between
 _FEWEST = 100  # contradictions from which a median is taken
+
+
+class View(Protocol):
+    """The depth of one frame."""
+
+    @property
+    def depth(self) -> Array:
+        """(H, W) in metres, 0 where nothing was measured."""
+
+    @property
+    def depth_intrinsics(self) -> Array:
+        """(3, 3)."""
+
+    @property
+    def camera_to_world(self) -> Array:
+        """(4, 4)."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +88,7 @@ def compare(views: Sequence[View], count: int = _PIXELS) -> Agreement | None:
 def _projected(views: Sequence[View], count: int) -> tuple[NDArray[np.intp], Array, Array]:
     """For pixels (P,) the frame (P,) that they are of, and for each frame j the depth (F, P) that
     they would have in it, and the depth (F, P) that it measures there, NaN where it sees none."""
-    points = [pixels(view, count)[0] for view in views]
+    points = [measured_points(view, count) for view in views]
     own = np.repeat(np.arange(len(views)), [len(each) for each in points])
     world = np.concatenate(
         [transform(view.camera_to_world, xyz) for view, xyz in zip(views, points, strict=True)]
@@ -83,6 +101,16 @@ def _projected(views: Sequence[View], count: int) -> tuple[NDArray[np.intp], Arr
         predicted[j, front] = xyz[front, 2]
         seen[j, front] = _depth_at(view, project(view.depth_intrinsics, xyz[front]))
     return own, predicted, seen
+
+
+def measured_points(view: View, count: int) -> Array:
+    """Positions (P, 3) in camera coordinates of about `count` pixels, evenly spread."""
+    height, width = view.depth.shape
+    step = max(1, int(np.sqrt(height * width / count)))
+    v, u = np.mgrid[step // 2 : height : step, step // 2 : width : step].reshape(2, -1)
+    there = view.depth[v, u] > 0
+    uv = np.column_stack([u, v])[there].astype(float)
+    return unproject(view.depth_intrinsics, uv, view.depth[v, u][there])
 
 
 def _depth_at(view: View, uv: Array) -> Array:
