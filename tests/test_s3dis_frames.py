@@ -157,7 +157,7 @@ def test_a_frame_that_lacks_a_file_is_reported(raw: Path, kind: str) -> None:
         ({"camera_rt_matrix": [[2, 0, 0, 0], [0, 1, 0, 0], [0, 0, 1, 0]]}, "is not a rotation"),
         ({"camera_rt_matrix": [[-1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 1, 0]]}, "is not a rotation"),
         ({"camera_k_matrix": [["a"] * 3] * 3}, "no camera_k_matrix of 3 x 3"),
-        ({"camera_k_matrix": [[0, 0, 8], [0, 9, 8], [0, 0, 1]]}, "an invalid camera_k_matrix"),
+        ({"camera_k_matrix": [[0, 0, 8], [0, 9, 8], [0, 0, 1]]}, "intrinsics"),
         ({"camera_k_matrix": [[900, 0, 540], [0, 900, 540], [0, 0, 1]]}, "another image size"),
     ],
 )
