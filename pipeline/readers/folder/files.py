@@ -1,6 +1,6 @@
 """The files of a scan that is a folder of RGB-D frames: `raw/<scan>`.
 
-The layout is recognised by the names of the files. They may be one folder further down, as
+The layout is recognised by the names of the files. They may be one or two folders further down, as
 archives unpack them (`EXR_RGBD`, `seq-01`).
 """
 
@@ -25,6 +25,7 @@ SIMULATOR = None
 IS_FALLBACK = True  # any folder may be one of frames
 
 _DEPTH = 3  # levels of folders that are searched for files
+_SPARSE = ("sparse_pc.ply", "points3D.ply")  # nerfstudio's and COLMAP's: no surface
 
 
 Group = dict[str, Path]
@@ -41,14 +42,15 @@ def scan_files(raw: Path, scan: str) -> dict[str, Group]:
     folder = scan_folder(raw, scan)
     names = _listing(folder)
     found: dict[str, Group] = {}
-    for base in _bases(names):
-        inside = {n.removeprefix(base): path for n, path in names.items() if n.startswith(base)}
-        for outer in (folder, raw):  # 3DMatch has its intrinsics beside its sequences
-            inside |= {n: outer / n for n in OUTER if n not in inside and (outer / n).is_file()}
-        if layout := find_layout(inside):
-            found[base] = layout[1]
-            if base == "":
-                break
+    for level in range(_DEPTH):
+        for base in _bases(names, level):
+            inside = {n.removeprefix(base): path for n, path in names.items() if n.startswith(base)}
+            for outer in (folder, raw):  # 3DMatch has its intrinsics beside its sequences
+                inside |= {n: outer / n for n in OUTER if n not in inside and (outer / n).is_file()}
+            if layout := find_layout(inside):
+                found[base] = layout[1]
+        if found:
+            break
     if not found:
         raise BadInput(folder, *_unknown(names))
     if len(found) > 1:
@@ -122,7 +124,8 @@ def _unknown(names: Mapping[str, Path]) -> tuple[str, str]:
     """What is wrong with a folder of no known layout, and what to do."""
     layouts = "; ".join(layout.NAME for layout in LAYOUTS)
     what = f"contains {_summary(names)}, which is not a known layout"
-    inside = [[n.removeprefix(b) for n in names if n.startswith(b)] for b in _bases(names)]
+    bases = [base for level in range(_DEPTH) for base in _bases(names, level)]
+    inside = [[n.removeprefix(base) for n in names if n.startswith(base)] for base in bases]
     near = [found for each in inside if (found := lacking(each))]
     if not near:
         return what, f"bring it into one of these: {layouts}"
@@ -145,15 +148,19 @@ def _listing(folder: Path) -> Group:
     return found
 
 
-def _bases(names: Mapping[str, Path]) -> list[str]:
-    """Where a layout may begin: in the folder itself, or in one of its folders."""
-    return ["", *sorted({f"{n.partition('/')[0]}/" for n in names if "/" in n})]
+def _bases(names: Iterable[str], level: int) -> list[str]:
+    """Where a layout may begin: in the folder itself, or `level` folders further down."""
+    folders = [name.split("/")[:-1] for name in names]
+    return sorted({"/".join([*each[:level], ""]) for each in folders if len(each) >= level})
 
 
 def _cloud(names: Mapping[str, Path], base: str, folder: Path) -> Group:
     """The PLY file in the scan's folder or beside the frames. Raises `BadInput` for several."""
     clouds = [
-        n for n in names if n.lower().endswith(".ply") and n.rpartition("/")[0] + "/" in ("/", base)
+        n
+        for n in names
+        if n.lower().endswith(".ply") and n.rpartition("/")[0] + "/" in ("/", base)
+        if Path(n).name not in _SPARSE
     ]
     own = [name for name in clouds if Path(name).stem == folder.name]
     if len(clouds) > 1 and len(own) != 1:
