@@ -53,17 +53,22 @@ def decode_exr(blob: bytes, size: tuple[int, int], where: str) -> NDArray[np.uin
 
 def decode_lzfse(blob: bytes, size: tuple[int, int], where: str) -> NDArray[np.uint16]:
     """Depth (H, W) from float32 metres, compressed or not. Raises `BadInput`."""
-    expected = 4 * size[0] * size[1]
+    unpacked = unpack_lzfse(blob, 4 * size[0] * size[1])
+    if unpacked is None:
+        raise BadInput(where, f"does not contain depth of {size} pixels", FIX)
+    return millimetres(np.frombuffer(unpacked, "<f4").reshape(size[::-1]))
+
+
+def unpack_lzfse(blob: bytes, expected: int) -> bytes | None:
+    """What a file has, compressed by LZFSE or not; None where it is not `expected` bytes."""
     if len(blob) != expected:
         # The header is checked before unpacking: a damaged one may claim gigabytes.
         claimed = int.from_bytes(blob[4:_LZFSE_HEADER], "little")
         try:
             blob = lzfse.decompress(blob) if claimed <= expected else b""
         except (lzfse.error, MemoryError):
-            blob = b""
-    if len(blob) != expected:
-        raise BadInput(where, f"does not contain depth of {size} pixels", FIX)
-    return millimetres(np.frombuffer(blob, "<f4").reshape(size[::-1]))
+            return None
+    return blob if len(blob) == expected else None
 
 
 def _exr(blob: bytes, **options: bool) -> OpenEXR.File:

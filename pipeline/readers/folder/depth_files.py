@@ -1,6 +1,7 @@
-"""Depth images in any file format, recognised by their first bytes: PNG, TIFF, NPY and EXR."""
+"""Depth images in any file format, recognised by their first bytes: PNG, PGM, TIFF, NPY, EXR."""
 
 import io
+import re
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ Size = tuple[int, int]
 _TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _EXR = b"\x76\x2f\x31\x01"
 _NPY = b"\x93NUMPY"
+_PGM = re.compile(rb"P5" + 3 * rb"(?:\s+#[^\n]*)*\s+([0-9]{1,5})" + rb"\s")
 _FARTHEST = 50.0  # metres: the median of what any camera measures is nearer, and over 5 cm
 
 
@@ -30,6 +32,8 @@ def depth_size(blob: bytes, where: str) -> Size:
     if blob.startswith(_TIFF):
         with _tiff(blob, where) as image:
             return image.size
+    if match := _PGM.match(blob):
+        return int(match[1]), int(match[2])
     return image_size(blob, where, FIX)
 
 
@@ -54,7 +58,7 @@ def decode(blob: bytes, size: Size, where: str) -> NDArray[np.uint16]:
     """
     if blob.startswith(_EXR):
         return decode_exr(blob, size, where)
-    if not blob.startswith((_NPY, *_TIFF)):
+    if not blob.startswith((_NPY, b"P5", *_TIFF)):
         return decode_depth(blob, size, where, FIX)
     if (found := depth_size(blob, where)) != size:
         raise BadInput(where, f"is an image of {found} pixels, not of {size}", FIX)
@@ -77,6 +81,9 @@ def decode(blob: bytes, size: Size, where: str) -> NDArray[np.uint16]:
 def _values(blob: bytes, where: str) -> NDArray[Any]:
     if blob.startswith(_NPY):
         return np.squeeze(np.load(io.BytesIO(blob), allow_pickle=False))
+    if match := _PGM.match(blob):
+        kind = ">u2" if int(match[3]) > 255 else "u1"
+        return np.frombuffer(blob[match.end() :], kind).reshape(int(match[2]), int(match[1]))
     with _tiff(blob, where) as image:
         return np.asarray(image)
 

@@ -4,7 +4,8 @@
     trajectory.log: for each frame a line of three numbers and the 4 x 4 camera to world
 
 Poses belong to the images of their numbers, or in order where neither has a gap. Without a JSON
-file the camera is a PrimeSense, as in Open3D.
+file the camera is a PrimeSense, as in Open3D; `depth_scale` in it is the depth's unit. Other JSON
+files, such as the viewer's camera_trajectory.json, are passed over.
 """
 
 import re
@@ -35,6 +36,7 @@ PARTS = {
     "a camera .json": r"(?!pose_)[^/]*(?:intrinsic|camera)[^/]*\.json",
 }
 SIZE = (640, 480)
+MILLIMETRES = 1000.0
 PRIMESENSE = pinhole(525, 525, 319.5, 239.5)
 
 _COLOR = ("color", "image", "rgb")
@@ -66,10 +68,15 @@ def read(files: Mapping[str, Path]) -> Recording:
     poses = _of_images(list(frames), _trajectory(log), log)
     images = zip(frames.values(), poses, strict=True)
     views = [View(i, f["color"], f["depth"], pose) for i, (f, pose) in enumerate(images)]
-    matrix, size = PRIMESENSE, SIZE
-    for camera in _only(files, ".json"):
-        matrix, size = _camera(camera)
-    return Recording(views, matrix, intrinsics_size=size)
+    cameras = {n: p for n, p in files.items() if n.endswith(".json")}
+    known = {n: p for n, p in cameras.items() if "intrinsic_matrix" in read_json(p)}
+    named = [p for n, p in cameras.items() if "intrinsic" in n]
+    if named and not known:
+        raise BadInput(named[0], "has no `intrinsic_matrix`", FIX)
+    matrix, size, scale = PRIMESENSE, SIZE, MILLIMETRES
+    for camera in _only(known, ".json"):
+        matrix, size, scale = _camera(camera)
+    return Recording(views, matrix, intrinsics_size=size, depth_scale=scale)
 
 
 def _of_images(ids: list[int], poses: dict[int, Array], log: Path) -> list[Array]:
@@ -111,9 +118,13 @@ def _trajectory(path: Path) -> dict[int, Array]:
     return {int(i): block[3:].reshape(4, 4) for i, block in zip(ids, blocks, strict=True)}
 
 
-def _camera(path: Path) -> tuple[Array, tuple[int, int]]:
-    """Intrinsics (column-major in the file), and the (width, height) of their images."""
+def _camera(path: Path) -> tuple[Array, tuple[int, int], float]:
+    """Intrinsics (column-major in the file), the (width, height) of their images, depth's scale."""
     values = read_json(path)
     what = "a camera (width, height, intrinsic_matrix)"
     matrix = numbers(values.get("intrinsic_matrix"), (9,), path, what).reshape(3, 3).T
-    return checked_intrinsics(matrix, path), image_size_in(values, "width", "height", path)
+    (scale,) = numbers([values.get("depth_scale", MILLIMETRES)], (1,), path, "depth_scale")
+    if not (np.isfinite(scale) and scale > 0):
+        raise BadInput(path, f"has the depth_scale {scale:g}", FIX)
+    size = image_size_in(values, "width", "height", path)
+    return checked_intrinsics(matrix, path), size, float(scale)

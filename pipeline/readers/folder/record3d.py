@@ -1,6 +1,7 @@
 """Record3D's exports, `.r3d` (as it is, or unpacked) and "EXR + JPG".
 
     metadata (or metadata.json)   rgbd/<i>.jpg   rgbd/<i>.depth (float32 metres, LZFSE)
+    rgbd/<i>.conf (of some phones: how sure they are, bytes, LZFSE)
     metadata.json   rgb/<i>.jpg or .png   depth/<i>.exr (metres)
 
 The metadata contain, for each frame, a pose (quaternion x, y, z, w and position, camera to world
@@ -42,9 +43,11 @@ PARTS = {
 }
 
 _FILE = re.compile(
-    r"(?:rgbd/([0-9]{1,9})\.(?:jpg|depth)|rgb/([0-9]{1,9})\.(?:jpg|png)|depth/([0-9]{1,9})\.exr)"
+    r"(?:rgbd/([0-9]{1,9})\.(?:jpg|depth|conf)|rgb/([0-9]{1,9})\.(?:jpg|png)|depth/([0-9]{1,9})\.exr)"
 )
 _METADATA = ("metadata", "metadata.json")
+_KINDS = {"depth": "depth", "exr": "depth", "conf": "confidence"}
+LARGEST = 1 << 26  # bytes of a file in an archive: an image has some MB, the poses of hours too
 _WHAT = {"K": "a 3 x 3 matrix K", "poses": "a quaternion and a position per pose"}
 
 
@@ -71,6 +74,10 @@ def _archived(path: Path) -> Recording:
     try:
         archive = zipfile.ZipFile(path)
         names = archive.namelist()
+        large = [each for each in archive.infolist() if each.file_size > LARGEST]
+        if large:
+            size = f"{large[0].file_size / 2**20:.0f} MB"
+            raise ValueError(f"{large[0].filename} in it would have {size}, which no recording has")
         text = archive.read("metadata").decode("utf-8")
     except Exception as error:  # a damaged archive can raise anything
         raise BadInput(path, f"is not a readable .r3d archive ({error})", FIX) from None
@@ -83,7 +90,7 @@ def _recording(metadata: dict[str, Any], files: Mapping[str, Blob], where: Path)
     frames: dict[int, dict[str, Blob]] = {}
     for name, blob in files.items():
         if match := _FILE.fullmatch(name):
-            kind = "depth" if name.endswith((".depth", ".exr")) else "color"
+            kind = _KINDS.get(name.rpartition(".")[2], "color")
             frames.setdefault(int(next(filter(None, match.groups()))), {})[kind] = blob
     poses, cameras = metadata.get("poses"), metadata.get("perFrameIntrinsicCoeffs")
     if not isinstance(poses, list) or not frames or max(frames) >= len(poses):
@@ -92,12 +99,13 @@ def _recording(metadata: dict[str, Any], files: Mapping[str, Blob], where: Path)
         raise BadInput(where, what, FIX)
     views = []
     for i, frame in sorted(frames.items()):
-        if len(frame) < 2:
+        if not {"color", "depth"} <= frame.keys():
             what = f"has no {'color' if 'depth' in frame else 'depth'} image of frame {i}"
             raise BadInput(where, what, FIX)
         pose = numbers(poses[i], (7,), where, _WHAT["poses"])
         to_world = pose_of(pose[:4], pose[4:]) @ OPENGL
-        views.append(View(i, frame["color"], frame["depth"], to_world, _time(metadata, i)))
+        time, sure = _time(metadata, i), frame.get("confidence")
+        views.append(View(i, frame["color"], frame["depth"], to_world, time, sure))
     if isinstance(cameras, list) and len(cameras) >= len(poses):
         intrinsics = np.stack([_camera(cameras[view.frame_id], where) for view in views])
     else:

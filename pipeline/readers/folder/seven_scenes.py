@@ -1,7 +1,8 @@
-"""7-Scenes and 3DMatch: all files of all frames in one folder.
+"""7-Scenes, 3DMatch, 12-Scenes, BundleFusion, 3RScan: all files of all frames in one folder.
 
-    frame-000000.color.png   frame-000000.depth.png (16 bit, mm, 65535 missing)
-    frame-000000.pose.txt (4 x 4, camera to world)   camera-intrinsics.txt (3 x 3; of 3DMatch only)
+    frame-000000.color.png or .jpg   frame-000000.depth.png or .pgm (16 bit, mm, 65535 missing)
+    frame-000000.pose.txt (4 x 4, camera to world)
+    camera-intrinsics.txt (3 x 3; of 3DMatch), or info.txt (see `info_text`)
 
 7-Scenes was never calibrated: without a file the depth camera has the focal length that its authors
 give, 585 px, the colour camera the 525 px of any Kinect, and the 2.5 cm between them are ignored.
@@ -12,13 +13,14 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from pipeline.errors import BadInput
+from pipeline.readers.folder import info_text
 from pipeline.readers.folder.recording import Recording, View
 from pipeline.readers.folder.values import FIX, pinhole, read_intrinsics, read_pose
 
-NAME = "frame-000000.color.png, .depth.png and .pose.txt (7-Scenes, 3DMatch)"
+NAME = "frame-000000.color.png, .depth.png and .pose.txt (7-Scenes, 3DMatch, BundleFusion)"
 PARTS = {
     "frame-000000.color.png": r"frame-[0-9]+\.color\.(png|jpg)",
-    "frame-000000.depth.png": r"frame-[0-9]+\.depth\.png",
+    "frame-000000.depth.png": r"frame-[0-9]+\.depth\.(png|pgm)",
     "frame-000000.pose.txt": r"frame-[0-9]+\.pose\.txt",
 }
 INTRINSICS = "camera-intrinsics.txt"
@@ -27,13 +29,14 @@ MISSING = 65535
 SIZE = (640, 480)  # of the images that the intrinsics below refer to
 COLOR, DEPTH = pinhole(525, 525, 320, 240), pinhole(585, 585, 320, 240)
 
-_FILE = re.compile(r"frame-([0-9]{1,9})\.(?:(color)\.(?:png|jpg)|(depth)\.png|(pose)\.txt)")
+_FILE = re.compile(r"frame-([0-9]{1,9})\.(?:(color)\.(?:png|jpg)|(depth)\.(?:png|pgm)|(pose)\.txt)")
 
 
 def select(names: Mapping[str, Path]) -> dict[str, Path]:
     """The files of this layout among those of a folder; empty if it has another layout."""
     found = {name: path for name, path in names.items() if _FILE.fullmatch(name)}
-    return found | {INTRINSICS: names[INTRINSICS]} if found and INTRINSICS in names else found
+    wanted = (INTRINSICS, *info_text.NAMES) if found else ()
+    return found | {name: names[name] for name in wanted if name in names}
 
 
 def read(files: Mapping[str, Path]) -> Recording:
@@ -53,4 +56,9 @@ def read(files: Mapping[str, Path]) -> Recording:
     ]
     if INTRINSICS in files:
         return Recording(views, read_intrinsics(files[INTRINSICS]), missing=MISSING)
+    if info := next((files[name] for name in info_text.NAMES if name in files), None):
+        known = info_text.read_info(info)
+        return Recording(
+            views, known.color, known.depth, known.size, known.depth_scale, missing=MISSING
+        )
     return Recording(views, COLOR, DEPTH, SIZE, missing=MISSING)

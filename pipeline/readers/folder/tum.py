@@ -77,7 +77,7 @@ def read(files: Mapping[str, Path]) -> Recording:
         camera, size = read_intrinsics(files[INTRINSICS]), None
     else:
         camera, size = CAMERA, SIZE
-    return Recording(views, camera, intrinsics_size=size, depth_scale=DEPTH_SCALE, up="z")
+    return Recording(views, camera, intrinsics_size=size, depth_scale=DEPTH_SCALE)
 
 
 def _images(files: Mapping[str, Path], listing: str) -> tuple[Array, list[Path]]:
