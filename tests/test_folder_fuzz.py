@@ -76,10 +76,12 @@ def test_damaged_clouds(
 def test_an_archive_that_would_fill_the_memory_is_refused_by_its_listing(tmp_path: Path) -> None:
     (tmp_path / "scan").mkdir()
     for name in ("metadata", "rgbd/0.jpg"):
-        with zipfile.ZipFile(tmp_path / "scan/a.r3d", "w", zipfile.ZIP_DEFLATED) as archive:
-            with archive.open(name, "w", force_zip64=True) as file:
-                for _ in range(65):
-                    file.write(bytes(1 << 20))
+        with (
+            zipfile.ZipFile(tmp_path / "scan/a.r3d", "w", zipfile.ZIP_DEFLATED) as archive,
+            archive.open(name, "w", force_zip64=True) as file,
+        ):
+            for _ in range(65):
+                file.write(bytes(1 << 20))
         assert (tmp_path / "scan/a.r3d").stat().st_size < 1 << 20
         with pytest.raises(BadInput, match=r"in it would have 65 MB, which no recording has"):
             open_frames(scan_files(tmp_path, "scan")["frames"])
