@@ -7,7 +7,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from pipeline.errors import BadInput
-from pipeline.geometry.clouds import require_metres, whole_metres
+from pipeline.geometry.clouds import whole_metres
+from pipeline.geometry.extent import require_metres
 from pipeline.scan import Cloud
 
 GREY = 128

@@ -1,15 +1,12 @@
-"""What a cloud of any origin needs for a network to label it: metres, and what it lacks."""
+"""What a cloud of any origin needs for a network to label it."""
 
-import os
 from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.errors import BadInput
 from pipeline.scan import Cloud
 
-MAX_HEIGHT = 50.0  # metres: higher than any room, lower than most rooms in centimetres
 FAR = 1000.0  # metres from the origin: up to here single precision is exact to 0.03 mm
 
 
@@ -20,14 +17,6 @@ def whole_metres(xyz: NDArray[np.floating]) -> NDArray[np.float64]:
     """
     middle = np.rint(np.median(xyz, axis=0).astype(np.float64))
     return np.where(np.abs(middle) > FAR, middle, 0.0)
-
-
-def require_metres(where: str | os.PathLike[str], xyz: NDArray[np.floating]) -> None:
-    """Raise `BadInput` about `where` if points (N, 3), z up, are higher than rooms are."""
-    low, high = np.percentile(xyz[:, 2], (1, 99))
-    if high - low > MAX_HEIGHT:
-        what = f"is {high - low:.0f} m high if its unit is the metre"
-        raise BadInput(where, what, "convert it to metres, or set `up` to the axis that points up")
 
 
 def completed(cloud: Cloud, normals: bool, superpoints: bool) -> Cloud:

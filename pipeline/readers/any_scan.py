@@ -8,7 +8,7 @@ import numpy as np
 
 from pipeline import readers
 from pipeline.errors import BadInput
-from pipeline.geometry.clouds import require_metres
+from pipeline.geometry.extent import require_metres
 from pipeline.readers.folder.upright import turn_up
 from pipeline.readers.ply import read_ply
 from pipeline.scan import Cloud

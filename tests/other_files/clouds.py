@@ -132,4 +132,31 @@ def headers(draw: st.DrawFn) -> Variant:
     return Variant(f"{word} {comment!r} in {encoding}, {kind}, text {text}, X {upper}", check)
 
 
-VARIANTS = st.one_of(positions(), headers())
+UNITS = {"mm": 1000, "cm": 100, "inches": 1 / 0.0254, "dm": 10, "feet": 1 / 0.3048, "km": 0.001}
+
+
+@st.composite
+def units(draw: st.DrawFn) -> Variant:
+    """A room in another unit is refused, or at least said; rooms and houses in metres are not."""
+    unit = draw(st.sampled_from([*UNITS, "metres", "a cube of 1", "metres", "metres"]))
+    rooms, offset = draw(st.integers(1, 6)), draw(st.sampled_from(OFFSETS))
+    height, text = draw(st.floats(2.2, 3.4)), draw(st.booleans())
+
+    def check(folder: Path) -> None:
+        own = room() * [1, 1, height / 2.5]
+        xyz = np.concatenate([own + np.array([4 * i, 0, 0]) for i in range(rooms)])
+        if unit == "a cube of 1":
+            xyz = xyz / np.ptp(xyz, axis=0).max()
+        path = write(folder / "room.ply", xyz * UNITS.get(unit, 1) + offset, text=text)
+        with warnings.catch_warnings(record=True) as said:
+            warnings.simplefilter("always")
+            cloud, _ = read_any(path)
+        messages = " ".join(str(each.message) for each in said)
+        assert ("unit is the metre" in messages) == (unit != "metres"), messages or "not said"
+        assert abs(cloud.xyz + cloud.offset - xyz * UNITS.get(unit, 1) - offset).max() < 1e-3
+
+    refused = unit in ("mm", "cm", "inches")
+    return Variant(f"{rooms} rooms of {height:.1f} m in {unit}, offset {offset}", check, refused)
+
+
+VARIANTS = st.one_of(positions(), headers(), units())
