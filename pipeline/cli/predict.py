@@ -9,7 +9,9 @@ from pipeline.errors import BadInput
 
 
 @click.command()
-@click.option("--scan", default="", metavar="PATH", help="A PLY file, or the folder of a scan.")
+@click.option(
+    "--scan", default="", metavar="PATH", help="A cloud or mesh, or the folder of a scan."
+)
 @click.option(
     "--network", default="", metavar="PATH", help="A trained network: file or release folder."
 )
@@ -42,8 +44,8 @@ def predict(scan: str, network: str, query: str, up: str, votes: bool, out: Path
     """Label a scan with a trained network.
 
     Writes labels.ply and view.html, a page in which to look at the scan, and with --query also
-    heat.ply. A scan is a PLY file, or the folder of a ScanNet scan, of an S3DIS room or of RGB-D
-    frames. It needs no image, no label and no store.
+    heat.ply. A scan is a PLY, LAS, LAZ, OBJ, glTF, GLB or STL file, or the folder of a ScanNet
+    scan, of an S3DIS room or of RGB-D frames. It needs no image, no label and no store.
     """
     for name, value in (("scan", scan), ("network", network)):
         if not value:

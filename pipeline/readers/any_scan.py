@@ -10,26 +10,29 @@ from pipeline import readers
 from pipeline.errors import BadInput
 from pipeline.geometry.extent import require_metres
 from pipeline.readers.folder.upright import turn_up
-from pipeline.readers.ply import read_ply
+from pipeline.readers.scan_file import read_scan_file
 from pipeline.scan import Cloud
 
 
 def read_any(path: Path, up: str = "z", superpoints: bool = False) -> tuple[Cloud, str]:
     """The points of a scan with z up, in metres, and what it was read as, in words.
 
-    `path` is a PLY file, or the folder of a scan that a reader recognises: ScanNet, a room of S3DIS
-    (either release, with or without its angle) or RGB-D frames, whose depth is fused without a PLY
-    file. `up` is the axis of the file that points up; folders of frames are turned upright by their
-    cameras before. Normals are those of the file, or else of its faces; without either they are
-    unknown (0), and so are those of S3DIS. Segments are unknown (-1) except for those of frames
-    and, where `superpoints` are asked for, of a ScanNet scan that has them; `completed` computes
-    what is unknown. Raises `BadInput` where there is no such scan, it is damaged, or its unit is
+    `path` is a file of `read_scan_file`, or the folder of a scan that a reader recognises: ScanNet,
+    a room of S3DIS (either release, with or without its angle) or RGB-D frames, whose depth is
+    fused without a PLY file. `up` is the axis of the file that points up, y of glTF files unless
+    another is given; folders of frames are turned upright by their cameras before.
+
+    Normals are those of the file, or else of its faces; without either they are unknown (0), and so
+    are those of S3DIS. Segments are unknown (-1) except for those of frames and, where
+    `superpoints` are asked for, of a ScanNet scan that has them; `completed` computes what is
+    unknown. Raises `BadInput` where there is no such scan, it is damaged, or its unit is
     not the metre.
     """
     if not path.exists():
         raise BadInput(path, "no such file or folder", "give a PLY file or the folder of a scan")
     if path.is_file():
-        cloud, kind = read_ply(path).cloud(), "a PLY file"
+        points, kind, own_up = read_scan_file(path)
+        cloud, up = points.cloud(), up if up != "z" else own_up
     else:
         cloud, kind = _read_folder(path, superpoints)
     if up != "z":

@@ -38,12 +38,13 @@ def read_colors(columns: Columns, path: Path) -> NDArray[np.uint8]:
 
     Three columns by name in any case, `red` or `R`, also `diffuse_red` or `scalar_R`; or the one
     column `rgb` or `rgba` of the Point Cloud Library; or brightness, such as `intensity`. Without
-    any, all points become grey. Warns where colours are none or a guess. Raises `BadInput` where
-    numbers are out of range.
+    any, or if all are 0, all points become grey. Warns where colours are none or a guess. Raises
+    `BadInput` where numbers are out of range.
     """
     if three := _three(columns):
         values = np.stack([columns[name] for name in three], 1)
-        return to_bytes(values, path, ", ".join(three))
+        if values.any():
+            return to_bytes(values, path, ", ".join(three))
     simple = {_simple(name): name for name in columns}
     for name in _PACKED:
         if name in simple:
