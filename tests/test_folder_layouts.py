@@ -106,3 +106,19 @@ def test_a_listed_image_that_is_absent_is_reported(tmp_path: Path) -> None:
     next((tmp_path / "scan/rgb").iterdir()).unlink()
     with pytest.raises(BadInput, match=r"rgb\.txt: names"):
         opened(tmp_path / "scan")
+
+
+def test_open3ds_trajectory_as_json_is_no_camera(tmp_path: Path) -> None:
+    folder = tmp_path / "scan"
+    LAYOUTS["open3d"].write(folder, frames())
+    before = opened(folder).color_intrinsics
+    put(folder / "camera_trajectory.json", json.dumps({"class_name": "PinholeCameraTrajectory"}))
+    assert np.array_equal(opened(folder).color_intrinsics, before)
+
+
+def test_depth_of_open3d_has_the_unit_of_its_camera(tmp_path: Path) -> None:
+    folder = tmp_path / "scan"
+    LAYOUTS["open3d"].write(folder, frames())
+    camera = json.loads((folder / "camera_primesense.json").read_text()) | {"depth_scale": 5000.0}
+    put(folder / "camera_primesense.json", json.dumps(camera))
+    assert opened(folder).depth_scale == 5000

@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from test_folder_frames import Suite, opened
 from pipeline.errors import BadInput
 from pipeline.geometry.agreement import seen_points
 from tests.helpers import planes
-from tests.helpers.room_frames import K_COLOR, Y_UP, encoded, frames, put, quaternion
+from tests.helpers.room_frames import COLOR_SIZE, K_COLOR, Y_UP, encoded, frames, put, quaternion
 from tests.helpers.tiny_folders import LAYOUTS
 from tests.helpers.tiny_layouts import (
     text_of,
@@ -228,3 +229,30 @@ def test_a_world_with_another_axis_up_is_turned(tmp_path: Path, turn: np.ndarray
     room = [replace(f, camera_to_world=turn @ f.camera_to_world) for f in frames(whole=True)]
     write_numbered(tmp_path / "scan", room)
     assert off_the_planes(tmp_path / "scan") < 0.001
+
+
+@pytest.mark.parametrize("order", ["F", "C"])
+def test_a_camera_as_json_may_take_the_place_of_a_text(
+    tmp_path: Path, order: Literal["F", "C"]
+) -> None:
+    """As Open3D's recorder of an Azure Kinect or a RealSense writes it, or with rows as columns."""
+    folder = tmp_path / "scan"
+    write_numbered(folder, [replace(f, depth=f.depth * 4) for f in frames(3, whole=True)])
+    (folder / "intrinsics.txt").unlink()
+    size = dict(zip(("width", "height"), COLOR_SIZE, strict=True))
+    matrix = {"intrinsic_matrix": K_COLOR.ravel(order).tolist(), "depth_scale": 4000.00002}
+    put(folder / "camera_intrinsic.json", json.dumps(size | matrix))
+    put(folder / "camera_trajectory.json", json.dumps({"class_name": "PinholeCameraTrajectory"}))
+    assert opened(folder).depth_scale == 4000
+    assert off_the_planes(folder) < 0.001
+    put(folder / "camera.json", json.dumps(size | matrix))
+    with pytest.raises(BadInput, match="one of 2 cameras"):
+        opened(folder)
+
+
+def test_replica_without_its_unit_of_depth_is_refused(tmp_path: Path) -> None:
+    write_replica(tmp_path / "scan", frames(2))
+    (tmp_path / "scan/cam_params.json").unlink()
+    put(tmp_path / "scan/intrinsics.txt", K_COLOR)
+    with pytest.raises(BadInput, match=r"cam_params\.json with the scale of depth"):
+        opened(tmp_path / "scan")

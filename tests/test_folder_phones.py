@@ -1,6 +1,7 @@
 """The layouts of phones: which images and poses are taken, and which depth is trusted."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -88,7 +89,19 @@ def test_images_that_begin_with_1_do_not_get_the_poses_before_theirs(tmp_path: P
     write_stray(tmp_path / "scan", frames(3))
     for i in (2, 1, 0):
         (tmp_path / f"scan/rgb/{i:06d}.jpg").rename(tmp_path / f"scan/rgb/{i + 1:06d}.jpg")
-    with pytest.raises(BadInput, match="has no depth file beside it"):
+    with pytest.raises(BadInput, match="images 1 to 3 beside depth 0 to 2; extract all frames"):
+        opened(tmp_path / "scan")
+
+
+@pytest.mark.parametrize("write", [write_stray, write_scannet_pp])
+def test_each_second_frame_with_new_numbers_is_not_taken_for_the_first_ones(
+    tmp_path: Path, write: Callable
+) -> None:
+    write(tmp_path / "scan", frames(6))
+    images = sorted((tmp_path / "scan").rglob("rgb/*.jpg"))
+    for i, path in enumerate(images):
+        path.rename(images[i // 2]) if i % 2 == 0 else path.unlink()
+    with pytest.raises(BadInput, match="images 0 to 2 beside depth 0 to 5"):
         opened(tmp_path / "scan")
 
 

@@ -1,19 +1,39 @@
-"""Which size of image intrinsics of ARKit belong to, where the file does not say it.
+"""Images that were extracted from a video of ARKit: their numbers, and the size of intrinsics.
 
-The images may be smaller than the video that they are from; the principal point is near the middle.
+They may be smaller than the video that they are from; the principal point is near the middle.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 
 from pipeline.errors import BadInput
 from pipeline.images import image_size
+from pipeline.readers.folder.pairing import numbers_in
 from pipeline.readers.folder.recording import Blob, content
 from pipeline.readers.folder.values import FIX, Array, Size
 
 SIZES = ((1920, 1440), (1920, 1080), (1280, 720), (3840, 2160), (1440, 1080), (640, 480))
+_ALL = 0.9  # of the frames: some programs drop the last ones
 _NEAR = 0.1  # of its side, from twice the principal point
+
+
+def require_numbers_of_video(
+    images: Mapping[str, Path], depth: Mapping[str, Path], remedy: str
+) -> None:
+    """Raise `BadInput` where images may have been numbered anew, and not as frames of the video.
+
+    Each tenth frame, say, that ffmpeg extracts gets the numbers 1, 2, 3, so that poses and depth of
+    the first frames would be taken for it.
+    """
+    numbers, deep = ({numbers_in(n)[-1] for n in names} for names in (images, depth))
+    anew = max(numbers) - min(numbers) == len(numbers) - 1 and len(numbers) < _ALL * len(deep)
+    if anew or min(numbers) < min(deep) or max(numbers) > max(deep):
+        what = (
+            f"has images {min(numbers)} to {max(numbers)} beside depth {min(deep)} to {max(deep)}"
+        )
+        raise BadInput(next(iter(images.values())).parent, what, remedy)
 
 
 def size_of_intrinsics(camera: Array, image: Blob, where: Path) -> Size:

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 
 from pipeline.readers.folder import seven_scenes
-from pipeline.readers.folder.own import intrinsics_files, read_cameras
+from pipeline.readers.folder.own import intrinsics_files, recording
 from pipeline.readers.folder.pairing import (
     COLOR,
     COLOR_ENDINGS,
@@ -51,9 +51,8 @@ def select(names: Mapping[str, Path]) -> dict[str, Path]:
 def read(files: Mapping[str, Path]) -> Recording:
     """The recording in the files. Raises `BadInput` where a frame lacks one of its three files."""
     frames = paired(_kinds(files))
-    color, depth = read_cameras(files)
     views = [View(i, f["color"], f["depth"], read_pose(f["pose"])) for i, f in frames.items()]
-    return Recording(views, color, depth)
+    return recording(views, files)
 
 
 def _kinds(names: Mapping[str, Path]) -> dict[str, Group]:

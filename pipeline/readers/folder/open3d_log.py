@@ -15,16 +15,15 @@ from pathlib import Path
 import numpy as np
 
 from pipeline.errors import BadInput
+from pipeline.readers.folder.camera_json import PATTERN, CameraFile, camera_in, camera_names
+from pipeline.readers.folder.own import MILLIMETRES
 from pipeline.readers.folder.pairing import in_folder, paired
 from pipeline.readers.folder.recording import Recording, View
 from pipeline.readers.folder.values import (
     FIX,
     Array,
-    checked_intrinsics,
-    image_size_in,
     numbers,
     pinhole,
-    read_json,
     read_text,
 )
 
@@ -33,15 +32,13 @@ PARTS = {
     "color/": r"(color|image|rgb)/[^/]*\.(jpe?g|png)",
     "depth/": r"depth/[^/]*\.png",
     "a trajectory .log": r"(scene/)?[^/]*trajectory[^/]*\.log",
-    "a camera .json": r"(?!pose_)[^/]*(?:intrinsic|camera)[^/]*\.json",
+    "a camera .json": PATTERN,
 }
 SIZE = (640, 480)
-MILLIMETRES = 1000.0
 PRIMESENSE = pinhole(525, 525, 319.5, 239.5)
 
 _COLOR = ("color", "image", "rgb")
 _ENDINGS = (".png", ".jpg", ".jpeg")
-_CAMERA = re.compile(r"[^/]*(?:intrinsic|camera)[^/]*\.json")
 
 
 def select(names: Mapping[str, Path]) -> dict[str, Path]:
@@ -51,7 +48,7 @@ def select(names: Mapping[str, Path]) -> dict[str, Path]:
     logs = [n for n in names if re.fullmatch(r"(?:scene/)?[^/]*trajectory[^/]*\.log", n)]
     if folder is None or not logs or not any(n.startswith("depth/") for n in images):
         return {}
-    cameras = [name for name in names if _CAMERA.fullmatch(name)]
+    cameras = camera_names(names)
     wanted = [n for n in images if n.count("/") == 1 and n.startswith((f"{folder}/", "depth/"))]
     return {name: names[name] for name in (*wanted, *logs, *cameras)}
 
@@ -68,15 +65,9 @@ def read(files: Mapping[str, Path]) -> Recording:
     poses = _of_images(list(frames), _trajectory(log), log)
     images = zip(frames.values(), poses, strict=True)
     views = [View(i, f["color"], f["depth"], pose) for i, (f, pose) in enumerate(images)]
-    cameras = {n: p for n, p in files.items() if n.endswith(".json")}
-    known = {n: p for n, p in cameras.items() if "intrinsic_matrix" in read_json(p)}
-    named = [p for n, p in cameras.items() if "intrinsic" in n]
-    if named and not known:
-        raise BadInput(named[0], "has no `intrinsic_matrix`", FIX)
-    matrix, size, scale = PRIMESENSE, SIZE, MILLIMETRES
-    for camera in _only(known, ".json"):
-        matrix, size, scale = _camera(camera)
-    return Recording(views, matrix, intrinsics_size=size, depth_scale=scale)
+    camera = camera_in(files) or CameraFile(PRIMESENSE, SIZE, None)
+    scale = camera.depth_scale or MILLIMETRES
+    return Recording(views, camera.intrinsics, intrinsics_size=camera.size, depth_scale=scale)
 
 
 def _of_images(ids: list[int], poses: dict[int, Array], log: Path) -> list[Array]:
@@ -116,15 +107,3 @@ def _trajectory(path: Path) -> dict[int, Array]:
     if not (counted and (np.diff(ids) > 0).all()):  # some programs write zeros there
         ids = list(range(len(blocks)))
     return {int(i): block[3:].reshape(4, 4) for i, block in zip(ids, blocks, strict=True)}
-
-
-def _camera(path: Path) -> tuple[Array, tuple[int, int], float]:
-    """Intrinsics (column-major in the file), the (width, height) of their images, depth's scale."""
-    values = read_json(path)
-    what = "a camera (width, height, intrinsic_matrix)"
-    matrix = numbers(values.get("intrinsic_matrix"), (9,), path, what).reshape(3, 3).T
-    (scale,) = numbers([values.get("depth_scale", MILLIMETRES)], (1,), path, "depth_scale")
-    if not (np.isfinite(scale) and scale > 0):
-        raise BadInput(path, f"has the depth_scale {scale:g}", FIX)
-    size = image_size_in(values, "width", "height", path)
-    return checked_intrinsics(matrix, path), size, float(scale)

@@ -7,13 +7,15 @@ or `rgb/`, `image/`, `images/`, `depths/`, `poses/`; files of a frame share the 
 names (`frame_0012.jpg`). A pose is a matrix of 4 x 4 or 3 x 4. The intrinsics of both images are in
 `intrinsics.txt`, or in one file each: `intrinsic/intrinsic_color.txt` and
 `intrinsic/intrinsic_depth.txt`, or `intrinsics_color.txt` and `intrinsics_depth.txt`. Without a
-file for the depth, those of colour are scaled.
+file for the depth, those of colour are scaled. Without such texts a camera as JSON counts, which
+may say the unit of depth.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from pipeline.errors import BadInput
+from pipeline.readers.folder.camera_json import PATTERN, camera_in, camera_names
 from pipeline.readers.folder.pairing import (
     COLOR,
     COLOR_ENDINGS,
@@ -33,9 +35,10 @@ PARTS = {
     "color/ (or rgb/)": r"(colou?r|rgb|images?|img|imgs)/[^/]*[0-9][^/]*\.(jpe?g|png|webp)",
     "depth/": r"depths?/[^/]*[0-9][^/]*\.(png|tiff?|npy|exr)",
     "pose/": r"poses?/[^/]*[0-9][^/]*\.txt",
-    "intrinsics.txt": r"(intrinsics?/[^/]*|[^/]*intrinsics?[^/]*|K)\.txt",
+    "intrinsics.txt": rf"(intrinsics?/[^/]*|[^/]*intrinsics?[^/]*|K)\.txt|{PATTERN}",
 }
 
+MILLIMETRES = 1000.0  # in a metre: the unit of depth that is not said
 SHARED = (
     "intrinsics.txt",
     "intrinsic.txt",
@@ -57,27 +60,31 @@ def select(names: Mapping[str, Path]) -> dict[str, Path]:
 def read(files: Mapping[str, Path]) -> Recording:
     """The recording in the files. Raises `BadInput` where a frame lacks one of its three files."""
     frames = paired(_kinds(files))
-    color, depth = read_cameras(files)
     views = [View(i, f["color"], f["depth"], read_pose(f["pose"])) for i, f in frames.items()]
-    return Recording(views, color, depth)
+    return recording(views, files)
 
 
 def intrinsics_files(names: Mapping[str, Path]) -> Group:
-    """The files of intrinsics among those of a folder."""
-    return {n: names[n] for kind in ("color", "depth") for n in _own(kind) if n in names}
+    """The files of intrinsics among those of a folder: texts, or else a camera as JSON."""
+    texts = {n: names[n] for kind in ("color", "depth") for n in _own(kind) if n in names}
+    return texts or {name: names[name] for name in camera_names(names)}
 
 
-def read_cameras(files: Mapping[str, Path]) -> tuple[Array, Array | None]:
-    """The intrinsics (3, 3) of colour, and of depth where they have a file of their own.
+def recording(views: Sequence[View], files: Mapping[str, Path]) -> Recording:
+    """The recording of `views` with the camera that is in the files of its folder.
 
-    Raises `BadInput` where there are none.
+    Raises `BadInput` where there is none, or several as JSON.
     """
     color, depth = _intrinsics(files, "color"), _intrinsics(files, "depth", shared=False)
-    if color is None:
+    if color is not None:
+        return Recording(views, color, depth)
+    camera = camera_in(files)
+    if camera is None:
         name, path = next(iter(files.items()))
         folder = path.parents[name.count("/")]
         raise BadInput(folder, "has no intrinsics.txt", "write the 3 x 3 intrinsics into it")
-    return color, depth
+    scale = camera.depth_scale or MILLIMETRES
+    return Recording(views, camera.intrinsics, intrinsics_size=camera.size, depth_scale=scale)
 
 
 def _kinds(names: Mapping[str, Path]) -> dict[str, Group]:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from pipeline.errors import BadInput
-from pipeline.readers.folder.arkit_video import size_of_intrinsics
+from pipeline.readers.folder.arkit_video import require_numbers_of_video, size_of_intrinsics
 from pipeline.readers.folder.conventions import pose_from
 from pipeline.readers.folder.pairing import COLOR_ENDINGS, DEPTH_ENDINGS, Group, in_folder, paired
 from pipeline.readers.folder.recording import Recording, View
@@ -45,7 +45,9 @@ def read(files: Mapping[str, Path]) -> Recording:
     """The recording in the files: the frames that were extracted. Raises `BadInput`."""
     where = files[FILE]
     known = {int(n[-1]): v for k, v in read_json(where).items() if (n := re.findall(r"\d+", k))}
-    frames = paired(_kinds(files), of="color")
+    kinds = _kinds(files)
+    require_numbers_of_video(kinds["color"], kinds["depth"], "number images as frames of the video")
+    frames = paired(kinds, of="color")
     views, cameras = [], []
     for i, f in frames.items():
         values = known.get(i)

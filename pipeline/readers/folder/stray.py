@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from pipeline.errors import BadInput
-from pipeline.readers.folder.arkit_video import size_of_intrinsics
+from pipeline.readers.folder.arkit_video import require_numbers_of_video, size_of_intrinsics
 from pipeline.readers.folder.pairing import COLOR, COLOR_ENDINGS, DEPTH_ENDINGS, in_folder, paired
 from pipeline.readers.folder.recording import Recording, View
 from pipeline.readers.folder.values import (
@@ -62,6 +62,7 @@ def read(files: Mapping[str, Path]) -> Recording:
         for p in in_folder(files, ("confidence",), (".png",)).values()
         if p.stem.isdecimal()
     }
+    require_numbers_of_video(kinds["color"], kinds["depth"], f"extract all frames: {EXTRACT}")
     frames, poses = paired(kinds, of="color"), _odometry(files[ODOMETRY])
     if unknown := [i for i in frames if i not in poses]:
         what = f"has no pose of frame {unknown[0]}, which {frames[unknown[0]]['color'].name} is"

@@ -13,10 +13,9 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-import numpy as np
-
 from pipeline.errors import BadInput
-from pipeline.readers.folder.own import intrinsics_files, read_cameras
+from pipeline.readers.folder.camera_json import camera_in
+from pipeline.readers.folder.own import intrinsics_files, recording
 from pipeline.readers.folder.pairing import (
     COLOR,
     COLOR_ENDINGS,
@@ -28,14 +27,6 @@ from pipeline.readers.folder.pairing import (
 )
 from pipeline.readers.folder.pose_lines import poses_of_images
 from pipeline.readers.folder.recording import Recording, View
-from pipeline.readers.folder.values import (
-    Array,
-    checked_intrinsics,
-    image_size_in,
-    numbers,
-    pinhole,
-    read_json,
-)
 
 NAME = "results/frame*.jpg and depth*.png, or rgb/ and depth/, with traj.txt (Replica)"
 CAMERA = "cam_params.json"
@@ -69,10 +60,13 @@ def read(files: Mapping[str, Path]) -> Recording:
     where = files[next(n for n in _TRAJECTORIES if n in files)]
     poses = poses_of_images({i: f["color"] for i, f in frames.items()}, where)
     views = [View(i, f["color"], f["depth"], poses[i]) for i, f in frames.items()]
-    if CAMERA not in files:
-        return Recording(views, *read_cameras(files))
-    camera, size, scale = _camera(files[CAMERA])
-    return Recording(views, camera, intrinsics_size=size, depth_scale=scale)
+    made = recording(views, files)
+    camera = camera_in(files)
+    unit = None if camera is None else camera.depth_scale
+    if unit is None and any(_RESULTS.fullmatch(name) for name in files):
+        what = f"has no {CAMERA} with the scale of depth, which is no millimetre in Replica"
+        raise BadInput(where.parent, what, "copy it from beside the scans (6553.5)")
+    return made
 
 
 def _kinds(names: Mapping[str, Path]) -> dict[str, Group]:
@@ -85,15 +79,3 @@ def _kinds(names: Mapping[str, Path]) -> dict[str, Group]:
         "color": in_folder(names, COLOR, COLOR_ENDINGS),
         "depth": in_folder(names, DEPTH, DEPTH_ENDINGS),
     }
-
-
-def _camera(path: Path) -> tuple[Array, tuple[int, int], float]:
-    """Intrinsics, the size of their images, and how many units of depth are a metre."""
-    values = read_json(path)
-    values = values["camera"] if isinstance(values.get("camera"), dict) else values
-    given = [values.get(name) for name in ("fx", "fy", "cx", "cy")]
-    matrix = checked_intrinsics(pinhole(*numbers(given, (4,), path, "fx, fy, cx and cy")), path)
-    (scale,) = numbers([values.get("scale", 1000.0)], (1,), path, "a scale")
-    if not (scale > 0 and np.isfinite(scale)):
-        raise BadInput(path, f"has the scale {scale}", "give the units of depth in a metre")
-    return matrix, image_size_in(values, "w", "h", path), float(scale)

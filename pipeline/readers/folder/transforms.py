@@ -132,6 +132,8 @@ def _size(values: Mapping[str, Any], color: Path, known: list[Size], where: Path
 def _camera(values: Mapping[str, Any], size: Size, where: Path) -> Array:
     """Intrinsics (3, 3), from focal lengths or from the angle that the image spans."""
     model = values.get("camera_model", "OPENCV")
+    if values.get("is_fisheye"):
+        model = "fisheye"
     if model not in _STRAIGHT:
         raise BadInput(where, f"has the camera model {model}, no pinhole", UNDISTORT)
     focal = values.get("fl_x", _focal(values.get("camera_angle_x"), size[0]))
