@@ -1,5 +1,6 @@
 """The frames of a scan in any layout: what a layout returns, and the `RawFrames` made from it."""
 
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -165,7 +166,9 @@ class FolderFrames:
 
 
 def _place(recording: Recording) -> str:
-    return str(recording.views[0].depth)
+    """The folder of the recording, or what it is in."""
+    first = recording.views[0]
+    return os.path.commonpath([str(first.color), str(first.depth)])
 
 
 def _each(what: Callable[[bytes, str], T], blobs: Sequence[Blob]) -> list[T]:
