@@ -16,8 +16,8 @@ from model.network import files
 from model.training import loop
 from model.training.loop import OptimiserConfig
 from pipeline.cli.stages import TRY_AGAIN, make_all
-from pipeline.errors import Stopped
 from pipeline.plan import machine
+from pipeline.stopped import Stopped
 from tests.helpers.tiny_checkout import Checkout
 from tests.helpers.tiny_entries import train_tiny, write_rooms, write_text
 

@@ -16,9 +16,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from pipeline.errors import BadInput, Stopped
+from pipeline.errors import BadInput
 from pipeline.plan import graph
 from pipeline.stages.declaration import Over
+from pipeline.stopped import Stopped
 from pipeline.store import notes
 from pipeline.store.notes import Note, NotMade
 

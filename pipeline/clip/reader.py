@@ -21,7 +21,6 @@ from pipeline.errors import BadInput
 Images = NDArray[np.uint8]  # RGB (B, y, x, 3)
 Regions = list[NDArray[np.integer]]  # of the pixels (y, x) of each image
 
-FORMATS = ("JPEG", "PNG", "WEBP")  # no other decoder is ever used
 PIXELS_ON_A_CPU = 2**18  # per batch: what a tower makes of more does not stay in the caches
 
 
@@ -64,7 +63,7 @@ def decode(blob: bytes, size: tuple[int, int]) -> Images:
 
     Bicubic, and antialiased where it shrinks, as the towers' training images were.
     """
-    image = Image.open(BytesIO(blob), formats=FORMATS).convert("RGB")
+    image = Image.open(BytesIO(blob)).convert("RGB")
     if image.size != size:
         image = image.resize(size, Image.Resampling.BICUBIC)
     return np.asarray(image)
