@@ -36,7 +36,7 @@ def examine(raw: RawFrames, sample: Sample, cloud: Cloud | None) -> Result:
     judge = Judge(sample.at(), reference)
     agreement = judge.given.agreement
     found = _unusual(sample)
-    cameras = plausible.cameras(raw, agreement)
+    cameras = plausible.cameras(raw, judge)
     if cameras:  # with a wrong camera nothing agrees: more would be guesswork
         return Result(found + cameras, [], agreement)
     explained = explain(judge, sample, raw) if len(sample.places) > 1 else None
@@ -44,7 +44,7 @@ def examine(raw: RawFrames, sample: Sample, cloud: Cloud | None) -> Result:
         found.append(_explained(judge, sample, explained))
     elif units := plausible.units(sample):
         found += units
-    elif colour := colours.misread(sample, reference):
+    elif colour := colours.misread(sample):
         found.append(Finding(colour.what, colour.remedy))
     elif cloud and (apart := _apart(raw, cloud)):
         found += apart

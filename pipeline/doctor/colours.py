@@ -1,20 +1,21 @@
 """Whether colour belongs to depth and poses: the same spot looks alike in several frames."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial import cKDTree
 
-from pipeline.doctor.judge import Reference
-from pipeline.doctor.views import Array, Sample, luminance, pixels
-from pipeline.geometry.cameras import transform
+from pipeline.doctor.views import Array, Sample, thin
+from pipeline.geometry.pairs import share
+from pipeline.images import luma
 
 _CLEARLY = 0.6  # of what brightness differs: at most this share is left with a better reading
 _FRAMES = 0.8  # share of the frames that must show it
-_PIXELS = 1500  # of a frame
-_NEAR = 0.06  # metres within which two pixels are taken to see the same spot
+_PIXELS = 400  # of a frame
+_FEWEST = 50  # spots of a frame
+_SAME = 0.03  # share of the depth within which two pixels are taken to see the same spot
 
 Image = NDArray[np.uint8]
 
@@ -51,49 +52,65 @@ OTHERS = (
 )
 
 
-def misread(sample: Sample, reference: Reference | None) -> Colour | None:
+def misread(sample: Sample) -> Colour | None:
     """The way to read colour with which brightness fits clearly better, None if as given."""
-    if reference is None and len(sample.places) < 2:
+    if len(sample.places) < 2:
         return None
-    given = 1 - likeness(sample, reference, AS_GIVEN)
-    if not np.isfinite(given).any():
-        return None
+    spots = _spots(sample)
+    given = 1 - _likeness(sample, spots, AS_GIVEN)
     best, least = None, _CLEARLY
     for other in OTHERS:
         if other.shift and not sample.has_neighbours:
             continue
-        ratio = (1 - likeness(sample, reference, other)) / given
+        ratio = (1 - _likeness(sample, spots, other)) / given
         known = ratio[np.isfinite(ratio)]
         if known.size and (left := float(np.quantile(known, _FRAMES))) <= least:
             best, least = other, left
     return best
 
 
-def likeness(sample: Sample, reference: Reference | None, colour: Colour) -> Array:
-    """For each frame (F,) the correlation of its brightness with that of the same spots in the
-    reference or in other frames; NaN where too few spots are shared."""
-    seen = []
-    for view, later in zip(sample.at(), sample.at(colour.shift), strict=True):
-        xyz, uv = pixels(view, _PIXELS)
-        inside, grey = luminance(replace(later, color=colour.turn(later.color)), uv)
-        seen.append((transform(view.camera_to_world, xyz)[inside], grey[inside]))
-    if reference is None:
-        trees = _others([xyz for xyz, _ in seen])
-        greys = [grey for _, grey in seen]
-        others = [(tree, np.concatenate([greys[i] for i in chosen])) for tree, chosen in trees]
-    else:
-        others = [(reference.tree, reference.grey)] * len(seen)
-    found = []
-    for (xyz, grey), (tree, known) in zip(seen, others, strict=True):
-        distance, nearest = tree.query(xyz, distance_upper_bound=_NEAR)
-        near = np.isfinite(distance)
-        pair = grey[near], known[nearest[near]]
-        enough = near.sum() > 50 and min(map(np.std, pair)) > 0
-        found.append(np.corrcoef(*pair)[0, 1] if enough else np.nan)
+@dataclass(frozen=True)
+class _Spots:
+    """Spots (S,) that two frames see, each with its place (S, 2) in their colour images."""
+
+    frame: tuple[NDArray[np.intp], NDArray[np.intp]]
+    uv: tuple[Array, Array]
+
+
+def _spots(sample: Sample) -> _Spots:
+    views = [thin(view) for view in sample.at()]
+    found = share(views, _PIXELS)
+    same = np.flatnonzero(abs(np.log(found.depth / found.xyz[:, 2])) < _SAME)
+    own, other = found.own[found.pixel[same]], found.frame[same]
+    k = np.stack([view.color_intrinsics for view in views])
+
+    def places(frame: NDArray[np.intp], xyz: Array) -> Array:
+        uv: Array = np.einsum("sij,sj->si", k[frame, :2], xyz / xyz[:, 2:])
+        return uv
+
+    uv = places(own, found.source[found.pixel[same]]), places(other, found.xyz[same])
+    return _Spots((own, other), uv)
+
+
+def _likeness(sample: Sample, spots: _Spots, colour: Colour) -> Array:
+    """For each frame (F,) the correlation of its brightness with that of the same spots in other
+    frames; NaN where too few spots are shared."""
+    images = [luma(colour.turn(view.color)) for view in sample.at(colour.shift)]
+    pairs = zip(spots.frame, spots.uv, strict=True)
+    mine, theirs = (_brightness(images, frame, uv) for frame, uv in pairs)
+    known, found = np.isfinite(mine) & np.isfinite(theirs), []
+    for i in range(len(images)):
+        of = known & (spots.frame[0] == i)
+        enough = of.sum() > _FEWEST and min(np.std(mine[of]), np.std(theirs[of])) > 0
+        found.append(np.corrcoef(mine[of], theirs[of])[0, 1] if enough else np.nan)
     return np.array(found)
 
 
-def _others(clouds: Sequence[Array]) -> list[tuple[cKDTree, list[int]]]:
-    """For each cloud (P, 3) a tree of all others, and their indices."""
-    chosen = [[j for j in range(len(clouds)) if j != i] for i in range(len(clouds))]
-    return [(cKDTree(np.concatenate([clouds[j] for j in js])), js) for js in chosen]
+def _brightness(images: Sequence[NDArray[Any]], frame: NDArray[np.intp], uv: Array) -> Array:
+    """The brightness (S,) of images of one size at pixels (S, 2), NaN outside."""
+    height, width = images[0].shape
+    column, row = np.rint(uv).astype(int).T
+    inside = (column >= 0) & (row >= 0) & (column < width) & (row < height)
+    value = np.full(len(uv), np.nan)
+    value[inside] = np.stack(images)[frame[inside], row[inside], column[inside]]
+    return value

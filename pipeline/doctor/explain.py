@@ -4,14 +4,14 @@ A reading is told only if with it the frames agree as those of right scans, and 
 before. The first in the order is taken unless a later one is better by far.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from pipeline.doctor import colours, lenses, readings, scales
 from pipeline.doctor.judge import Judge, Verdict
-from pipeline.doctor.readings import Reading
+from pipeline.doctor.readings import Change, Reading
 from pipeline.doctor.views import Sample, View
 from pipeline.scan import RawFrames
 
@@ -52,7 +52,7 @@ def _single(judge: Judge, sample: Sample, raw: RawFrames) -> Iterator[Explanatio
     yield from _scale(judge, sample, raw, Reading("", "", lambda view: view))
     yield from _accepted(judge, readings.USUAL)
     yield from _out_of_step(judge, sample)
-    if judge.given.ratio > _LARGE:
+    if np.inf > judge.given.ratio > _LARGE:
         rare = list(readings.rare())
         looks = [judge.first_look(each.change) for each in rare]
         yield from _accepted(judge, [rare[i] for i in np.argsort(looks)[:_CLOSER_LOOK]])
@@ -89,17 +89,20 @@ def _scale(judge: Judge, sample: Sample, raw: RawFrames, first: Reading) -> Iter
 def _joined(first: Reading, then: Reading) -> Reading:
     if not first.what:
         return then
+
+    def change(view: View) -> View | None:
+        changed = first.change(view)
+        return None if changed is None else then.change(changed)
+
     return Reading(
         f"{first.what}, and {then.what}",
         f"{first.remedy.split(':')[0]}; then {then.remedy}",
-        lambda view: then.change(first.change(view)),
+        change,
     )
 
 
 def _out_of_step(judge: Judge, sample: Sample) -> Iterator[Explanation]:
     for shift in _SHIFTS:
-        if not all(sample.has_pose(place + shift) for place in sample.places):
-            continue
         count = f"{abs(shift)} frames" if abs(shift) > 1 else "the frame"
         word = "before" if shift < 0 else "after"
         what = f"poses look out of step with images: those of {count} {word} each fit"
@@ -111,16 +114,20 @@ def _out_of_step(judge: Judge, sample: Sample) -> Iterator[Explanation]:
 
 def depth_alone(sample: Sample, found: Explanation) -> bool:
     """Whether colour belongs to the poses as given, and only depth is out of step."""
-    views = {
-        place: _with_pose_of(sample, found.shift)(view)
-        for place, view in sample.views.items()
-        if sample.has_pose(place + found.shift)
-    }
+    change = _with_pose_of(sample, found.shift)
+    pairs = ((place, change(view)) for place, view in sample.views.items())
+    views = {place: view for place, view in pairs if view is not None}
     if set(sample.places) - views.keys():
         return False
-    colour = colours.misread(replace(sample, views=views), None)
+    colour = colours.misread(replace(sample, views=views))
     return colour is not None and colour.shift == found.shift
 
 
-def _with_pose_of(sample: Sample, shift: int) -> Callable[[View], View]:
-    return lambda view: replace(view, camera_to_world=sample.poses[view.place + shift])
+def _with_pose_of(sample: Sample, shift: int) -> Change:
+    def change(view: View) -> View | None:
+        place = view.place + shift
+        return (
+            replace(view, camera_to_world=sample.poses[place]) if sample.has_pose(place) else None
+        )
+
+    return change

@@ -1,19 +1,19 @@
 """What frames, and points if there are any, say about one reading of a scan."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from scipy.spatial import cKDTree
 
-from pipeline.doctor.readings import Reading
-from pipeline.doctor.views import View, pixels
+from pipeline.doctor.readings import Change, Reading
+from pipeline.doctor.views import View, pixels, thin
 from pipeline.geometry import pairs
 from pipeline.geometry.cameras import transform
-from pipeline.images import luma
 from pipeline.scan import Cloud
 
 CLEARLY = 0.5  # a reading explains a disagreement if at most this share of it is left
+_FEWEST = 4  # frames that must agree where as given they cannot be compared
 _FEW, _ALL = 150, 400  # pixels of a frame for a first look, and to decide
 NEAR_POINT = 0.04  # metres from a point within which 4 of 10 pixels are in a right scan
 _QUANTILE = 0.4  # of the pixels: of more, some see what the cloud lacks
@@ -26,7 +26,6 @@ class Reference:
     def __init__(self, cloud: Cloud) -> None:
         every = -(-len(cloud.xyz) // _POINTS)
         self.tree = cKDTree(cloud.xyz[::every].astype(float))
-        self.grey = luma(cloud.rgb[::every])
 
     def distance(self, views: Sequence[View], count: int) -> float:
         """Metres within which 4 of 10 pixels of the frames have a point."""
@@ -70,18 +69,20 @@ class Judge:
     """Compares the views of a scan under any reading."""
 
     def __init__(self, views: Sequence[View], reference: Reference | None) -> None:
-        self.views, self.reference = views, reference
+        self.views, self.reference = [thin(view) for view in views], reference
         self.given = self.verdict(lambda view: view)
 
-    def verdict(self, change: Callable[[View], View], count: int = _ALL) -> Verdict:
+    def verdict(self, change: Change, count: int = _ALL) -> Verdict:
         """The verdict on the views after `change`, by `count` pixels of each."""
-        views = [change(view) for view in self.views]
+        views = [each for view in self.views if (each := change(view)) is not None]
+        if len(views) < 2:
+            return Verdict(None, None)
         agreement = pairs.compare(views, count)
         if self.reference is None or (agreement and count < _ALL):
             return Verdict(agreement, None)
         return Verdict(agreement, self.reference.distance(views, count))
 
-    def first_look(self, change: Callable[[View], View]) -> float:
+    def first_look(self, change: Change) -> float:
         """How far the views are from agreeing after `change`, by few pixels: to find candidates.
 
         Infinite where so few frames can be compared that it would mean nothing.
@@ -93,8 +94,9 @@ class Judge:
         """Whether about as many frames can be compared as in the reading that is given."""
         if found.agreement is None:
             return self.given.agreement is None and found.apart is not None
-        before = self.given.agreement.frames if self.given.agreement else len(self.views)
-        return 2 * found.agreement.frames >= before
+        if self.given.agreement is None:  # frames that meet by chance are few
+            return found.agreement.frames >= max(_FEWEST, len(self.views) / 2)
+        return 2 * found.agreement.frames >= self.given.agreement.frames
 
     def explains(self, reading: Reading) -> Verdict | None:
         """The verdict on a reading, if with it the views agree as in right scans, and clearly

@@ -12,6 +12,9 @@ OPENGL = np.diag([1.0, -1.0, -1.0, 1.0])  # its camera axes: x right, y up, look
 _WORDS = (("left", "right"), ("up", "down"), ("backwards", "forwards"))
 
 
+Change = Callable[[View], View | None]
+
+
 @dataclass(frozen=True)
 class Reading:
     """One way to read the files, by which a view is changed.
@@ -19,12 +22,12 @@ class Reading:
     Attributes:
         what: what is wrong if this reading is the right one.
         remedy: what to do then.
-        change: a view as it is read, to what it then is.
+        change: a view as it is read, to what it then is; None where it is then without a pose.
     """
 
     what: str
     remedy: str
-    change: Callable[[View], View]
+    change: Change
 
 
 def of_poses(what: str, remedy: str, pose: Callable[[Array], Array]) -> Reading:

@@ -11,7 +11,7 @@ import numpy as np
 from scipy.optimize import minimize_scalar
 
 from pipeline.doctor.judge import Judge
-from pipeline.doctor.readings import Reading
+from pipeline.doctor.readings import Change, Reading
 from pipeline.doctor.views import View
 
 # Units of depth to the metre, and who writes them.
@@ -37,7 +37,8 @@ POSE_UNITS = {
 }
 ROOM = 0.8, 8.0  # metres: within which half of the depth of most rooms is
 SAME = 0.04  # relative difference of two scales that are taken to be the same
-_WIDEST, _STEP = 40.0, 1.15
+_WORST = 10.0  # where nothing can be compared
+_WIDEST, _STEP = 40.0, 1.25
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,7 @@ def scaled_depth(factor: float) -> Callable[[View], View]:
     return lambda view: replace(view, depth=view.depth * factor)
 
 
-def best_factor(judge: Judge, units: Units, before: Callable[[View], View]) -> float | None:
+def best_factor(judge: Judge, units: Units, before: Change) -> float | None:
     """The factor of the cameras' positions with which frames agree best, None if none can be.
 
     `before` is done to a view first.
@@ -72,7 +73,7 @@ def best_factor(judge: Judge, units: Units, before: Callable[[View], View]) -> f
 
     def misfit(exponent: float) -> float:
         scale = scaled_poses(float(np.exp(exponent)))
-        return judge.first_look(lambda view: scale(before(view)))
+        return judge.first_look(lambda view: scale(each) if (each := before(view)) else None)
 
     known = [unit / units.depth_scale for unit in DEPTH_UNITS] + list(POSE_UNITS)
     reach = np.log(_WIDEST)
@@ -82,7 +83,12 @@ def best_factor(judge: Judge, units: Units, before: Callable[[View], View]) -> f
         return None
     middle = tried[found.argmin()]
     step = np.log(_STEP)
-    best = minimize_scalar(misfit, bounds=(middle - step, middle + step), method="bounded")
+    best = minimize_scalar(
+        lambda exponent: min(misfit(exponent), _WORST),
+        bounds=(middle - step, middle + step),
+        method="bounded",
+        options={"xatol": 1e-3},
+    )
     return float(np.exp(best.x if best.fun < found.min() else middle))
 
 

@@ -1,6 +1,6 @@
 """A few frames of a scan in memory, and the world positions of their pixels."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,7 @@ from pipeline.whole_frames import whole_frames
 Array = NDArray[np.float64]
 
 WIDTH = 320  # pixels: the largest width of a colour image in memory
+_THIN = 160 * 120  # pixels of depth that suffice to compare frames
 _STRETCHES = 3  # parts of the recording that frames are taken from, spread over it
 _GAPS = 60  # frames of a stretch are this fraction of the recording apart
 
@@ -103,6 +104,17 @@ def take(raw: RawFrames, count: int) -> Sample:
     whole = [i for i in sorted(nearest) if {i - 1, i, i + 1} & read <= set(views)]
     whole = whole or sorted(nearest & set(views))
     return Sample(whole, views, len(ids), len(ids) - len(valid), path, poses)
+
+
+def thin(view: View) -> View:
+    """A frame with fewer pixels of depth, at most about 160 x 120, each as it was measured."""
+    height, width = view.depth.shape
+    step = max(1, round(np.sqrt(height * width / _THIN)))
+    first = (step - 1) // 2
+    k = view.depth_intrinsics.copy()
+    k[:2, 2] -= first
+    k[:2] /= step
+    return replace(view, depth=view.depth[first::step, first::step], depth_intrinsics=k)
 
 
 def pixels(view: View, count: int) -> tuple[Array, Array]:

@@ -13,7 +13,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.geometry.cameras import project, transform, unproject, world_to_camera
+from pipeline.geometry.cameras import transform, unproject
 
 Array = NDArray[np.float64]
 
@@ -73,34 +73,57 @@ class Agreement:
 
 def compare(views: Sequence[View], count: int = _PIXELS) -> Agreement | None:
     """Compare `count` pixels of each frame with all others; None where too little is shared."""
-    own, predicted, seen = _projected(views, count)
-    shared = np.isfinite(seen)
-    measured = np.bincount(own, minlength=len(views))
-    found = np.bincount(own, shared.any(0), minlength=len(views))
-    judged = int(((found >= _COMPARED * measured) & (found > 0)).sum())
-    through = np.log(seen[shared] / predicted[shared])
+    found = share(views, count)
+    measured = np.bincount(found.own, minlength=len(views))
+    seen = np.zeros(len(found.own), bool)
+    seen[found.pixel] = True
+    shared = np.bincount(found.own, seen, minlength=len(views))
+    judged = int(((shared >= _COMPARED * measured) & (shared > 0)).sum())
+    through = np.log(found.depth / found.xyz[:, 2])
     through = through[through > 0]
     if judged < 2 or len(through) < _FEWEST:
         return None
-    return Agreement(float(np.median(through)), float(np.median(seen[shared])), judged)
+    return Agreement(float(np.median(through)), float(np.median(found.depth)), judged)
 
 
-def _projected(views: Sequence[View], count: int) -> tuple[NDArray[np.intp], Array, Array]:
-    """For pixels (P,) the frame (P,) that they are of, and for each frame j the depth (F, P) that
-    they would have in it, and the depth (F, P) that it measures there, NaN where it sees none."""
+@dataclass(frozen=True)
+class Shared:
+    """Pixels of frames, and what the other frames measure at their places.
+
+    Attributes:
+        own: the frame (P,) that a pixel is of.
+        source: its position (P, 3) in camera coordinates of that frame, in metres.
+        pixel, frame: for each of S places, the pixel (S,) and the other frame (S,).
+        xyz: the position (S, 3) of the pixel in camera coordinates of the other frame, in metres.
+        depth: what that frame measures there (S,), in metres.
+    """
+
+    own: NDArray[np.intp]
+    source: Array
+    pixel: NDArray[np.intp]
+    frame: NDArray[np.intp]
+    xyz: Array
+    depth: Array
+
+
+def share(views: Sequence[View], count: int) -> Shared:
+    """Project `count` pixels of each frame, which have depth of one size, into all others."""
     points = [measured_points(view, count) for view in views]
-    own = np.repeat(np.arange(len(views)), [len(each) for each in points])
-    world = np.concatenate(
-        [transform(view.camera_to_world, xyz) for view, xyz in zip(views, points, strict=True)]
-    )
-    predicted = np.full((len(views), len(world)), np.nan)
-    seen = predicted.copy()
-    for j, view in enumerate(views):
-        xyz = transform(world_to_camera(view.camera_to_world), world)
-        front = np.flatnonzero((xyz[:, 2] > 0) & (own != j))
-        predicted[j, front] = xyz[front, 2]
-        seen[j, front] = _depth_at(view, project(view.depth_intrinsics, xyz[front]))
-    return own, predicted, seen
+    own = np.repeat(np.arange(len(views)), [len(xyz) for xyz in points])
+    poses = np.stack([view.camera_to_world for view in views])
+    world = np.concatenate([transform(pose, xyz) for pose, xyz in zip(poses, points, strict=True)])
+    back = np.linalg.inv(poses)
+    z = world @ back[:, 2, :3].T + back[:, 2, 3]
+    pixel, frame = np.nonzero((z > 0) & (own[:, None] != np.arange(len(views))))
+    xyz = np.einsum("sij,sj->si", back[frame, :3, :3], world[pixel]) + back[frame, :3, 3]
+    k = np.stack([view.depth_intrinsics for view in views])[frame, :2]
+    uv = np.einsum("sij,sj->si", k, xyz / xyz[:, 2:])
+    height, width = views[0].depth.shape
+    inside = ((uv >= 0) & (uv < (width - 1, height - 1))).all(1)
+    pixel, frame, xyz = pixel[inside], frame[inside], xyz[inside]
+    depth = _depth_at(np.stack([view.depth for view in views]), frame, uv[inside])
+    there = np.isfinite(depth)
+    return Shared(own, np.concatenate(points), pixel[there], frame[there], xyz[there], depth[there])
 
 
 def measured_points(view: View, count: int) -> Array:
@@ -113,23 +136,19 @@ def measured_points(view: View, count: int) -> Array:
     return unproject(view.depth_intrinsics, uv, view.depth[v, u][there])
 
 
-def _depth_at(view: View, uv: Array) -> Array:
-    """The depth (P,) at pixels (P, 2) between the centres of others, NaN at edges and outside.
+def _depth_at(depth: Array, frame: NDArray[np.intp], uv: Array) -> Array:
+    """The depth (S,) of frames (S,) between the centres of pixels (S, 2), NaN at edges.
 
     The inverse of the depth is interpolated, which is linear on a plane.
     """
-    height, width = view.depth.shape
-    found = np.full(len(uv), np.nan)
-    inside = np.flatnonzero(((uv >= 0) & (uv < (width - 1, height - 1))).all(1))
-    first = uv[inside].astype(int)
-    a, b = (uv[inside] - first).T
-    column, row = first.T
-    corners = np.stack([view.depth[row + i, column + j] for i in (0, 1) for j in (0, 1)])
+    first = uv.astype(int)
+    (a, b), (column, row) = (uv - first).T, first.T
+    corners = np.stack([depth[frame, row + i, column + j] for i in (0, 1) for j in (0, 1)])
     low = corners.min(0)
     smooth = (low > 0) & (corners.max(0) < _EDGE * low)
     weight = np.stack([(1 - a) * (1 - b), a * (1 - b), (1 - a) * b, a * b])
-    inverse = (weight[:, smooth] / corners[:, smooth]).sum(0)
-    found[inside[smooth]] = 1 / inverse
+    found = np.full(len(uv), np.nan)
+    found[smooth] = 1 / (weight[:, smooth] / corners[:, smooth]).sum(0)
     return found
 
 
