@@ -1,6 +1,7 @@
 """A file that is no sound entry is detected and named before anything in it is used."""
 
 import os
+import shutil
 import struct
 from collections.abc import Callable
 from pathlib import Path
@@ -9,12 +10,13 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from model.network import files
 from pipeline.errors import BadInput
-from pipeline.store import arrays, entry, groups, publish
+from pipeline.jobs import entries
+from pipeline.store import arrays, damaged, entry, groups, publish
 from tests.helpers import toy_plan
 from tests.helpers.toy_plan import ToyPlan, is_damaged
 
@@ -77,6 +79,45 @@ def test_an_entry_cut_anywhere_is_refused(
     if zeros and kind != "safetensors":  # whose weights have no checksum but their record
         home.write_bytes(content[:kept].ljust(len(content), b"\0"))
         is_damaged(home)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    share=st.floats(0, 1, exclude_max=True),
+    lacking=st.integers(0, 9),
+    more=st.binary(max_size=9),
+    kind=st.sampled_from([*KINDS]),
+)
+@example(share=0.01, lacking=4, more=b"", kind="zip")
+def test_where_bytes_are_missing_or_changed_the_entry_is_set_aside_by_name(
+    plan: ToyPlan,
+    tmp_path_factory: pytest.TempPathFactory,
+    share: float,
+    lacking: int,
+    more: bytes,
+    kind: str,
+) -> None:
+    other = ToyPlan(tmp_path_factory.mktemp("lacking"))
+    home = KINDS[kind](other, "a")
+    shutil.copytree(KINDS[kind](plan, "a").parent, home.parent)
+    content = home.read_bytes()
+    at = int(share * len(content))
+    spoilt = content[:at] + more + content[at + lacking :]
+    assume(spoilt != content)
+    home.unlink()
+    home.write_bytes(spoilt)
+
+    def use() -> None:
+        out = other.home("score", "made")
+        with damaged.moving_aside(), publish.place(out), entries.sound([home]):
+            for name in "x", "grid", "none":
+                toy_plan.read_array(home, name)
+
+    with pytest.raises(BadInput, match=r"it was moved to .*: run again") as refused:
+        use()
+    assert str(refused.value).startswith(f"{home}: this entry ")
+    assert not home.exists()
+    assert [path.read_bytes() for path in (home.parent / damaged.FOLDER).iterdir()] == [spoilt]
 
 
 @any_kind

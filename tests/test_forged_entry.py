@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import zarr
 from numcodecs import pickles
+from numcodecs.blosc import Blosc
 
 from pipeline.store import arrays, entry, groups, publish
 from tests.helpers.toy_plan import ToyPlan, is_damaged, read_array
@@ -126,6 +127,19 @@ def test_metadata_with_other_keys_is_refused(home: Path, parts: Parts) -> None:
         forge(home, {**parts, "x/zarr.json": root})
         if root != parts["x/zarr.json"]:
             is_damaged(home)
+
+
+@pytest.mark.parametrize("claimed", [0, 4, 199, 201, 1 << 31, (1 << 32) - 1])
+def test_a_chunk_that_claims_another_size_than_its_array_is_not_unpacked(
+    home: Path, parts: Parts, claimed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Blosc, "decode", lambda *_: pytest.fail("it was unpacked"))
+    chunk = parts["x/c/0"]
+    bomb = chunk[:4] + claimed.to_bytes(4, "little") + chunk[8:]
+    for content in (bomb, chunk[:15], chunk + b"more"):
+        forge(home, {**parts, "x/c/0": content})
+        with pytest.raises(entry.Damaged, match=r"chunk 'x/c/0' that claims"):
+            read_array(home)
 
 
 class Harm:

@@ -6,6 +6,7 @@ import shutil
 import stat
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from typing import Any
 import pytest
 
 from pipeline.errors import BadInput
-from pipeline.store import damaged, entry, lease, links, publish, records
+from pipeline.store import damaged, entry, filesystem, lease, links, publish, records
 from tests.helpers import toy_plan
 from tests.helpers.full_disk import full_disk
 from tests.helpers.toy_plan import ToyPlan
@@ -141,15 +142,27 @@ def test_what_is_no_file_is_not_adopted_but_moved_aside_for_the_entry(
     assert sum(1 for _ in (home.parent / damaged.FOLDER).iterdir()) == 2, "nothing was deleted"
 
 
-@pytest.mark.parametrize("error", [errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK])
-def test_without_hard_links_an_entry_appears_as_whole_and_the_first_wins(
-    plan: ToyPlan, error: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def link(*_: object) -> None:
-        raise OSError(error, os.strerror(error))
+NO_LINKS = (
+    *(errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EXDEV, errno.EACCES),
+)
+
+
+@pytest.fixture(params=NO_LINKS)
+def no_links(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file system without hard links, which is told by several errors."""
+
+    def link(*_: object, **__: object) -> None:
+        raise OSError(request.param, os.strerror(request.param))
 
     monkeypatch.setattr(os, "link", link)
-    home = plan.home("score", "a")
+
+
+@pytest.mark.parametrize("stage", ["numbers", "score"])
+@pytest.mark.usefixtures("no_links")
+def test_without_hard_links_an_entry_appears_as_whole_and_the_first_wins(
+    plan: ToyPlan, stage: str
+) -> None:
+    home = plan.home(stage, "a")
     with publish.place(home) as late:
         toy_plan.place(home, CONTENT)
         assert stat.S_IMODE(home.stat().st_mode) & 0o333 == 0
@@ -157,6 +170,26 @@ def test_without_hard_links_an_entry_appears_as_whole_and_the_first_wins(
     assert toy_plan.read(home) == CONTENT
     records.check(home)
     assert not any(name.startswith(entry.SCRATCH) for name in left(plan.folder))
+
+
+@pytest.mark.parametrize("old_system", [False, True])
+@pytest.mark.usefixtures("no_links")
+def test_without_hard_links_nothing_is_ever_overwritten(
+    tmp_path: Path, old_system: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not even what appears just before the rename, where the system can rename so."""
+    if old_system:
+        monkeypatch.setattr("ctypes.CDLL", lambda *_, **__: object())
+    final = tmp_path / "final"
+    for number in range(3):
+        path = tmp_path / f"{number}"
+        path.write_text(f"{number}")
+        with suppress(FileExistsError):
+            filesystem.publish(path, final)
+            assert number == 0
+    assert final.read_text() == "0"
+    with pytest.raises(FileNotFoundError):
+        filesystem.publish(tmp_path / "gone", tmp_path / "other")
 
 
 def test_two_versions_of_the_code_live_side_by_side(tmp_path: Path) -> None:

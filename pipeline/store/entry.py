@@ -113,6 +113,8 @@ def _identity_in_zip(home: Path) -> str:
         names = pack.namelist()
         if len(set(names)) != len(names):
             raise Damaged(home, "has a duplicate part")
+        if min((part.header_offset for part in pack.infolist()), default=0) != 0:
+            raise Damaged(home, "lacks bytes, or has too many")
         if sum(part.file_size for part in pack.infolist()) > size:
             raise Damaged(home, "claims more bytes than it has")
         for part in pack.infolist():

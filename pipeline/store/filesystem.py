@@ -1,5 +1,6 @@
 """Folders and times of files, with what the file system refuses reported as `BadInput`."""
 
+import errno
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -7,6 +8,11 @@ from pathlib import Path
 
 from pipeline.errors import BadInput
 
+_NO_LINKS = (
+    *(errno.EPERM, errno.EACCES, errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOSYS),
+    *(errno.EMLINK, errno.EXDEV, errno.EINVAL),
+)  # what file systems without hard links, or without some, are known to say
+_NOREPLACE, _HERE = 1, -100  # RENAME_NOREPLACE and AT_FDCWD of renameat2(2)
 NO_TIME = (315532800, 315532800)  # 1980-01-01, the oldest time that a zip can state
 
 
@@ -62,6 +68,38 @@ def _is_about(error: OSError, folder: Path) -> bool:
         return error.errno is not None  # libraries raise it without a number, for what they read
     path = Path(os.fsdecode(where)).absolute() if isinstance(where, str | bytes) else folder
     return path.is_relative_to(folder) or folder.is_relative_to(path)
+
+
+def publish(path: Path, final: Path) -> None:
+    """Let a finished file appear at `final` as a whole, unless something is there.
+
+    Where the file system has no hard links it is renamed, and `path` is gone. Raises
+    `FileExistsError` where something is there.
+    """
+    try:
+        os.link(path, final)
+    except FileExistsError:
+        raise
+    except OSError as error:
+        if error.errno not in _NO_LINKS:
+            raise
+        _rename_to_new(path, final)
+
+
+def _rename_to_new(path: Path, final: Path) -> None:
+    """Rename without replacing: by Linux itself, or after a look where it or the disk cannot."""
+    import ctypes  # planning must not pay for it
+
+    rename = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
+    if rename is not None:
+        if rename(_HERE, os.fsencode(path), _HERE, os.fsencode(final), _NOREPLACE) == 0:
+            return
+        code = ctypes.get_errno()
+        if code not in (errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP):
+            raise OSError(code, os.strerror(code), str(path), None, str(final))
+    if os.path.lexists(final):
+        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path), None, str(final))
+    os.rename(path, final)
 
 
 def reset_time(path: Path) -> None:

@@ -24,9 +24,11 @@ def create(path: Path, attributes: dict[str, Any] | None = None) -> Iterator["za
     import zarr
     from zarr.core.sync import sync
 
+    from pipeline.store.zarr_stores import Tree
+
     with tempfile.TemporaryDirectory(dir=path.parent) as tree:
         try:
-            yield zarr.create_group(zarr.storage.LocalStore(tree), attributes=attributes or {})
+            yield zarr.create_group(Tree(tree), attributes=attributes or {})
         except BaseException:
             sync(_wait_for_writers())
             raise
@@ -42,13 +44,15 @@ def read(path: Path) -> "zarr.Group":
     """Open an entry for reading, lazily: nothing but the listing is read here.
 
     Open it in the process that reads it: a handle that crosses a fork gives wrong data. Raises
-    `BadInput` where the file is not the entry that its place says.
+    `BadInput` where the file is not the entry that its place says; an array raises it where what
+    is read of it is damaged.
     """
     import zarr
 
+    from pipeline.store.zarr_stores import Pack
+
     entry.check(path)
-    source = zarr.storage.ZipStore(path, mode="r")
-    return zarr.open_group(source, mode="r", zarr_format=3, use_consolidated=False)
+    return zarr.open_group(Pack(path, mode="r"), mode="r", zarr_format=3, use_consolidated=False)
 
 
 async def _wait_for_writers() -> None:

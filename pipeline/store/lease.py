@@ -116,7 +116,7 @@ def remove_dead(path: Path, content: str) -> None:
         path.rename(stale)
         with suppress(OSError):
             if _read_lease(stale) != content:  # not the dead one: another process was faster
-                os.link(stale, path)
+                filesystem.publish(stale, path)
         with suppress(OSError):
             stale.unlink()
 

@@ -1,12 +1,11 @@
 """How an entry gets into the store: written in scratch, then published whole or not at all."""
 
-import errno
 import json
 import os
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,6 @@ from pipeline.store import entry, filesystem, records
 from pipeline.store.damaged import move_aside
 
 RECIPE = "recipe.json"
-_NO_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK)
 
 
 @contextmanager
@@ -57,13 +55,5 @@ def _publish(path: Path, final: Path) -> None:
     filesystem.reset_time(path)
     if os.path.lexists(final) and not entry.present(final):  # a folder, or a link to elsewhere
         move_aside(final)
-    try:
-        os.link(path, final)
-    except FileExistsError:  # another maker was first
-        pass
-    except OSError as error:
-        if error.errno not in _NO_LINKS:
-            raise
-        # A file system without hard links: a rename is as atomic, though the last maker wins.
-        if not entry.present(final):
-            os.rename(path, final)
+    with suppress(FileExistsError):  # another maker was first
+        filesystem.publish(path, final)
