@@ -7,6 +7,7 @@ import numpy as np
 
 from pipeline.errors import BadInput
 from pipeline.geometry.clouds import whole_metres
+from pipeline.geometry.extent import require_metres
 from pipeline.geometry.superpoints import normals_and_superpoints
 from pipeline.readers.folder.files import CLOUD
 from pipeline.readers.folder.frames import open_frames
@@ -29,6 +30,7 @@ def read_cloud(files: Mapping[str, Path]) -> Cloud:
         rgb, left_out = points.rgb, points.left_out
         xyz = points.xyz @ frames.turn.T - frames.offset
         normal = None if points.normal is None else points.normal @ frames.turn.T
+        require_metres(files[CLOUD], xyz)
         if whole_metres(xyz).any():
             away = np.abs(np.median(xyz, axis=0)).max()
             what = f"is {away:,.0f} m from the cameras"
