@@ -8,7 +8,7 @@ from pipeline.errors import BadInput
 from pipeline.readers.folder.files import CLOUD, check, scan_files
 from pipeline.readers.folder.frames import open_frames
 from pipeline.readers.folder.layouts import LAYOUTS as KNOWN
-from pipeline.readers.folder.layouts import find_layout
+from pipeline.readers.folder.layouts import find_layout, titles
 from tests.helpers.room_frames import frames, put
 from tests.helpers.tiny_folders import LAYOUTS, write_exr, write_own, write_r3d, write_three_d_match
 
@@ -68,8 +68,13 @@ def test_an_unknown_layout_is_described_and_all_layouts_are_listed(tmp_path: Pat
         scan_files(tmp_path, "scan")
     message = str(caught.value)
     assert "color/ (3 .jpg), depth/ (3 .png), intrinsics.txt" in message
-    assert all(layout.NAME in message for layout in KNOWN)
+    assert "it lacks pose/" in message
+    assert titles() in message
     assert "\n" not in message
+    put(tmp_path / "other/a.bin", "")
+    with pytest.raises(BadInput) as caught:
+        scan_files(tmp_path, "other")
+    assert all(layout.NAME in str(caught.value) for layout in KNOWN)
 
 
 def test_an_empty_a_missing_and_a_malicious_folder_are_refused(tmp_path: Path) -> None:

@@ -256,3 +256,72 @@ def test_replica_without_its_unit_of_depth_is_refused(tmp_path: Path) -> None:
     put(tmp_path / "scan/intrinsics.txt", K_COLOR)
     with pytest.raises(BadInput, match=r"cam_params\.json with the scale of depth"):
         opened(tmp_path / "scan")
+
+
+@pytest.mark.parametrize("rows", [3, 4])
+def test_matrices_may_follow_the_number_of_their_image(tmp_path: Path, rows: int) -> None:
+    written = frames(5, whole=True)
+    write_stacked(tmp_path / "scan", written)
+    lines = [f"{f.frame_id} {text_of(f.camera_to_world[:rows].ravel())}" for f in written]
+    put(tmp_path / "scan/poses.txt", "# number, matrix\n" + "\n".join(reversed(lines)))
+    (tmp_path / "scan/rgb/rgb_0.jpg").unlink()
+    (tmp_path / "scan/depth/depth_0.png").unlink()
+    assert list(opened(tmp_path / "scan").frame_ids) == [1, 2, 3, 4]
+    assert off_the_planes(tmp_path / "scan") < 0.001
+
+
+def test_images_may_be_named_by_words_that_are_the_same_for_depth_and_pose(tmp_path: Path) -> None:
+    folder = tmp_path / "scan"
+    for f, name in zip(frames(3, whole=True), ("door", "window", "table"), strict=True):
+        put(folder / f"color/{name}.jpg", f.color)
+        put(folder / f"depth/{name}.png", encoded(f.depth, "PNG"))
+        put(folder / f"pose/{name}.txt", f.camera_to_world)
+    fx, fy, cx, cy = K_COLOR[[0, 1, 0, 1], [0, 1, 2, 2]].tolist()
+    put(folder / "intrinsics.txt", f"{fx}, {fy}, {cx}, {cy}\n")
+    assert off_the_planes(folder) < 0.001
+    (folder / "depth/door.png").rename(folder / "depth/gate.png")
+    with pytest.raises(BadInput, match="has no number in its name"):
+        opened(folder)
+
+
+def test_numbers_longer_than_64_bits_are_counted(tmp_path: Path) -> None:
+    folder = tmp_path / "scan"
+    for f in frames(3, whole=True):
+        name = f"{10**24 + f.frame_id}"
+        put(folder / f"color/{name}.jpg", f.color)
+        put(folder / f"depth/{name}.png", encoded(f.depth, "PNG"))
+        put(folder / f"pose/{name}.txt", f.camera_to_world)
+    put(folder / "intrinsics.txt", K_COLOR)
+    assert list(opened(folder).frame_ids) == [0, 1, 2]
+    assert off_the_planes(folder) < 0.001
+
+
+def test_transforms_may_name_images_where_they_were_on_another_machine(tmp_path: Path) -> None:
+    folder = tmp_path / "scan"
+    write_transforms(folder, frames(3, whole=True))
+    text = (folder / "transforms.json").read_text()
+    put(
+        folder / "transforms.json",
+        text.replace("./images", "/data/me/images").replace('"depth/', '"C:\\\\me\\\\depth/'),
+    )
+    assert off_the_planes(folder) < 0.001
+
+
+def test_transforms_without_depth_are_told_that_they_lack_it(tmp_path: Path) -> None:
+    write_transforms(tmp_path / "scan", frames(3), depth_key="mask_path")
+    with pytest.raises(BadInput, match="it lacks depth_file_path of each frame"):
+        opened(tmp_path / "scan")
+
+
+def test_times_are_not_paired_by_their_seconds(tmp_path: Path) -> None:
+    """One frame a second; depth that is 0.4 s late belongs to no image."""
+    folder = tmp_path / "scan"
+    for f in frames(3, whole=True):
+        for late in (0.0, 0.4) if f.frame_id == 1 else (0.01,):
+            name = f"{1_700_000_000.3 + f.frame_id + late:.3f}.png"
+            put(folder / f"depth/{name}", encoded(f.depth, "PNG"))
+        put(folder / f"rgb/{1_700_000_000.3 + f.frame_id:.3f}.jpg", f.color)
+        put(folder / f"poses/{1_700_000_000.3 + f.frame_id:.3f}.txt", f.camera_to_world)
+    (folder / "depth/1700000001.300.png").unlink()
+    put(folder / "intrinsics.txt", K_COLOR)
+    assert list(opened(folder).frame_ids) == [0, 2]

@@ -11,7 +11,7 @@ import numpy as np
 
 from pipeline.scan import Frame
 from tests.helpers import tiny_layouts, tiny_phones
-from tests.helpers.room_frames import put
+from tests.helpers.room_frames import K_COLOR, encoded, put, quaternion
 from tests.helpers.tiny_folders import LAYOUTS
 
 Write = Callable[[Path, list[Frame]], None]
@@ -39,6 +39,41 @@ def applied_scale(folder: Path, written: list[Frame], scale: float) -> None:
     for f in scaled:
         f.camera_to_world[:3, 3] *= scale
     tiny_layouts.write_transforms(folder, scaled, applied_scale=scale)
+
+
+def named(folder: Path, written: list[Frame], unit: float, late: tuple[float, float]) -> None:
+    """Names that are times of three clocks, in seconds with a point or in 1 / `unit`."""
+    for f in written:
+        names = []
+        for offset in (0.0, *late):
+            time = 1_700_000_000 + f.frame_id / 15 + offset
+            names.append(f"{time:.6f}" if unit == 1 else str(round(time * unit)))
+        put(folder / f"rgb/{names[0]}.jpg", f.color)
+        put(folder / f"depth/{names[1]}.png", encoded(f.depth, "PNG"))
+        put(folder / f"poses/{names[2]}.txt", f.camera_to_world)
+    put(folder / "intrinsics.txt", K_COLOR)
+
+
+def pattern(folder: Path, written: list[Frame], names: tuple[str, str, str]) -> None:
+    """Any names of files, as formats of the number of a frame."""
+    for f in written:
+        color, depth, pose = (folder / name.format(f.frame_id) for name in names)
+        put(color, f.color)
+        put(depth, encoded(f.depth, "PNG"))
+        put(pose, f.camera_to_world)
+    put(folder / "intrinsics.txt", K_COLOR)
+
+
+def lines(folder: Path, written: list[Frame], kind: str) -> None:
+    """poses.txt whose lines begin with the number of a frame, in no order."""
+    tiny_layouts.write_stacked(folder, written)
+    rows = []
+    for f in written[::-1]:
+        values = f.camera_to_world[: 3 if kind == "3 x 4" else 4].ravel()
+        if kind == "TUM":
+            values = np.array([*f.camera_to_world[:3, 3], *quaternion(f.camera_to_world)])
+        rows.append(f"{f.frame_id} {tiny_layouts.text_of(values)}")
+    put(folder / "poses.txt", "\n".join(rows))
 
 
 def ways() -> list[tuple[str, Write, bool, bool]]:
@@ -70,6 +105,25 @@ def ways() -> list[tuple[str, Write, bool, bool]]:
         ("polycam, optimised", partial(p.write_polycam, corrected=True), False, True),
         ("stray", p.write_stray, False, True),
         ("stray of old", partial(p.write_stray, header=False), False, False),
+    ]
+    for per_second in (1, 1e3, 1e6, 1e9):
+        for late in ((0.0, 0.0), (0.004, -0.006), (-0.01, 0.01)):
+            write = partial(named, unit=per_second, late=late)
+            found.append((f"times in 1 / {per_second:g} s, late {late}", write, True, True))
+    found += [
+        (f"names {names}", partial(pattern, names=names), True, True)
+        for names in (
+            ("color/frame_{:04d}.jpg", "depth/{}.png", "pose/{:08d}.txt"),
+            ("images/IMG_2024_{}.jpg", "depth/depth{:03d}.png", "poses/scan2_pose{}.txt"),
+            ("Color/{:05d}.jpg", "Depth/{:05d}.png", "Pose/{:05d}.txt"),
+            ("color_{}.jpg", "depth_{}.png", "pose_{}.txt"),
+            ("frame{:03d}.rgb.jpg", "frame{:03d}.depth.png", "frame{:03d}.pose.txt"),
+            ("rgb-{:06d}.jpg", "depth-{:06d}.png", "pose-{:06d}.txt"),
+        )
+    ]
+    found += [
+        (f"numbers and {kind}", partial(lines, kind=kind), True, True)
+        for kind in ("TUM", "3 x 4", "4 x 4")
     ]
     for rows in (3, 4):
         for per_line in (False, True):

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from pipeline.errors import BadInput
-from pipeline.readers.folder.layouts import LAYOUTS, OUTER, find_layout, lacking
+from pipeline.readers.folder.layouts import LAYOUTS, OUTER, find_layout, lacking, titles
 from pipeline.readers.folder.values import read_text
 
 SCAN_NAME = re.compile(r"[A-Za-z0-9_-]+")
@@ -122,16 +122,15 @@ def scan_folder(raw: Path, scan: str) -> Path:
 
 def _unknown(names: Mapping[str, Path]) -> tuple[str, str]:
     """What is wrong with a folder of no known layout, and what to do."""
-    layouts = "; ".join(layout.NAME for layout in LAYOUTS)
     what = f"contains {_summary(names)}, which is not a known layout"
     bases = [base for level in range(_DEPTH) for base in _bases(names, level)]
     inside = [[n.removeprefix(base) for n in names if n.startswith(base)] for base in bases]
     near = [found for each in inside if (found := lacking(each))]
     if not near:
-        return what, f"bring it into one of these: {layouts}"
+        return what, f"bring it into one of these: {'; '.join(each.NAME for each in LAYOUTS)}"
     _, name, missing = max(near, key=lambda each: each[0])
     what = f"{what}: for {name!r} it lacks {' and '.join(missing)}"
-    return what, f"add that, or bring it into one of these: {layouts}"
+    return what, f"add that, or bring it into another layout that is read: {titles()}"
 
 
 def _listing(folder: Path) -> Group:

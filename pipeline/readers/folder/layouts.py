@@ -67,17 +67,26 @@ def find_layout(names: Mapping[str, Path]) -> tuple[Layout, dict[str, Path]] | N
     return None
 
 
+def titles() -> str:
+    """Whose layouts are known, without their files."""
+    found = ((layout.NAME, re.search(r"\(([^()]*)\)$", layout.NAME)) for layout in LAYOUTS)
+    return "; ".join(match[1] if match else name for name, match in found)
+
+
 def lacking(names: Iterable[str]) -> tuple[int, str, list[str]] | None:
     """Of a folder of no known layout: how many parts of the nearest layout are there, the name of
     that layout, and the parts that it lacks; None where no part of any is there.
     """
     counted = []
+    literal = {re.escape(name) for name in names}  # a file that has just one name says most
     for layout in LAYOUTS:
         missing = [
             part
             for part, pattern in layout.PARTS.items()
             if not any(re.fullmatch(pattern, name, re.I) for name in names)
         ]
-        counted.append((len(layout.PARTS) - len(missing), layout.NAME, missing))
-    nearest = max(counted, key=lambda each: each[0])
-    return nearest if nearest[0] and nearest[2] else None
+        there = len(layout.PARTS) - len(missing)
+        named = any(pattern in literal for pattern in layout.PARTS.values())
+        counted.append((there, named, layout.NAME, missing))
+    there, _, name, missing = max(counted, key=lambda each: each[:2])
+    return (there, name, missing) if there and missing else None

@@ -17,27 +17,35 @@ COLOR_ENDINGS = (".jpg", ".jpeg", ".png", ".webp")
 DEPTH_ENDINGS = (".png", ".tif", ".tiff", ".npy", ".exr")
 
 Group = dict[str, Path]
+_TOO_LONG = 1 << 62  # numbers are kept in 64 bits; frames with longer ones are counted
 _NUMBER = re.compile(r"[0-9]{1,30}")
 
 
 def in_folder(names: Mapping[str, Path], folders: Iterable[str], endings: tuple[str, ...]) -> Group:
-    """The numbered files of the first of `folders` that has some with one of these endings."""
+    """The files of the first of `folders` that has some with one of these endings.
+
+    Those without a number in their name are passed over, unless none has one.
+    """
     lower = {name: name.lower() for name in names}
     for folder in folders:
         found = {
             name: names[name]
             for name, small in lower.items()
             if small.startswith(f"{folder}/") and small.count("/") == 1
-            if small.endswith(endings) and numbers_in(name)
+            if small.endswith(endings)
         }
         if found:
-            return found
+            return {name: path for name, path in found.items() if numbers_in(name)} or found
     return {}
 
 
 def numbers_in(name: str) -> tuple[int, ...]:
     """The numbers in the name of a file, without its folder and its ending."""
-    return _numbers(PurePosixPath(name).stem)
+    return _numbers(_stem(name))
+
+
+def _stem(name: str) -> str:
+    return PurePosixPath(name).stem
 
 
 def _numbers(stem: str) -> tuple[int, ...]:
@@ -53,11 +61,11 @@ def paired(kinds: Mapping[str, Group], of: str | None = None) -> dict[int, Group
     numbered in their order. With `of`, frames without a file of that kind are left out: the others
     were not kept. Raises `BadInput` where a number stands twice, or a frame lacks a file.
     """
-    number_of = _numbering(list(kinds.values()))
-    if len({frozenset(number_of[name] for name in files) for files in kinds.values()}) > 1:
+    if len({frozenset(_stem(name) for name in files) for files in kinds.values()}) > 1:
         times = {kind: _times(files) for kind, files in kinds.items()}
         if all(times.values()):
             return _by_time(times)
+    number_of = _numbering(list(kinds.values()))
     frames: dict[int, Group] = {}
     for kind, files in kinds.items():
         for name, path in files.items():
@@ -68,7 +76,8 @@ def paired(kinds: Mapping[str, Group], of: str | None = None) -> dict[int, Group
     if of is not None:
         frames = {i: frame for i, frame in frames.items() if of in frame}
     require_all(frames.values(), kinds)
-    return dict(sorted(frames.items()))
+    ordered = dict(sorted(frames.items()))
+    return ordered if max(ordered, default=0) < _TOO_LONG else dict(enumerate(ordered.values()))
 
 
 def require_all(frames: Iterable[Mapping[str, Path]], kinds: Iterable[str]) -> None:
@@ -81,7 +90,7 @@ def require_all(frames: Iterable[Mapping[str, Path]], kinds: Iterable[str]) -> N
 
 def _times(files: Group) -> dict[float, Path]:
     """Seconds -> file in the order of time; empty where a name is no time, or one stands twice."""
-    found = {seconds_of(PurePosixPath(name).stem): path for name, path in files.items()}
+    found = {seconds_of(_stem(name)): path for name, path in files.items()}
     known = {time: path for time, path in found.items() if time is not None}
     return dict(sorted(known.items())) if len(known) == len(files) else {}
 
@@ -107,11 +116,14 @@ def _numbering(kinds: list[Group]) -> dict[str, int]:
     keys = [_varying(files) for files in kinds]
     if all(len(key) == 1 for each in keys for key in each.values()):
         return {name: key[0] for each in keys for name, key in each.items()}
-    stems = [{PurePosixPath(name).stem for name in files} for files in kinds]
+    stems = [{_stem(name) for name in files} for files in kinds]
     if all(stem == stems[0] for stem in stems):
         ordered = sorted(stems[0], key=lambda stem: (_numbers(stem), stem))
         rank = {stem: i for i, stem in enumerate(ordered)}
-        return {name: rank[PurePosixPath(name).stem] for files in kinds for name in files}
+        return {name: rank[_stem(name)] for files in kinds for name in files}
+    for files, each in zip(kinds, keys, strict=True):
+        if nameless := next((name for name, key in each.items() if not key), None):
+            raise BadInput(files[nameless], "has no number in its name", FIX)
     return {name: key[0] for each in keys for name, key in each.items()}
 
 

@@ -12,24 +12,31 @@ from pipeline.readers.folder.pairing import numbers_in
 from pipeline.readers.folder.times import MAX_GAP, in_seconds, nearest, seconds_of
 from pipeline.readers.folder.values import FIX, Array, numbers, pose_of, read_text
 
+_POSES = {  # values in a line -> what follows the first
+    8: "a position and a quaternion",
+    13: "a matrix of 3 x 4",
+    17: "a matrix of 4 x 4",
+}
+
 
 def poses_of_images(images: Mapping[int, Path], where: Path) -> dict[int, Array]:
     """Frame -> camera to world (4, 4), from the lines of the file `where`.
 
-    `images` are the colour images by frame. Lines of 8 numbers are a time (or the number of an
-    image), a position and a quaternion x, y, z, w; where no line is near in time, the pose is NaN.
-    Matrices have 16 or 12 numbers in a line, or one row in a line, and are in the order of the
-    numbers of the images. Raises `BadInput` where it is not certain which pose belongs to which.
+    `images` are the colour images by frame. Lines of 8, 13 or 17 numbers are a time (or the number
+    of an image) and a position and a quaternion x, y, z, w, or a matrix; where no line is near in
+    time, the pose is NaN. Other matrices have 16 or 12 numbers in a line, or one row in a line, and
+    are in the order of the numbers of the images. Raises `BadInput` where it is not certain which
+    pose belongs to which.
     """
     lines = [line.replace(",", " ").split() for line in read_text(where).splitlines()]
     rows = [line for line in lines if line and not line[0].startswith("#")]
     width = len(rows[0]) if rows else 0
-    if width == 8:
-        return _timed(images, rows, where)
+    if width in _POSES:
+        return _numbered(images, rows, where)
     if width == 4:
         rows = _unstacked(rows, where)
     elif width not in (12, 16):
-        what = f"has {width} numbers in its first line"
+        what = f"has {width} values in its first line"
         raise BadInput(where, what, "write a pose a line, as 16 or 12 numbers, row by row")
     what = f"a pose of {len(rows[0])} numbers in each line"
     values = [numbers(row, (len(rows[0]),), where, what) for row in rows]
@@ -37,10 +44,14 @@ def poses_of_images(images: Mapping[int, Path], where: Path) -> dict[int, Array]
     return {i: pose_from(values[i - first].reshape(-1, 4)) for i in images}
 
 
-def _timed(images: Mapping[int, Path], rows: list[list[str]], where: Path) -> dict[int, Array]:
-    what = "a time, a position and a quaternion per line"
-    values = np.stack([numbers(row, (8,), where, what) for row in rows])
-    poses = [pose_of(row[4:], row[1:4]) for row in values]
+def _numbered(images: Mapping[int, Path], rows: list[list[str]], where: Path) -> dict[int, Array]:
+    width = len(rows[0])
+    what = f"a time or number, and {_POSES[width]}, per line"
+    values = np.stack([numbers(row, (width,), where, what) for row in rows])
+    poses = [
+        pose_of(row[4:], row[1:4]) if width == 8 else pose_from(row[1:].reshape(-1, 4))
+        for row in values
+    ]
     by_number = dict(zip(values[:, 0].tolist(), poses, strict=True))
     if len(by_number) < len(poses):
         raise BadInput(where, "has a time or number that stands twice", FIX)

@@ -10,6 +10,7 @@ metres of a unit of depth, else a millimetre. Positions were multiplied by `appl
 import math
 import posixpath
 from collections.abc import Mapping
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -112,9 +113,12 @@ def _flat(rows: Any) -> Any:
 def _image(files: Mapping[str, Path], name: Any, endings: tuple[str, ...], where: Path) -> Path:
     """The file that a frame names, with its ending or (NeRFCapture) without."""
     plain = posixpath.normpath(str(name).replace("\\", "/"))
-    for ending in ("", *endings):
-        if plain + ending in files:
-            return files[plain + ending]
+    places = [plain]
+    if plain.startswith("/") or plain[1:2] == ":":  # on another machine: its folder and name count
+        places.append("/".join(plain.split("/")[-2:]))
+    for place, ending in product(places, ("", *endings)):
+        if place + ending in files:
+            return files[place + ending]
     raise BadInput(where, f"names {str(name)!r}, which is no image here", FIX)
 
 

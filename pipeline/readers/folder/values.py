@@ -57,8 +57,14 @@ def read_pose(path: Path) -> Array:
 
 
 def read_intrinsics(path: Path) -> Array:
-    """The (3, 3) intrinsics in a text file of 3 x 3 or 4 x 4 numbers. Raises `BadInput`."""
-    values = numbers(read_text(path).split(), (9, 16), path, "a 3 x 3 or 4 x 4 matrix")
+    """The (3, 3) intrinsics in a text file: a matrix of 3 x 3 or 4 x 4, or fx, fy, cx and cy.
+
+    Raises `BadInput`.
+    """
+    words = read_text(path).replace(",", " ").split()
+    values = numbers(words, (4, 9, 16), path, "a 3 x 3 or 4 x 4 matrix")
+    if len(values) == 4:
+        return checked_intrinsics(pinhole(*values), path)
     side = round(len(values) ** 0.5)
     return checked_intrinsics(values.reshape(side, side)[:3, :3], path)
 
