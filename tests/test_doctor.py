@@ -10,14 +10,14 @@ import pytest
 from click.testing import CliRunner, Result
 
 from pipeline.cli.main import main
-from pipeline.doctor import checks, views
+from pipeline.doctor import checks, views, whole
 from pipeline.doctor.scans import Scan, of_folder
 from pipeline.readers.folder.files import scan_files
 from pipeline.readers.folder.frames import open_frames
 from pipeline.scan import Cloud, RawFrames
 from pipeline.simulate.s3dis_files import write_room
 from tests.helpers import planes, room_frames, tiny_s3dis
-from tests.helpers.misread_frames import FAULTS, Misread
+from tests.helpers.misread_frames import FAULTS, Misread, Part
 from tests.helpers.tiny_folders import write_own
 
 FRAMES = 30
@@ -70,6 +70,14 @@ def test_each_fault_is_reported_and_no_other(
     sentences = findings(Misread(raw, **how), cloud)
     assert any(words in sentence for sentence in sentences)
     assert len(sentences) == (2 if "intrinsics" in fault else 1)  # of colour and of depth
+
+
+def test_extent_and_coverage_are_those_of_the_whole_recording(raw: RawFrames) -> None:
+    room, cloud = whole.survey(raw, None), whole.survey(raw, CLOUD)
+    assert np.allclose(room.extent[:2], (4, 3), atol=0.1)
+    assert (cloud.frames, cloud.count) == (FRAMES, FRAMES)
+    few = whole.survey(Part(raw, list(raw.frame_ids)[:3]), CLOUD)
+    assert (few.seen or 0) + 0.2 < (cloud.seen or 0) <= 1
 
 
 def test_images_and_points_of_different_rooms_are_reported(raw: RawFrames) -> None:

@@ -7,11 +7,13 @@ import numpy as np
 from pipeline.doctor.judge import Judge
 from pipeline.doctor.readings import Reading
 from pipeline.doctor.views import Array, Sample, View
+from pipeline.doctor.whole import Whole
 from pipeline.geometry.cameras import scale_intrinsics
 from pipeline.scan import RawFrames
 
 DEPTH = 0.1, 30.0  # metres: the plausible range of the median depth of a room
 WALK = 500.0  # metres: the largest plausible extent of a camera's positions
+_MIN_SEEN = 0.1  # share of the points that frames of a whole recording see at least
 _MAX_OFF_CENTRE = 0.2  # of half the image: how far the principal point may be off the centre
 _RATIOS = (  # usual ones of images that were resized
     *(1 / 8, 1 / 6, 1 / 5, 1 / 4, 1 / 3, 3 / 8, 2 / 5, 1 / 2, 3 / 5, 2 / 3, 3 / 4, 4 / 5),
@@ -120,3 +122,12 @@ def units(sample: Sample) -> list[Finding]:
 def _span(path: Array) -> float:
     """The extent in metres of camera centres (F, 3), without outliers."""
     return float(np.linalg.norm(np.subtract(*np.percentile(path, (95, 5), axis=0))))
+
+
+def coverage(whole: Whole) -> list[Finding]:
+    """Points that hardly any frame sees."""
+    if whole.seen is None or whole.seen >= _MIN_SEEN:
+        return []
+    what = f"{whole.frames} frames, spread over the recording, see {100 * whole.seen:.1f} % of the"
+    what += " points"
+    return [Finding(what, "check that poses and points are of the same room and world")]

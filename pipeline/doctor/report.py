@@ -7,12 +7,14 @@ from pathlib import Path
 
 import jinja2
 
-from pipeline.doctor import checks, pictures, scans, statistics, views
+from pipeline.doctor import checks, pictures, plausible, scans, statistics, views, whole
 from pipeline.doctor.scans import Scan
+from pipeline.doctor.whole import Whole
 from pipeline.errors import BadInput
 from pipeline.plan import config, rawdata
 from pipeline.plan.plan import Plan
 from pipeline.progress import Progress
+from pipeline.scan import Cloud, RawFrames
 from pipeline.store import filesystem
 
 
@@ -80,18 +82,29 @@ def examine(scan: Scan, frames: int) -> Examined:
             warnings.simplefilter("always", UserWarning)
             raw, cloud = scan.open()
             sample = views.take(raw, frames)
+            everything, damaged = _survey(raw, cloud)
     except BadInput as error:
         done.findings.append(str(error))
         return done
     found = checks.examine(raw, sample, cloud)
-    done.findings += map(str, found.findings)
+    done.findings += [*map(str, found.findings), *damaged]
+    if everything and not done.findings:
+        done.findings += map(str, plausible.coverage(everything))
     done.unmeasured = found.unmeasured
-    done.facts = statistics.facts(raw, sample, cloud, found.agreement)
+    done.facts = statistics.facts(raw, sample, cloud, found.agreement, everything)
     done.notes = [str(each.message) for each in warned if each.category is UserWarning]
     done.above = pictures.from_above(sample, cloud)
     done.overlays = pictures.overlays(sample, cloud)
     done.depths = pictures.depths(sample)
     return done
+
+
+def _survey(raw: RawFrames, cloud: Cloud | None) -> tuple[Whole | None, list[str]]:
+    """The recording as a whole, and a sentence where that cannot be had."""
+    try:
+        return whole.survey(raw, cloud), []
+    except BadInput as error:
+        return None, [str(error)]
 
 
 def render(examined: Sequence[Examined], title: str, simulated: bool) -> str:

@@ -4,6 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.doctor.views import Array, Sample, View, luminance, pixels
+from pipeline.doctor.whole import Whole
 from pipeline.geometry.cameras import transform
 from pipeline.geometry.pairs import Agreement, length
 from pipeline.geometry.visibility import Camera, see
@@ -44,13 +45,18 @@ def seen(view: View, xyz: Array) -> tuple[NDArray[np.intp], Array, Array]:
 
 
 def facts(
-    raw: RawFrames, sample: Sample, cloud: Cloud | None, agreement: Agreement | None
+    raw: RawFrames,
+    sample: Sample,
+    cloud: Cloud | None,
+    agreement: Agreement | None,
+    whole: Whole | None,
 ) -> dict[str, str]:
-    """Facts about a scan by name, in the order in which they are shown."""
+    """Facts about a scan by name, in the order in which they are shown.
+
+    `whole` is None where an image of the recording is damaged.
+    """
     depth = np.concatenate([view.depth[view.depth > 0] for view in sample.at()])
     measured = np.mean([(view.depth > 0).mean() for view in sample.at()])
-    xyz, _ = points(sample, cloud)
-    extent = np.ptp(np.percentile(xyz, (1, 99), axis=0), axis=0)
     steps = np.linalg.norm(np.diff(sample.path, axis=0), axis=1)
     found = {
         "frames": f"{sample.count}, {sample.lost} of them without a valid pose; "
@@ -62,7 +68,10 @@ def facts(
         low, middle, high = np.percentile(depth, (5, 50, 95))
         found["depth in metres"] = f"{low:.2f} to {high:.2f}, half below {middle:.2f}"
     found["camera's path"] = f"{steps.sum():.1f} m"
-    found["extent"] = "{:.1f} x {:.1f} x {:.1f} m".format(*extent)
+    if whole is not None:
+        some = f"{whole.frames} of " if whole.frames < whole.count else ""
+        source = "of the points" if cloud else f"of what {some}all {whole.count} frames see"
+        found["extent"] = "{:.1f} x {:.1f} x {:.1f} m ".format(*whole.extent) + source
     found["agreement"] = "not measured: frames share too little"
     if agreement is not None:
         found["agreement"] = (
@@ -70,12 +79,10 @@ def facts(
             f"they see (right ones by {length(agreement.bound)} at most)"
         )
     if cloud is not None:
-        views = np.zeros(len(xyz))
-        for view in sample.at():
-            views[seen(view, xyz)[0]] += 1
         found["points"] = f"{len(cloud.xyz):,}"
-        found["coverage by these frames"] = (
-            f"{100 * (views > 0).mean():.0f} % of the points are seen, "
-            f"in {views[views > 0].mean() if views.any() else 0:.1f} frames each"
+    if whole is not None and whole.seen is not None:
+        found["coverage"] = (
+            f"{100 * whole.seen:.0f} % of the points are seen by {some}all {whole.count} frames, "
+            f"by {whole.views:.1f} of them each"
         )
     return found

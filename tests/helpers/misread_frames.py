@@ -1,6 +1,6 @@
 """Recordings whose files were written or read wrongly, in ways that users encounter."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -41,6 +41,14 @@ class Misread:
             before = self._raw.read(ids[max(0, ids.index(frame_id) - 1)])
             frame = replace(frame, **{self._late: getattr(before, self._late)})
         return replace(frame, camera_to_world=self.pose(frame_id))
+
+
+class Part(Misread):
+    """Some frames of a recording whose intrinsics are the same in all."""
+
+    def __init__(self, raw: RawFrames, frame_ids: Sequence[int]) -> None:
+        super().__init__(raw)
+        self.frame_ids = frame_ids
 
 
 def _in_millimetres(pose: Any) -> Any:
