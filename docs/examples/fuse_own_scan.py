@@ -25,7 +25,5 @@ for number, color, depth in zip(scan.frame_ids, *intrinsics, strict=True):
         # Here a 2D model's (H, W, d) belongs; this "model" knows colours alone.
         total[seen] += np.asarray(decoded(frame.color))[row, column]
         views[seen] += 1
-np.savez(
-    out, xyz=points.xyz + points.offset, feature=total / np.maximum(views, 1)[:, None], views=views
-)
+np.savez(out, xyz=points.xyz + points.offset, feature=total / views.clip(1)[:, None], views=views)
 print(f"{(views > 0).mean():.0%} of {len(views):,} points seen, by {views.mean():.1f} frames each")

@@ -93,9 +93,8 @@ def write_room(folder: Path, scan: str, seed: int, leaning: float = LEANING) -> 
         return np.column_stack([np.bincount(voxel_of_point, v) / count for v in values.T])
 
     room = Room(scan, folder)
-    with groups.create(
-        room.path("voxels"), {"voxel_size": VOXEL_SIZE, "origin": [0.0, 0.0, 0.0]}
-    ) as out:
+    attributes = {"voxel_size": VOXEL_SIZE, "origin": [0.0, 0.0, 0.0], "offset": [0.0, 0.0, 0.0]}
+    with groups.create(room.path("voxels"), attributes) as out:
         arrays.write(out, "xyz", xyz)
         arrays.write(out, "rgb", rgb)
         arrays.write(out, "coords", coords)
@@ -108,6 +107,7 @@ def write_room(folder: Path, scan: str, seed: int, leaning: float = LEANING) -> 
         # Blocks of 30 cm, but for the voxels near the origin.
         block = np.unique(coords // 3, axis=0, return_inverse=True)[1]
         arrays.write(out, "voxel_segment", (block - 1).astype(np.int32))
+        arrays.write(out, "left_out", np.empty(0, np.int64))
     write_labels(room, label)
 
     text = text_embeddings()
