@@ -21,6 +21,7 @@ from model.inference.pieces import pieces
 from model.inference.predict import Prediction, predict, query
 from model.inference.unseen import Embed, embedder, voxelised
 from model.network import release, trained
+from model.network.device import device
 from pipeline.errors import BadInput
 from pipeline.geometry.clouds import completed
 from pipeline.palette import palette
@@ -181,7 +182,7 @@ class Network(ModelHubMixin, library_name="vlg3d", tags=["point-cloud", "3d-segm
             options |= {"force_download": force_download, "local_files_only": local_files_only}
             place = sources.fetched(os.fspath(pretrained_model_name_or_path), options)
         path = release.network_file(place)
-        network = sources.read(path)
+        network = trained.load(path, device())
         known = release_folder.known(network)
         details = release.read_config(place, known) if place.is_dir() else {}
         network = replace(network, tower=sources.found_tower(network.tower, path, tower))

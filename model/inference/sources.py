@@ -8,14 +8,11 @@ from typing import Any
 
 from huggingface_hub import snapshot_download
 
-from model.network import trained
-from model.network.device import device
 from model.network.release import CONFIG, LOCAL, TOWER
 from pipeline.clip.weights import CONFIG as TOWER_CONFIG
 from pipeline.errors import BadInput
 
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+", re.ASCII)
-_OF_TOWER = {"model", "pretrained", "weights", "templates"}
 
 
 def fetched(name: str, options: Mapping[str, Any]) -> Path:
@@ -33,31 +30,6 @@ def fetched(name: str, options: Mapping[str, Any]) -> Path:
     except Exception as error:  # many kinds, from several network packages
         remedy = "download its files elsewhere and name their folder"
         raise BadInput(name, f"cannot be fetched ({_first_line(error)})", remedy) from error
-
-
-def read(path: Path) -> trained.Trained:
-    """The network of a file. Raises `BadInput` for a damaged one, in one sentence."""
-    try:
-        network = trained.load(path, device())
-        _check(network)
-        return network
-    except (ValueError, LookupError, TypeError, AttributeError, RuntimeError) as error:
-        what = f"is no network of this version of the project ({_first_line(error)})"
-        raise BadInput(path, what, "name a network that it trained, or train again") from error
-
-
-def _check(network: trained.Trained) -> None:
-    """Raise `ValueError` where a network says what cannot be."""
-    names, tower = network.classes, network.tower
-    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-        raise ValueError("its classes are no list of names")
-    if len(names) != len(network.text_embeddings):
-        raise ValueError("it has another number of classes than of text embeddings")
-    for size in (network.voxel_size, network.scan_voxel_size):
-        if not isinstance(size, int | float) or not 1e-3 <= size <= 10:
-            raise ValueError(f"its voxels are {size!r} m wide")
-    if tower is not None and not (isinstance(tower, dict) and tower.keys() >= _OF_TOWER):
-        raise ValueError("its text tower is not described")
 
 
 def found_tower(

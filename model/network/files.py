@@ -9,10 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 from safetensors.torch import save
 
 from pipeline.errors import BadInput
+from pipeline.foreign import one_line, parse_json
+
+_MOST_HEADER = 16 << 20  # bytes: those of networks have a few thousand
 
 
 def write(path: Path, tensors: Mapping[str, torch.Tensor], metadata: Mapping[str, str]) -> None:
@@ -47,14 +50,27 @@ def read_metadata(path: Path) -> dict[str, str]:
 
 @contextmanager
 def _opened(path: Path) -> Iterator[Any]:
+    if not path.is_file():
+        raise BadInput(path, "no such file", "name a network that train_... made")
     try:
+        _check_header(path)
         with safe_open(path, framework="pt") as file:
             yield file
-    except (SafetensorError, OSError) as error:
-        if not path.is_file():
-            raise BadInput(path, "no such file", "name a network that train_... made") from error
-        what = f"not a readable safetensors file ({error})"
+    except Exception as error:  # many kinds: safetensors lets those of torch through
+        what = f"not a readable safetensors file ({one_line(error)})"
         raise BadInput(path, what, "name a trained network, or make this one again") from error
+
+
+def _check_header(path: Path) -> None:
+    """Raise `ValueError` for a header that safetensors reads in another way than it is meant.
+
+    Of a tensor that is there twice it takes one. It compares all sizes with that of the file.
+    """
+    with path.open("rb") as file:
+        (length,) = struct.unpack("<Q", file.read(8).ljust(8, b"\0"))
+        if length > min(_MOST_HEADER, path.stat().st_size - 8):
+            raise ValueError(f"its header has {length:,} bytes")
+        parse_json(file.read(length).decode())
 
 
 def under(prefix: str, tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:

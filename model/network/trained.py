@@ -8,23 +8,14 @@ from typing import Any, NamedTuple
 
 import torch
 
-from model.network import files
+from model.network import files, metadata
 from model.network.inputs import COLOR_ONLY, in_channels
 from model.network.unet import MinkUNet
+from model.network.weights import network_of, require_text
 from pipeline.errors import BadInput
+from pipeline.foreign import one_line
 
 LAST_STEP = "last step; no label took part in the choice"
-_METADATA = (
-    "variant",
-    "seed",
-    "classes",
-    "head",
-    "config",
-    "voxel_size",
-    "tower",
-    "selection",
-    "curves",
-)
 
 
 @dataclass(frozen=True)
@@ -73,7 +64,7 @@ class Trained:
     @property
     def inputs(self) -> tuple[str, ...]:
         """What each voxel gives it, of `model.network.inputs.CHANNELS`."""
-        return _inputs(self.config)
+        return tuple(self.config.get("inputs", COLOR_ONLY))
 
     @property
     def scan_voxel_size(self) -> float:
@@ -82,13 +73,17 @@ class Trained:
 
     def save(self, path: Path) -> None:
         """Write everything to one safetensors file."""
+        files.write(path, *self.content())
+
+    def content(self) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
+        """The tensors and texts of its file."""
         tensors = {
             **files.named("network", self.network.state_dict()),
             "text_embeddings": self.text_embeddings,
         }
         for rule, weights in self.others.items():
             tensors |= files.named(f"by_{rule}", weights.tensors)
-        metadata = {
+        texts = {
             "entry": self.entry,
             "variant": self.variant,
             "seed": str(self.seed),
@@ -104,8 +99,8 @@ class Trained:
         }
         if self.others:
             selections = {rule: weights.selection for rule, weights in self.others.items()}
-            metadata |= {"rule": self.rule, "others": json.dumps(selections, sort_keys=True)}
-        files.write(path, tensors, metadata)
+            texts |= {"rule": self.rule, "others": json.dumps(selections, sort_keys=True)}
+        return tensors, texts
 
 
 def build_network(
@@ -120,52 +115,71 @@ def build_network(
     return MinkUNet(in_channels(inputs), out_channels, **sizes)
 
 
-def _inputs(config: Mapping[str, Any]) -> tuple[str, ...]:
-    """The inputs in the parameters of a run; networks of older files take colours only."""
-    return tuple(config.get("inputs", COLOR_ONLY))
-
-
 def load(path: Path, where: torch.device, rule: str | None = None) -> Trained:
     """Read a trained network for inference.
 
-    Its weights are those chosen by `rule`, `last` or `tags`; by that of its config if None. Raises
-    `BadInput` for a file that is no network, or one of another version of this project, and if no
-    weights were chosen by that rule.
+    Its weights are those chosen by `rule`, `last` or `tags`; by that of its config if None. All
+    that the file says is checked. Raises `BadInput` for a file that is no network, is damaged, or
+    is of another version of this project, and if no weights were chosen by that rule.
     """
-    tensors, metadata = files.read(path)
-    missing = [name for name in ("network.head.weight", "text_embeddings") if name not in tensors]
-    missing += [name for name in _METADATA if name not in metadata]
-    if missing:
-        what = f"is no network of this version of the project: it has no {missing[0]}"
-        raise BadInput(path, what, "name a network that it trained, or train again")
-    config, own = json.loads(metadata["config"]), metadata.get("rule", "last")
-    selections = {own: metadata["selection"], **json.loads(metadata.get("others", "{}"))}
-    rule = rule or own
-    if rule not in selections:
+    tensors, texts = files.read(path)
+    try:
+        return _trained(tensors, metadata.said(texts), where, rule)
+    except _OtherRule as error:
         what = f"has no weights chosen by the rule {rule!r}"
-        raise BadInput(path, what, "train again with `selection: {held_out: 0.1}`")
-    weights = files.under("network" if rule == own else f"by_{rule}", tensors)
-    network = build_network(len(weights["head.weight"]), config["network"], 0, _inputs(config))
-    network.load_state_dict(weights)
+        raise BadInput(path, what, "train again with `selection: {held_out: 0.1}`") from error
+    except (ValueError, RuntimeError) as error:  # torch's: sizes that overflow
+        what = f"is no network of this version of the project: {one_line(error)}"
+        raise BadInput(path, what, "name a network that it trained, or train again") from error
+
+
+class _OtherRule(Exception):
+    pass
+
+
+def _trained(
+    tensors: Mapping[str, torch.Tensor],
+    said: metadata.Said,
+    where: torch.device,
+    rule: str | None,
+) -> Trained:
+    rule = rule or said.rule
+    if rule not in said.selections:
+        raise _OtherRule
+    own = "network" if rule == said.rule else f"by_{rule}"
+    parts = {"network", *(f"by_{other}" for other in said.selections)}
+    surplus = [n for n in tensors if n != "text_embeddings" and n.partition(".")[0] not in parts]
+    for name in surplus[:1]:
+        raise ValueError(f"it has a tensor {name[:60]!r}")
+    for name in ("text_embeddings", f"{own}.head.weight"):
+        if name not in tensors or tensors[name].ndim != 2:
+            raise ValueError(f"it has no {name}")
+    text = tensors["text_embeddings"]
+    require_text(text, len(said.classes), said.normalise)
+    weights = files.under(own, tensors)
+    network = network_of(weights, said.config.get("network"), said.inputs, text.shape[1])
     return Trained(
-        variant=metadata["variant"],
-        seed=int(metadata["seed"]),
+        variant=said.variant,
+        seed=said.seed,
         network=network.to(where).eval().requires_grad_(False),
-        text_embeddings=tensors["text_embeddings"].to(where),
-        classes=json.loads(metadata["classes"]),
-        head=ClassifierHead(**json.loads(metadata["head"])),
-        config=config,
-        voxel_size=json.loads(metadata["voxel_size"]),
-        entry_voxel_size=json.loads(metadata.get("entry_voxel_size", "null")),
-        trained_on=json.loads(metadata.get("trained_on", "null")),
-        tower=json.loads(metadata["tower"]),
-        selection=selections[rule],
+        text_embeddings=text.float().to(where),
+        classes=said.classes,
+        head=ClassifierHead(said.normalise, said.temperature),
+        config=said.config,
+        voxel_size=said.voxel_size,
+        entry_voxel_size=said.entry_voxel_size,
+        trained_on=said.trained_on,
+        tower=said.tower,
+        selection=said.selections[rule],
         rule=rule,
-        curves=json.loads(metadata["curves"]),
+        curves=said.curves,
     )
 
 
 def rules(path: Path) -> list[str]:
     """The rules by which weights in the file of a network were chosen, that of its config first."""
-    metadata = files.read_metadata(path)
-    return [metadata.get("rule", "last"), *json.loads(metadata.get("others", "{}"))]
+    try:
+        return metadata.rules(files.read_metadata(path))
+    except ValueError as error:
+        what = f"is no network of this version of the project: {one_line(error)}"
+        raise BadInput(path, what, "name a network that it trained, or train again") from error
