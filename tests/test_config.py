@@ -157,12 +157,19 @@ def test_plans_are_found_in_the_store_that_was_asked_about(tmp_path: Path) -> No
     assert found.plan.home("text", "classes").is_relative_to(moved)
 
 
-def test_a_store_that_cannot_be_written_is_no_fault(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_store_that_cannot_be_written_is_no_fault_but_the_run_says_so_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("SCAN_STORE", str(tmp_path / "file" / "store"))
-    config.register(config.plan("demo", wanted=False))
+    planned = config.plan("demo", wanted=False)
+    capsys.readouterr()
+    config.register(planned)
+    config.register(planned)
+    (told,) = capsys.readouterr().err.splitlines()
+    where = tmp_path / "file" / "store" / config.PLANS
+    assert told.startswith(f"{where}: this run cannot be registered (Not a directory), so `python")
+    assert told.endswith("prune` may remove what it uses; ask its owner for access.")
     assert config.registered(tmp_path / "file" / "store") == []
 
 

@@ -23,6 +23,7 @@ from pipeline.plan.plan import Plan
 from pipeline.store import damaged, entry, lease, publish, records
 from pipeline.upkeep import in_use, inventory, prune
 from tests.helpers import tiny_store
+from tests.helpers.full_disk import full_disk
 
 ROOT = Path(__file__).parent.parent
 QUICK = {"pause": 0.05, "patience": 0.2}  # seconds
@@ -244,6 +245,68 @@ def test_a_plan_registered_meanwhile_keeps_its_entries(root: Path, home: Path) -
     config.register(tiny_store.plan(root))
     assert prune.remove(root, unreachable)[1].keys() == {home}
     assert home.exists()
+
+
+@pytest.mark.parametrize("at", [0, 1, 2, 3])
+@pytest.mark.parametrize("call", ["rename", "_remove"])
+def test_what_a_run_found_that_began_during_the_removal_is_put_back(
+    root: Path, call: str, at: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The run begins at any moment between the first move and the last removal."""
+    plan = tiny_store.plan(root, train=("a", "b", "c"), work=str(root.parent / "work"))
+    homes = [put(plan.home("frames", name), {"of": "frames"}) for name in "abc"]
+    unused = put(plan.home("frames", "a").with_name("z@0.zarr.zip"))
+    unreachable = prune.find(root, set(), **QUICK)
+    assert unreachable.entries.keys() == {*homes, unused}
+    count, found = 0, set[Path]()
+    owner: Any = Path if call == "rename" else prune
+    real = getattr(owner, call)
+
+    def begin(path: Path, *given: Any) -> Any:
+        nonlocal count, found
+        if count == at:
+            config.register(plan)
+            found = {home for home in homes if home.exists()}
+        count += 1
+        return real(path, *given)
+
+    monkeypatch.setattr(owner, call, begin)
+    removed, kept = prune.remove(root, unreachable)
+    assert count > at
+    assert found <= entries(root)
+    assert entries(root) == set(kept) & {*homes}
+    assert {*removed} == {*homes, unused} - set(kept)
+    assert sorted(os.listdir(unused.parent)) == sorted(
+        [records.FOLDER, *(home.name for home in kept), *([publish.RECIPE] if kept else [])]
+    )
+    for home in kept:
+        records.check(home)
+
+
+def test_a_plan_that_cannot_be_read_during_the_removal_puts_all_back(
+    root: Path, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unreachable = prune.find(root, set(), **QUICK)
+
+    def move(*given: Any) -> Path:
+        (root / config.PLANS).mkdir()
+        (root / config.PLANS / "x.json").write_text("{")
+        return real(*given)
+
+    real = prune._move_away
+    monkeypatch.setattr(prune, "_move_away", move)
+    with pytest.raises(BadInput):
+        prune.remove(root, unreachable)
+    records.check(home)
+    assert entries(root) == {home}
+
+
+def test_entries_can_be_removed_on_a_full_disk(root: Path, home: Path) -> None:
+    unreachable = prune.find(root, set(), **QUICK)
+    with full_disk(root):
+        removed, kept = prune.remove(root, unreachable)
+    assert (removed, kept) == ([home], {})
+    assert not home.exists()
 
 
 def test_scratch_is_removed_where_no_process_works(root: Path, home: Path) -> None:

@@ -9,10 +9,12 @@ import json
 import os
 import re
 import socket
+import sys
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -174,20 +176,31 @@ def plan(dataset: str, path: Path = CONFIG, wanted: bool = True) -> Plan:
 
 
 def register(plan: Plan) -> None:
-    """Write down in the store that this work tree uses it, and for what; if it can be written."""
+    """Write down in the store that this work tree uses it, and for what; warn where that fails."""
     work = os.path.abspath(plan.facts.work)
     who = {"user": _user(), "host": socket.gethostname(), "work": work}
     name = provenance.digest(*who.values(), *plan.parts)
     path = Path(plan.facts.store, PLANS, f"{name}.json")
     partial = path.with_suffix(f".{uuid.uuid4().hex}")
-    with suppress(OSError):
+    facts = replace(plan.facts, keys=plan.keys, work=work).to_json()
+    try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        facts = replace(plan.facts, keys=plan.keys, work=work).to_json()
         try:
             partial.write_text(json.dumps({**who, "plan": facts}, sort_keys=True), encoding="utf-8")
             os.replace(partial, path)
         finally:
-            partial.unlink(missing_ok=True)
+            with suppress(OSError):
+                partial.unlink(missing_ok=True)
+    except OSError as error:
+        what = f"this run cannot be registered ({error.strerror})"
+        what += ", so `python -m pipeline store prune` may remove what it uses"
+        _say(f"{path.parent}: {what}; ask its owner for access.")
+
+
+@cache
+def _say(sentence: str) -> None:
+    """Print it once, however many plans a run has."""
+    print(sentence, file=sys.stderr, flush=True)
 
 
 def registered(store_: Path) -> list[Registered]:

@@ -2,7 +2,7 @@
 
 import os
 import socket
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -10,6 +10,31 @@ from pipeline.errors import BadInput
 from pipeline.plan import config, graph, keys
 from pipeline.plan.config import Registered
 from pipeline.plan.plan import Plan
+from pipeline.store import filesystem
+
+
+class Plans:
+    """What the registered plans of a store need, read anew whenever one has come or changed."""
+
+    def __init__(self, root: Path) -> None:
+        self._root, self._seen = root, set[tuple[str, int, int]]()
+        self._used: set[Path] | None = None
+
+    def need(self, path: Path) -> bool:
+        """Whether a path of the store is in use now. Raises `BadInput` if a plan is unreadable."""
+        seen = set(self._files())
+        if self._used is None or seen != self._seen:
+            users = config.registered(self._root)
+            self._used = {path for user in users for path in of_plan(user.plan)}
+            self._seen = seen
+        return contains(self._used, path.relative_to(self._root))
+
+    def _files(self) -> Iterator[tuple[str, int, int]]:
+        with filesystem.scan(self._root / config.PLANS) as found:
+            for item in found:
+                with suppress(FileNotFoundError):  # taken away just now
+                    status = item.stat(follow_symlinks=False)
+                    yield item.name, status.st_ino, status.st_mtime_ns
 
 
 def of_plan(plan: Plan) -> set[Path]:
