@@ -1,10 +1,11 @@
 import sys
+from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 from snakemake.utils import min_version
 
 from pipeline.errors import BadInput
-from pipeline.plan import ablation, batches, folds, machine, rules
+from pipeline.plan import ablation, batches, config_text, folds, machine, rules
 from pipeline.plan.config import (
     ablated,
     check,
@@ -18,6 +19,14 @@ from pipeline.plan.making import make_plans, read_plans
 from pipeline.plan.transfer import Transfer
 
 min_version("9.27")
+
+# Before Snakemake reads them, as far as it has not.
+try:
+    config_text.check_files(
+        map(Path, ["workflow/config.yaml", *workflow.overwrite_configfiles])
+    )
+except BadInput as error:
+    raise WorkflowError(str(error)) from None
 
 
 configfile: "workflow/config.yaml"

@@ -181,7 +181,7 @@ def _validate(found: dict[str, dict[str, Any]], where: str) -> None:
     """Put in the defaults of new sections. Raises `BadInput`, which names the row."""
     alike = {f"row_{number}": section for number, section in enumerate(found.values())}
     try:
-        schema.validate({"store": "", **alike}, where)
+        schema.validate({"store": "any", **alike}, where)
     except BadInput as error:
         _, what, remedy = error.args
         number = re.match(r"row_([0-9]+)[.:] *", what)

@@ -25,7 +25,7 @@ from snakemake.utils import update_config
 from pipeline import readers
 from pipeline.errors import BadInput
 from pipeline.facts import Facts
-from pipeline.plan import ablation, provenance, schema, weights
+from pipeline.plan import ablation, config_text, provenance, schema, weights
 from pipeline.plan.making import make_plan
 from pipeline.plan.plan import Plan
 from pipeline.store import filesystem
@@ -65,10 +65,11 @@ def load(path: Path = CONFIG) -> dict[str, Any]:
 
 
 def _read(path: Path) -> dict[str, Any]:
+    config_text.check_file(path)
     try:
         found: dict[str, Any] = load_configfile(path)
-    except (OSError, WorkflowError, UnicodeDecodeError) as error:
-        what = f"cannot be read ({getattr(error, 'strerror', None) or error})"
+    except WorkflowError as error:
+        what = f"cannot be read ({' '.join(str(error).split())})"
         raise BadInput(path, what, "restore or correct it") from error
     return found
 

@@ -4,7 +4,6 @@ A dataset's folder contains `scans.csv` (scan, split and, where scans are simula
 `classes.csv` (name, prompts and, where labels are known by one of them, nyu40 or label_id).
 """
 
-import csv
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,14 +11,17 @@ from typing import Any
 
 from pipeline.errors import BadInput
 from pipeline.facts import ClassRow
+from pipeline.plan import csv_table
 
 BLESSED = Path("data_manifest/blessed.csv")
 _KEY = re.compile("[0-9a-f]{12}")
+_COLOR = re.compile("#?[0-9a-fA-F]{6}")
+_IDS = {"nyu40": 41, "label_id": 2**16}  # column -> what an id is less than
 
 
 def read_scans(path: Path) -> list[dict[str, str]]:
-    """The rows of `scans.csv`; raises `BadInput` for duplicate and unsafe names."""
-    rows = _read_csv(path, ("scan", "split"))
+    """The rows of `scans.csv`; raises `BadInput` for duplicate and unsafe names, and bad seeds."""
+    rows = [row for _, row in csv_table.read(path, ("scan", "split"), ("seed", "area"))]
     seen: set[str] = set()
     for row in rows:
         scan = row["scan"]
@@ -29,6 +31,8 @@ def read_scans(path: Path) -> list[dict[str, str]]:
             raise BadInput(path, f"duplicate entry {scan}", "remove one of the lines")
         if row["split"] not in ("train", "val", "test"):
             raise BadInput(path, f"{scan} has split {row['split']!r}", "use train, val or test")
+        if row.get("seed") and not re.fullmatch(r"[0-9]{1,18}", row["seed"]):
+            raise BadInput(path, f"{scan} has the seed {row['seed']!r}", "write a whole number")
         seen.add(scan)
     return rows
 
@@ -37,10 +41,11 @@ def read_classes(path: Path) -> list[ClassRow]:
     """The classes in their order: name, prompts and, where given, nyu40, label_id, group and color.
 
     Classes that are only asked for need no id. Raises `BadInput` for columns that are not there, a
-    duplicate name, an empty prompt, an id that is not a number, and groups of some classes only.
+    duplicate name, an empty prompt, an id or a color that is none, and groups of some classes
+    only.
     """
     classes: list[ClassRow] = []
-    for row in _read_csv(path, ("name", "prompts")):
+    for _, row in csv_table.read(path, ("name", "prompts"), (*_IDS, "group", "color")):
         name, prompts = row["name"], [prompt.strip() for prompt in row["prompts"].split("|")]
         if any(name == other["name"] for other in classes):
             raise BadInput(path, f"duplicate entry {name}", "remove one of the lines")
@@ -55,6 +60,9 @@ def read_classes(path: Path) -> list[ClassRow]:
             known["group"] = row["group"]
         if row.get("color"):
             known["color"] = row["color"]
+            if not _COLOR.fullmatch(row["color"]):
+                what = f"{name} has the color {row['color']!r}"
+                raise BadInput(path, what, "write one as #aec7e8, or nothing")
         classes.append(known)
     if not classes:
         raise BadInput(path, "names no class", "write a line for each")
@@ -67,9 +75,10 @@ def read_classes(path: Path) -> list[ClassRow]:
 def _id(path: Path, row: Mapping[str, str], column: str) -> int | None:
     """An id of a class; None for an empty cell or no such column. Raises `BadInput`."""
     found = row.get(column) or ""
-    if found and not (found.isdecimal() and int(found) < 2**16):
-        what = f"{row['name']} has the {column.removesuffix('_id')} id {found!r}"
-        raise BadInput(path, what, "write a number or nothing")
+    if found and not (re.fullmatch("[0-9]{1,9}", found) and 0 < int(found) < _IDS[column]):
+        what = f"{row['name']} has the {column.removesuffix('_id')} id {found[:20]!r}"
+        remedy = f"write a number from 1 to {_IDS[column] - 1} or nothing"
+        raise BadInput(path, what, remedy)
     return int(found) if found else None
 
 
@@ -77,13 +86,15 @@ def read_tags(path: Path, classes: Sequence[Mapping[str, Any]]) -> dict[str, lis
     """Scan -> names of the classes present, from a file that a user wrote: scan,classes ("a|b")."""
     names = {c["name"] for c in classes}
     tags: dict[str, list[str]] = {}
-    for row in _read_csv(path, ("scan", "classes")):
-        tags[row["scan"]] = [name.strip() for name in row["classes"].split("|")]
-        unknown = [name for name in tags[row["scan"]] if name not in names]
+    for number, row in csv_table.read(path, ("scan", "classes")):
+        scan, found = row["scan"], [name.strip() for name in row["classes"].split("|")]
+        if scan in tags:
+            raise BadInput(path, f"line {number} names {scan} a second time", "join the two lines")
+        unknown = [name for name in found if name not in names]
         if unknown:
-            raise BadInput(
-                path, f"{row['scan']} has the unknown class {unknown[0]!r}", "use the known names"
-            )
+            what = f"{scan} has the unknown class {unknown[0]!r}"
+            raise BadInput(path, what, "use the known names, and | between them")
+        tags[scan] = found
     return tags
 
 
@@ -92,9 +103,9 @@ def read_blessed(path: Path) -> dict[str, dict[str, str]]:
 
     Where an older key was itself blessed, the oldest is kept. Raises `BadInput`.
     """
-    rows = _read_csv(path, ("stage", "new", "old", "entries", "how")) if path.exists() else []
+    columns = ("stage", "new", "old", "entries", "how")
     blessed: dict[str, dict[str, str]] = {}
-    for number, row in enumerate(rows, start=2):
+    for number, row in csv_table.read(path, columns) if path.exists() else []:
         stage = blessed.setdefault(row["stage"], {})
         if row["new"] in stage or not all(_KEY.fullmatch(row[key]) for key in ("new", "old")):
             what = f"line {number} has a duplicate key, or one that is not a key"
@@ -109,22 +120,3 @@ def read_blessed(path: Path) -> dict[str, dict[str, str]]:
                 followed.add(old)
                 stage[new] = stage[old]
     return blessed
-
-
-def _read_csv(path: Path, columns: tuple[str, ...]) -> list[dict[str, str]]:
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:  # spreadsheets write a mark
-            table = csv.DictReader(file)
-            rows, named = list(table), table.fieldnames or ()
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        why = getattr(error, "strerror", error)
-        raise BadInput(path, f"cannot be read ({why})", "restore it") from error
-    absent = [c for c in columns if c not in named]
-    if absent:
-        remedy = f"let its first line name {', '.join(columns)}"
-        raise BadInput(path, f"has no column {absent[0]}", remedy)
-    for number, row in enumerate(rows, start=2):
-        missing = [c for c in columns if not row.get(c)]
-        if missing:
-            raise BadInput(path, f"line {number} has no {missing[0]}", "fill it in")
-    return rows

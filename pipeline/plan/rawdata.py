@@ -48,7 +48,7 @@ def scene_tags(
 
 
 def require_scans(facts: Facts) -> None:
-    """Raise `BadInput` where there is no scan to train on, or no label for a supervised network."""
+    """Raise `BadInput` where there is no scan to train on, or no tags or labels for one."""
     section, raw = facts.section, raw_root(facts.section)
     if not facts.splits["train"]:
         if "scans" in section:
@@ -57,6 +57,10 @@ def require_scans(facts: Facts) -> None:
         what += f" ({facts.left_out[0]})" if facts.left_out else ""
         remedy = "put each scan into a folder in it, as data_manifest/folder/README.md says"
         raise BadInput(raw, what, remedy)
+    if section["tags"]["source"] == "file":
+        for scan in facts.splits["train"]:
+            if scan not in (facts.tags or {}):
+                raise BadInput(section["tags"]["file"], f"has no line for {scan}", "add one")
     if facts.runs(SUPERVISED) and not facts.has_labels:
         what = f"asks for {SUPERVISED} networks, but its scans have no dense labels to teach it"
         remedy = f"take `{SUPERVISED}` out of `variants:`"
