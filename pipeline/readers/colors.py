@@ -27,6 +27,8 @@ _PREFIX = re.compile(r"^(?:diffuse|scalar|vertex|point|colou?r)_*(?=.)")
 _PACKED = ("rgb", "rgba")
 _BRIGHTNESS = ("intensity", "gray", "grey", "luminance", "reflectance", "reflectivity")
 _TWELVE_BITS = 4095
+_SPLATS = ("f_dc_0", "f_dc_1", "f_dc_2")  # of Gaussian splats, by the mean of their harmonics
+_MEAN = 0.5 / np.sqrt(np.pi)  # of the spherical harmonic of degree 0
 _OVER = 1e-3  # share of the range by which floats exceed it for rounding alone
 _SPREAD = (2, 98)  # percentiles of an intensity that become black and white
 
@@ -37,14 +39,17 @@ def read_colors(columns: Columns, path: Path) -> NDArray[np.uint8]:
     """Colours (N, 3) of points, from their columns (N,) by name.
 
     Three columns by name in any case, `red` or `R`, also `diffuse_red` or `scalar_R`; or the one
-    column `rgb` or `rgba` of the Point Cloud Library; or brightness, such as `intensity`. Without
-    any, or if all are 0, all points become grey. Warns where colours are none or a guess. Raises
-    `BadInput` where numbers are out of range.
+    column `rgb` or `rgba` of the Point Cloud Library; or those of Gaussian splats; or brightness,
+    such as `intensity`. Without any, or if all are 0, all points become grey. Warns where colours
+    are none or a guess. Raises `BadInput` where numbers are out of range.
     """
     if three := _three(columns):
         values = np.stack([columns[name] for name in three], 1)
         if values.any():
             return to_bytes(values, path, ", ".join(three))
+    if columns.keys() >= set(_SPLATS):
+        shares = 0.5 + _MEAN * np.stack([columns[name] for name in _SPLATS], 1)
+        return to_bytes(np.where(np.isfinite(shares), shares.clip(0, 1), np.nan), path)
     simple = {_simple(name): name for name in columns}
     for name in _PACKED:
         if name in simple:

@@ -110,6 +110,18 @@ def packed(draw: st.DrawFn) -> Variant:
     return Variant(f"{name} as {kind}, alpha {alpha}, text {text}", check)
 
 
+def _splats(kind: str) -> Variant:
+    """Gaussian splats have spherical harmonics for colours."""
+
+    def check(folder: Path) -> None:
+        values = ((RGB / 255 - 0.5) / 0.28209479177387814).astype(kind)
+        columns = {f"f_dc_{i}": column for i, column in enumerate(values.T)}
+        found = read(folder, columns | {"opacity": np.ones(4, kind)}, False)
+        assert abs(found - RGB).max() <= 1
+
+    return Variant(f"Gaussian splats of {kind}", check)
+
+
 def _grey(name: str, kind: str) -> Variant:
     shade = np.array([0, 30, 60, 90])
     values = {"u1": shade, "u2": shade * 500, "f4": shade / 90 - 0.4, "f8": shade * 1e3}[kind]
@@ -166,5 +178,6 @@ VARIANTS: SearchStrategy[Variant] = st.one_of(
             _refused("of images that were normalised", RGB / np.float32(127.5) - 1),
         ]
     ),
+    st.builds(_splats, st.sampled_from(["f4", "f8"])),
     st.builds(_holes, st.sampled_from(["f4", "f8"])),
 )
