@@ -16,7 +16,7 @@ from pipeline.readers.folder.files import scan_files
 from pipeline.readers.folder.frames import open_frames
 from pipeline.scan import Cloud, RawFrames
 from pipeline.simulate.s3dis_files import write_room
-from tests.helpers import planes, room_frames, tiny_s3dis
+from tests.helpers import planes, planted, room_frames, tiny_s3dis
 from tests.helpers.misread_frames import FAULTS, Misread, Part
 from tests.helpers.tiny_folders import write_own
 
@@ -78,6 +78,21 @@ def test_extent_and_coverage_are_those_of_the_whole_recording(raw: RawFrames) ->
     assert (cloud.frames, cloud.count) == (FRAMES, FRAMES)
     few = whole.survey(Part(raw, list(raw.frame_ids)[:3]), CLOUD)
     assert (few.seen or 0) + 0.2 < (cloud.seen or 0) <= 1
+
+
+@pytest.mark.parametrize(
+    ("how", "words"),
+    [
+        ({"depth_scale": 1 / 0.512}, "depth looks"),
+        ({"pose": lambda pose: planted.scaled(pose, 1 / 0.512)}, "the cameras' positions look"),
+    ],
+)
+def test_points_tell_which_of_two_scales_is_wrong(
+    raw: RawFrames, how: dict[str, Any], words: str
+) -> None:
+    (sentence,) = findings(Misread(raw, **how), CLOUD)
+    assert sentence.startswith(words)
+    assert "cannot tell" not in sentence
 
 
 def test_images_and_points_of_different_rooms_are_reported(raw: RawFrames) -> None:

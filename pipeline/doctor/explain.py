@@ -81,7 +81,7 @@ def _scale(judge: Judge, sample: Sample, raw: RawFrames, first: Reading) -> Iter
     both = [_joined(first, each) for each in scales.readings(factor, units)]
     kept = [(each, verdict) for each in both if (verdict := judge.explains(each))]
     if judge.reference is not None:  # the points are in metres, and tell
-        kept = sorted(kept, key=lambda pair: pair[1].part)[:1]
+        kept = sorted(kept, key=lambda pair: pair[1].apart or 0.0)[:1]
     if kept:
         yield Explanation([reading for reading, _ in kept], kept[0][1])
 

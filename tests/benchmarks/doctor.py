@@ -48,6 +48,7 @@ def main() -> int:
         assert raw is not None
         fault = KINDS[kind](rng, raw)
         judge(fault, counts[kind], wrong, kind)
+        print(f"{i + 1} of {asked.count}", file=sys.stderr, end="\r")
     print(f"seed {asked.seed}, {time.monotonic() - started:.0f} s")
     print(f"{'':38}" + "".join(f"{name:>20}" for name in COLUMNS))
     for kind, count in counts.items():
