@@ -16,6 +16,7 @@ from pipeline.geometry import pairs
 from pipeline.geometry.cameras import transform, unproject, world_to_camera
 from pipeline.geometry.poses import is_rigid
 from pipeline.images import decoded
+from pipeline.readers.folder.witnesses import Witness, kept, witness
 from pipeline.scan import Frame, RawFrames
 from pipeline.whole_frames import whole_frames
 
@@ -52,8 +53,8 @@ def fuse(frames: RawFrames) -> tuple[Array, NDArray[np.uint8], Array]:
     """Positions (N, 3), colours (N, 3) and unit normals (N, 3), sorted by position.
 
     Normals point to the side that was seen. A surface that one frame alone saw is kept unless
-    others look through it. Raises `BadInput` where no frame has depth, frames contradict each
-    other, the scan is too large, or an image is damaged.
+    others look through it. Raises `BadInput` where no frame has depth, hardly any surface is left,
+    frames contradict each other, the scan is too large, or an image is damaged.
     """
     require_agreement(frames)
     grid = o3d.t.geometry.VoxelBlockGrid(
@@ -70,8 +71,11 @@ def fuse(frames: RawFrames) -> tuple[Array, NDArray[np.uint8], Array]:
     color_k = np.broadcast_to(frames.color_intrinsics, (every, 3, 3))
     posed = [i for i, each in enumerate(frames.frame_ids) if is_rigid(frames.pose(each))]
     place = {frames.frame_ids[i]: i for i in posed[:: -(-len(posed) // MAX_FRAMES) or 1]}
+    seen: list[Witness] = []
     for frame in whole_frames(frames, list(place)):
         i = place[frame.frame_id]
+        metres = frame.depth / np.float32(frames.depth_scale)
+        seen.append(witness(metres, depth_k[i], frame.camera_to_world))
         blocks = touched(frame, depth_k[i], frames.depth_scale)
         if len(blocks) == 0:
             continue
@@ -95,6 +99,8 @@ def fuse(frames: RawFrames) -> tuple[Array, NDArray[np.uint8], Array]:
     normal = cloud.point.normals.numpy().astype(np.float64)
     length = np.linalg.norm(normal, axis=1, keepdims=True)
     normal = np.divide(normal, length, out=np.zeros_like(normal), where=length > 0)
+    stay = kept(seen, xyz)
+    xyz, rgb, normal = xyz[stay], rgb[stay], normal[stay]
     order = np.lexsort(np.column_stack([normal, rgb, xyz]).T)  # the grid has no fixed order
     return xyz[order], rgb[order], normal[order]
 
