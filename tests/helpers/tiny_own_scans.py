@@ -8,7 +8,7 @@ from tests.helpers.room_frames import frames
 from tests.helpers.tiny_checkout import Checkout
 from tests.helpers.tiny_folders import LAYOUTS
 
-SCANS = {"cafe": "own", "walk": "tum"}  # and their layouts
+SCANS = {"cafe": "own", "walk": "polycam"}  # and their layouts
 
 
 class OwnScans(Checkout):
