@@ -113,7 +113,7 @@ rule help:
     params:
         targets=" ".join(rules.targets(PLANS) + [f"transfer_{t}" for t in TRANSFERS]),
     shell:
-        "echo 'Say what to make, one of: {params.targets}' | tee {log}"
+        "echo 'Say what to make, one of: {params.targets}' | tee {log:q}"
 
 
 include: "workflow/rules/predict.smk"

@@ -5,9 +5,11 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+import yaml
 
 from pipeline.errors import BadInput
 from pipeline.plan import config
+from tests.helpers.tiny_checkout import Checkout
 from tests.other_files import class_tables, config_values, scene_tags
 
 DAMAGES: dict[str, Callable[[Path], None]] = {
@@ -46,3 +48,13 @@ def test_an_unknown_key_is_named_with_the_one_that_it_may_mean(
     path.write_text(f"{config_values.START}{text}\n")
     with pytest.raises(BadInput, match=said):
         config.load(path)
+
+
+def test_the_shell_runs_nothing_that_the_name_of_a_folder_says(tmp_path: Path) -> None:
+    checkout = Checkout(tmp_path / "checkout")
+    settings = yaml.safe_load(checkout.config.read_text()) | {"work": "my work $(touch ran)"}
+    checkout.config.write_text(yaml.safe_dump(settings))
+    done = checkout.snakemake("--until", "scannet_tags", cores=1)
+    assert done.returncode == 0, done.stderr
+    assert not (checkout.folder / "ran").exists()
+    assert [*(checkout.folder / settings["work"]).rglob("scannet/tags/*/*.zarr.zip")]

@@ -86,10 +86,25 @@ def check(config: dict[str, Any], where: Path | str = "the config") -> None:
         schema.validate(part, where)
         whole[name] = part[name]
     config.update(whole)
+    _place_folders(config, where)
     _check_names(config, where)
     for name in datasets(config):
         for row, section in ablation.sections(config[name], f"{where}: {name}").items():
             _check_tags(section, f"{where}: {name}", f"ablation, row {row!r}: tags")
+
+
+def _place_folders(config: dict[str, Any], where: Path | str) -> None:
+    """Let `~` be the home. Raises `BadInput` for names of folders that Snakemake cannot take."""
+    for name in ("store", "work", "results"):
+        path = config[name]
+        bad = "{}<>" if name != "store" else ""  # Snakemake's wildcards and folders by name
+        if any(each in bad or ord(each) < 32 for each in path):
+            what = f"{name}: {path!r} has a brace, an angle bracket or a control character"
+            raise BadInput(where, what, "name a folder without")
+        config[name] = os.path.expanduser(path)
+    for section in (config[name] for name in datasets(config)):
+        if "raw" in section:
+            section["raw"] = os.path.expanduser(section["raw"])
 
 
 def _check_names(config: Mapping[str, Any], where: Path | str) -> None:

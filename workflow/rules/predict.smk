@@ -10,4 +10,4 @@ rule predict:
     params:
         options=[f"--{option}={value}" for option, value in config["predict"].items()],
     shell:
-        "python -m pipeline predict {params.options:q} 2>&1 | tee {log}"
+        "python -m pipeline predict {params.options:q} 2>&1 | tee {log:q}"
