@@ -138,6 +138,13 @@ def in_python_s_code(home: Path) -> None:
     group.create_array("20.zarr", shape=(2, 3, 4), dtype="f4", compressors=numcodecs.Pickle())
 
 
+def zarr_without_a_chunk(home: Path) -> None:
+    (home / SCAN / "20.npy").unlink()
+    path = home / SCAN / "20.zarr"
+    zarr.create_array(store=str(path), shape=(2, 3, 4), dtype="f4", chunks=(1, 3, 4))[:] = ONES
+    next(file for file in path.rglob("*") if file.is_file() and file.name != "zarr.json").unlink()
+
+
 ONES = np.ones((2, 3, 4), np.float32)
 BAD_FRAMES = {
     "another shape": (frame(ONES[0]), r"20\.npy: is float32 \(3, 4\), not float16 or float32"),
@@ -152,6 +159,7 @@ BAD_FRAMES = {
     "an archive": (archive, "it is not an array of numpy"),
     "objects": (objects, r"20\.npy: cannot be read \("),
     "zarr that runs code": (in_python_s_code, r"20\.zarr: cannot be read \("),
+    "zarr that lacks a chunk": (zarr_without_a_chunk, "1 of its 2 chunks have no file"),
     "missing": (lambda home: (home / SCAN / "20.npy").unlink(), "has no features of frame 20"),
     "no id": (lambda h: np.save(h / SCAN / "a.npy", ONES), r"a\.npy: is not named by the id"),
     "twice": (lambda h: np.save(h / SCAN / "020.npy", ONES), "is a duplicate of frame 20"),

@@ -1,24 +1,21 @@
 """Files of features and of their text embeddings, checked before they are used."""
 
-import json
-import zipfile
-import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from unicodedata import category
 
 import numpy as np
-import zarr
 from numpy.typing import NDArray
 
 from pipeline.errors import BadInput
+from pipeline.foreign import one_line
+from pipeline.readers.features.stored import open_npy, open_zarr, read_npz
 
 CONTRACT = "see pipeline/readers/features/__init__.py for what must be there"
 TEXT = "text.npz"
-_CODECS = {"blosc", "bytes", "crc32c", "gzip", "zstd"}  # others may run code
 _ROWS = 16  # of a grid that are converted to float32 at a time
-_MALFORMED = (OSError, ValueError, LookupError, TypeError, EOFError, zlib.error, zipfile.BadZipFile)
 
 
 @dataclass(frozen=True)
@@ -59,7 +56,7 @@ class Features:
         grid = np.empty(stored.shape, kind)
         try:
             whole = stored if isinstance(stored, np.ndarray) else np.asarray(stored[...])
-        except _MALFORMED as error:
+        except Exception as error:  # many kinds, from several packages
             raise _unreadable(path, error) from error
         for first in range(0, len(grid), _ROWS):
             rows = slice(first, first + _ROWS)
@@ -71,10 +68,18 @@ class Features:
         if path is None:
             raise BadInput(self.folder, f"has no features of frame {frame_id}", CONTRACT)
         try:
-            found = _zarr(path) if path.suffix == ".zarr" else _npy(path)
-        except _MALFORMED as error:
+            found: Any = open_zarr(path) if path.suffix == ".zarr" else open_npy(path)
+        except Exception as error:  # many kinds, from several packages
             raise _unreadable(path, error) from error
-        if found.ndim != 3 or 0 in found.shape or found.dtype not in (np.float16, np.float32):
+        if (
+            found.ndim != 3
+            or 0 in found.shape
+            or found.dtype.newbyteorder("=")
+            not in (
+                np.float16,
+                np.float32,
+            )
+        ):
             what = f"is {found.dtype} {found.shape}, not float16 or float32 (h, w, d)"
             raise BadInput(path, what, CONTRACT)
         if found.shape[2] != self.width:
@@ -112,9 +117,8 @@ def read_texts(folder: Path) -> Texts:
     """The texts that belong to the features in `folder`. Raises `BadInput`."""
     path = folder / TEXT
     try:
-        with np.load(path, allow_pickle=False) as file:
-            embedding, classes = file["embedding"], file["classes"]
-    except _MALFORMED as error:
+        embedding, classes = read_npz(path, ("embedding", "classes"))
+    except Exception as error:  # many kinds, from several packages
         raise _unreadable(path, error) from error
     if embedding.dtype.kind != "f" or embedding.ndim != 2 or 0 in embedding.shape:
         what = f"has the embedding {embedding.dtype} {embedding.shape}, not float (K, d)"
@@ -122,7 +126,7 @@ def read_texts(folder: Path) -> Texts:
     if classes.dtype.kind != "U" or classes.shape != embedding.shape[:1]:
         what = f"names its {len(embedding)} rows by {classes.dtype} {classes.shape}"
         raise BadInput(path, what, "let `classes` be an array of text, a name for each row")
-    names = tuple(str(name) for name in classes)
+    names = _names(classes, path)
     if len(set(names)) < len(names):
         twice = next(name for name in names if names.count(name) > 1)
         raise BadInput(path, f"has two rows for {twice}", "leave one row for each class")
@@ -137,19 +141,15 @@ def _frames(folder: Path, scan: str) -> list[Path]:
     return sorted(path for path in found if path.suffix in (".npy", ".zarr"))
 
 
-def _npy(path: Path) -> NDArray[Any]:
-    with path.open("rb") as file:  # else numpy would read archives and pickles by this name
-        if file.read(len(np.lib.format.MAGIC_PREFIX)) != np.lib.format.MAGIC_PREFIX:
-            raise ValueError("it is not an array of numpy")
-    return np.load(path, mmap_mode="r", allow_pickle=False)
-
-
-def _zarr(path: Path) -> zarr.Array:
-    meta = json.loads((path / "zarr.json").read_text(encoding="utf-8"))
-    names = {codec["name"] for codec in meta["codecs"]}
-    if meta["zarr_format"] != 3 or meta["node_type"] != "array" or not names <= _CODECS:
-        raise ValueError(f"its codecs are {', '.join(sorted(names))}")
-    return zarr.open_array(path, mode="r")
+def _names(classes: NDArray[Any], path: Path) -> tuple[str, ...]:
+    try:
+        names = tuple(str(name) for name in classes)
+    except ValueError as error:  # a number that is no character
+        raise _unreadable(path, error) from error
+    for name in names:
+        if not name.strip() or any(category(c) in ("Cc", "Cs") for c in name):
+            raise BadInput(path, f"names a class {name!r}", "name each class by a word")
+    return names
 
 
 def _unit(vectors: NDArray[np.float32], path: Path) -> NDArray[np.float32]:
@@ -162,5 +162,4 @@ def _unit(vectors: NDArray[np.float32], path: Path) -> NDArray[np.float32]:
 
 
 def _unreadable(path: Path, error: Exception) -> BadInput:
-    why = str(getattr(error, "strerror", None) or error).partition("\n")[0]
-    return BadInput(path, f"cannot be read ({why})", CONTRACT)
+    return BadInput(path, f"cannot be read ({one_line(error)})", CONTRACT)
