@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.errors import BadInput
 from pipeline.plan import digests
-from pipeline.store import damaged, lease, publish
+from pipeline.store import damaged, lease, publish, records
 from tests.helpers import toy_plan
 from tests.helpers.toy_plan import ToyPlan
 
@@ -102,3 +103,38 @@ def test_a_member_of_the_group_can_add_to_a_store_and_change_nothing_in_it(umask
         assert home.stat() == before
         assert toy_plan.read(home) == CONTENT
         assert as_user(12002, 0o002, add) == (umask == 0o002), "as the first umask allows"
+
+
+@pytest.mark.parametrize("put", [os.mkfifo, os.mkdir, lambda path: os.symlink(path, path)])
+def test_what_stands_for_a_record_of_raw_files_is_not_waited_for(
+    tmp_path: Path, put: Callable[[Path], object]
+) -> None:
+    raw, record = tmp_path / "raw_file", tmp_path / "records" / "s.json"
+    raw.write_bytes(b"x")
+    record.parent.mkdir()
+    put(record)
+    with pytest.raises(BadInput, match=r"s\.json: cannot be read .*; ask its owner for access"):
+        digests.raw_digests({"s": None}, record.parent)
+    files = {"frames": {"raw_file": raw}}
+    assert digests.raw_digests({"s": files}, record.parent)["s"] == digests.digest_of(files)
+
+
+@pytest.mark.parametrize("name", [records.FOLDER, damaged.FOLDER, lease.FOLDER])
+def test_nothing_outside_is_changed_by_planted_links(tmp_path: Path, name: str) -> None:
+    plan, outside = ToyPlan(tmp_path), tmp_path / "outside"
+    outside.mkdir()
+    home = plan.home("numbers", "a")
+    home.mkdir(parents=True)  # so that it has to be moved aside
+    home.with_name(name).symlink_to(outside)
+
+    def make() -> None:
+        with lease.Leases().take(home):
+            toy_plan.place(home, b"content")
+
+    if name == damaged.FOLDER:
+        with pytest.raises(BadInput, match="is a link"):
+            make()
+    else:
+        make()
+        records.check(home)
+    assert os.listdir(outside) == []

@@ -136,12 +136,23 @@ def prune(configs: tuple[Path, ...], delete: bool, forget: str | None) -> None:
         raise click.exceptions.Exit(1)
 
 
+def _number_or_all(context: click.Context, option: click.Parameter, text: str) -> int | None:
+    number = click.IntRange(1).__call__
+    return None if text == "all" else number(text, option, context)
+
+
 @store.command()
 @click.argument("dataset")
 @click.argument("stage")
 @config_option
 @click.option(
-    "--scans", type=click.IntRange(1), default=3, show_default=True, help="Entries to compare."
+    "--samples",
+    "--scans",
+    metavar="N|all",
+    default="3",
+    show_default=True,
+    callback=_number_or_all,
+    help="Entries to compare.",
 )
 @click.option(
     "--cosine",
@@ -150,7 +161,7 @@ def prune(configs: tuple[Path, ...], delete: bool, forget: str | None) -> None:
 )
 @click.option("--check", is_flag=True, help="Compare again what a line of blessed.csv names.")
 def bless(
-    dataset: str, stage: str, config: Path, scans: int, cosine: float | None, check: bool
+    dataset: str, stage: str, config: Path, samples: int | None, cosine: float | None, check: bool
 ) -> None:
     """Keep old entries after an edit of code that changes no output.
 
@@ -164,7 +175,9 @@ def bless(
     plan = configs.plan(dataset, config)
     if bless.trains(stage):
         click.echo(f"{stage}: this trains each network again, from the start")
-    row = bless.check(plan, stage) if check else bless.bless(plan, stage, scans, cosine)
+    row = bless.check(plan, stage) if check else bless.bless(plan, stage, samples, cosine)
     click.echo(f"equal ({row.how}): the current {row.stage} keeps the entries of key {row.old}")
+    if left := bless.unseen(plan, row):
+        click.echo(f"{left} more entries of that key were not made again and not compared")
     if not check:
         click.echo(f"compared {row.entries}; commit {manifest.BLESSED}, so that it is reviewed")

@@ -59,7 +59,7 @@ def _seconds(folder: Path) -> dict[str, float]:
     for name in filesystem.list_names(folder / records.FOLDER):
         made, _, _ = name.removesuffix(".json").rpartition(".")
         try:
-            said = json.loads((folder / records.FOLDER / name).read_text(encoding="utf-8"))
+            said = json.loads(filesystem.read_text(folder / records.FOLDER / name))
             found[made] = float(said["seconds"])
         except (OSError, ValueError, LookupError, TypeError):  # of an older version, or damaged
             continue

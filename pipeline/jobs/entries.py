@@ -12,7 +12,7 @@ from pipeline.facts import Facts
 from pipeline.plan import graph, rawdata
 from pipeline.plan.plan import Plan
 from pipeline.stages.declaration import Entry, Request
-from pipeline.store import damaged, entry, groups, links, notes, publish, records
+from pipeline.store import damaged, entry, first_use, groups, links, notes, publish
 from pipeline.store.lease import Leases
 
 Job = Callable[[str, Path], None]  # makes the entry of that name at that path
@@ -108,8 +108,7 @@ def sound(homes: Iterable[Path]) -> Iterator[None]:
     homes = list(homes)
     for home in homes:
         entry.check(home)
-        if home.suffix != ".zip":  # small, and without checksums of its own
-            records.check(home)
+        first_use.check(home)
     try:
         yield
     except (zipfile.BadZipFile, EOFError):  # zip raises the latter past a file's end

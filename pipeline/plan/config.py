@@ -227,7 +227,7 @@ def registered(store_: Path) -> list[Registered]:
             continue
         path = store_ / PLANS / name
         try:
-            said = json.loads(path.read_text(encoding="utf-8"))
+            said = json.loads(filesystem.read_text(path))
             facts = Facts.from_json(said["plan"] | {"store": str(store_)})
             if facts.keys is None:
                 raise LookupError("keys")

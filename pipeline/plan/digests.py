@@ -16,7 +16,7 @@ from typing import Any
 
 from pipeline.errors import BadInput
 from pipeline.progress import Progress
-from pipeline.store import records
+from pipeline.store import filesystem, records
 from pipeline.store.entry import SCRATCH
 
 Files = Mapping[str, Mapping[str, Path]]  # group -> name -> path: the raw files of one scan
@@ -33,7 +33,7 @@ def raw_digests(
     scan is recorded in `records` as soon as it is read, so an interrupted run resumes there.
     Scans that are neither here nor recorded are absent from the result.
     """
-    known = {scan: _read_record(records / f"{scan}.json") for scan in files}
+    known = {scan: _read_record(records / f"{scan}.json", files[scan]) for scan in files}
     stale = {
         scan: groups
         for scan, groups in files.items()
@@ -116,14 +116,20 @@ def _combined(names: Mapping[str, Mapping[str, Any]]) -> str:
     return hashlib.sha256(json.dumps(listing).encode()).hexdigest()
 
 
-def _read_record(path: Path) -> dict[str, Any]:
+def _read_record(path: Path, files: Files | None) -> dict[str, Any]:
+    """What is recorded of a scan; nothing, where it cannot be read but the raw files can."""
     try:
-        record = json.loads(path.read_text(encoding="utf-8"))
+        record = json.loads(filesystem.read_text(path))
         for names in record.values():
             _combined(names)
         return record
     except FileNotFoundError:
         return {}
+    except OSError as error:
+        if files is not None:
+            return {}
+        what = f"cannot be read ({error.strerror})"
+        raise BadInput(path, what, "ask its owner for access, or set `raw`") from error
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         raise BadInput(path, f"is not a record of digests ({error})", "remove it") from error
 

@@ -1,5 +1,6 @@
 """Damaged entries are moved aside: kept to be looked at, and made again by the next run."""
 
+import errno
 import os
 import uuid
 from collections.abc import Iterator
@@ -19,6 +20,8 @@ def move_aside(home: Path) -> Path:
     """
     aside = home.parent / FOLDER / f"{home.name}.{uuid.uuid4().hex[:8]}"
     try:
+        if aside.parent.is_symlink():
+            raise OSError(errno.ELOOP, f"{FOLDER} beside it is a link")
         with suppress(FileNotFoundError):  # another process has done it
             aside.parent.mkdir(exist_ok=True)
             home.rename(aside)
@@ -27,6 +30,16 @@ def move_aside(home: Path) -> Path:
             home, f"is damaged and cannot be moved ({error.strerror})", "ask its owner to move it"
         ) from error
     return aside
+
+
+def own_folder(folder: Path) -> None:
+    """Make a folder that the store has beside entries; what is in its place is moved aside.
+
+    So nothing is written to where a link leads. Raises as `move_aside` does, and OSError.
+    """
+    if os.path.lexists(folder) and (folder.is_symlink() or not folder.is_dir()):
+        move_aside(folder)
+    folder.mkdir(parents=True, exist_ok=True)
 
 
 @contextmanager

@@ -62,6 +62,12 @@ def seal(path: Path, pack: zipfile.ZipFile) -> bytes:
     return json.dumps({"entry": identity(path), "parts": _listing(pack)}).encode()
 
 
+def listing(home: Path) -> str:
+    """SHA-256 of the seal of a zip, which covers the checksums of all its parts."""
+    with read_errors(home), zipfile.ZipFile(home) as pack:
+        return hashlib.sha256(pack.comment).hexdigest()
+
+
 def check(home: Path) -> None:
     """Raise `Damaged` unless the entry's listing is sound and says that it is this entry.
 
@@ -69,11 +75,13 @@ def check(home: Path) -> None:
     """
     if not present(home):
         raise Damaged(home, "is not a file" if os.path.lexists(home) else "is missing")
-    with _read_errors(home):
+    with read_errors(home):
         if home.suffix == ".zip":
             found = _identity_in_zip(home)
         elif home.suffix == ".safetensors":
             found = _identity_in_safetensors(home)
+        elif os.path.getsize(home) > _SMALL:
+            raise Damaged(home, f"has more than {_SMALL} bytes")
         else:
             found = json.loads(home.read_text(encoding="utf-8"))["entry"]
     if found != identity(home):
@@ -88,14 +96,15 @@ def check_bytes(home: Path) -> None:
     check(home)
     if home.suffix != ".zip":
         return
-    with _read_errors(home), zipfile.ZipFile(home) as pack:
+    with read_errors(home), zipfile.ZipFile(home) as pack:
         bad = pack.testzip()
     if bad:
         raise Damaged(home, f"has a checksum mismatch in its part {bad!r}")
 
 
 @contextmanager
-def _read_errors(home: Path) -> Iterator[None]:
+def read_errors(home: Path) -> Iterator[None]:
+    """Turn what parsers raise into `Damaged`, and what the machine refuses into `BadInput`."""
     try:
         yield
     except _MALFORMED as error:
@@ -159,7 +168,7 @@ def _identity_in_safetensors(home: Path) -> str:
     size = os.path.getsize(home)
     with home.open("rb") as file:
         (length,) = struct.unpack("<Q", file.read(8))
-        if length > size:
+        if length > min(size, _SMALL):
             raise Damaged(home, "is truncated")
         header = json.loads(file.read(length))
     metadata = header.pop("__metadata__")

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import stat
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -68,6 +69,13 @@ def _is_about(error: OSError, folder: Path) -> bool:
         return error.errno is not None  # libraries raise it without a number, for what they read
     path = Path(os.fsdecode(where)).absolute() if isinstance(where, str | bytes) else folder
     return path.is_relative_to(folder) or folder.is_relative_to(path)
+
+
+def read_text(path: Path) -> str:
+    """The text of a file. Raises OSError where there is another thing: a pipe would block."""
+    if not stat.S_ISREG(path.lstat().st_mode):
+        raise OSError(errno.EINVAL, "it is no file", str(path))
+    return path.read_text(encoding="utf-8")
 
 
 def publish(path: Path, final: Path) -> None:

@@ -19,7 +19,7 @@ from functools import cache
 from itertools import count
 from pathlib import Path
 
-from pipeline.store import entry, filesystem
+from pipeline.store import damaged, entry, filesystem
 
 FOLDER = ".leases"
 BEAT = 5.0  # seconds between two writes of the holder
@@ -68,7 +68,7 @@ class Leases:
             os.close(file)
 
     def _open(self, path: Path) -> int | None:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        damaged.own_folder(path.parent)
         with suppress(FileExistsError):
             return os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o666)
         content = _read_lease(path)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.store import entry, filesystem, records
-from pipeline.store.damaged import move_aside
+from pipeline.store.damaged import move_aside, own_folder
 
 RECIPE = "recipe.json"
 
@@ -32,7 +32,9 @@ def place(home: Path, recipe: Mapping[str, Any] | None = None) -> Iterator[Path]
             yield path
             sha256 = records.digest(path)
             seconds = round(time.monotonic() - begin, 3)
-            record = {"bytes": path.stat().st_size, "seconds": seconds}
+            record: dict[str, Any] = {"bytes": path.stat().st_size, "seconds": seconds}
+            if home.suffix == ".zip":
+                record["listing"] = entry.listing(path)
             if recipe is not None:
                 _publish_json(recipe, Path(scratch, RECIPE), home.with_name(RECIPE))
             # Before the entry, so that none lacks a record; of two makers both have one.
@@ -43,7 +45,7 @@ def place(home: Path, recipe: Mapping[str, Any] | None = None) -> Iterator[Path]
 def _publish_json(content: Mapping[str, Any], scratch: Path, final: Path) -> None:
     if not entry.present(final):
         scratch.write_text(json.dumps(content, indent=1, sort_keys=True), encoding="utf-8")
-        final.parent.mkdir(exist_ok=True)
+        own_folder(final.parent)
         _publish(scratch, final)
 
 

@@ -20,6 +20,8 @@ def digests_by_entry(folder: Path) -> dict[str, set[str]]:
     No record is opened: their names say it.
     """
     found: dict[str, set[str]] = defaultdict(set)
+    if (folder / FOLDER).is_symlink():  # records are removed by these names, there alone
+        return found
     for name in filesystem.list_names(folder / FOLDER):
         made, _, sha256 = name.removesuffix(".json").rpartition(".")
         found[made].add(sha256)

@@ -23,7 +23,7 @@ from pipeline.plan.plan import Plan
 from pipeline.progress import Progress
 from pipeline.stages.declaration import Over
 from pipeline.store import entry, records
-from pipeline.upkeep import changes, comparison
+from pipeline.upkeep import changes, comparison, inventory
 from pipeline.upkeep.why import Comparison, Recipe
 
 LEAST = 0.99  # the lowest cosine at which two embeddings may count as equal
@@ -48,8 +48,8 @@ class Unequal(BadInput):
         super().__init__(folder, what, "nothing was blessed: fix the code or let the stage run")
 
 
-def bless(plan: Plan, stage: str, count: int = 3, cosine: float | None = None) -> Blessing:
-    """Compare up to `count` entries and record that the stage keeps all of them.
+def bless(plan: Plan, stage: str, count: int | None = 3, cosine: float | None = None) -> Blessing:
+    """Compare up to `count` entries (all, if None) and record that the stage keeps all of them.
 
     They must have equal bytes, or a cosine of at least `cosine`. Raises `Unequal` where they
     differ, and `BadInput` where more than code differs.
@@ -57,7 +57,7 @@ def bless(plan: Plan, stage: str, count: int = 3, cosine: float | None = None) -
     if stage not in graph.modules():
         known = ", ".join(graph.modules())
         raise BadInput("bless", f"there is no stage {stage!r}", f"name one of {known}")
-    if count < 1 or not LEAST <= (1 if cosine is None else cosine) <= 1:
+    if (count is not None and count < 1) or not LEAST <= (1 if cosine is None else cosine) <= 1:
         what = f"{count} entries with a cosine of {cosine} prove nothing"
         raise BadInput("bless", what, f"compare one or more, with a cosine from {LEAST} to 1")
     recipes = [(r, remakable(plan, stage, r.folder)) for r in keepable(plan, stage)]
@@ -66,13 +66,19 @@ def bless(plan: Plan, stage: str, count: int = 3, cosine: float | None = None) -
         remedy = "use a store that has their inputs, or another dataset"
         raise BadInput(recipes[0][0].folder, what, remedy)
     recipe, names = next(each for each in recipes if each[1])
-    names = spread(names, count)
+    names = names if count is None else spread(names, count)
     compare(plan, stage, recipe.folder, names, cosine)
     entries = " ".join(_label(plan, stage, name) for name in names)
     how = "bytes" if cosine is None else f"cosine {cosine}"
     key = provenance.key(plan.recipe(stage))
     _record(blessing := Blessing(stage, key, recipe.key, entries, how))
     return blessing
+
+
+def unseen(plan: Plan, blessing: Blessing) -> int:
+    """How many entries of the kept recipe were not made again."""
+    stored = inventory.list_folder(_folder(plan, blessing.stage) / blessing.old).entries
+    return len(stored) - len(blessing.entries.split())
 
 
 def check(plan: Plan, stage: str) -> Blessing:

@@ -124,7 +124,7 @@ def sample(folders: Iterable[Path], most: int = SAMPLE) -> list[tuple[float, flo
 def _read(record: Path) -> tuple[float, float] | None:
     """Seconds and bytes by a record; None where it is damaged."""
     try:
-        known = json.loads(record.read_text(encoding="utf-8"))
+        known = json.loads(filesystem.read_text(record))
         seconds, size = float(known["seconds"]), float(known["bytes"])
     except (OSError, ValueError, LookupError, TypeError, RecursionError):
         return None

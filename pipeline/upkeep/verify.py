@@ -146,10 +146,6 @@ def _find_fault(task: Task) -> Finding | None:
 def _move_aside(home: Path, what: str) -> Finding:
     """Move aside what is wrong, unless it cannot be moved or would leave the store."""
     try:
-        if (home.parent / damaged.FOLDER).is_symlink():
-            raise BadInput(
-                home, f"cannot be moved, as {damaged.FOLDER} is a link", "remove the link"
-            )
         return Finding(home, what, aside=damaged.move_aside(home))
     except BadInput as error:
         return Finding(home, what, kept=str(error.__cause__ or error))
