@@ -73,7 +73,6 @@ def test_a_section_of_any_name_is_a_dataset_with_the_defaults(tmp_path: Path) ->
     ("old", "new", "said"),
     [
         ("store: store", "store: store\nwrok: work", "wrok: 'work' is not of type 'object'"),
-        ("store: store", "", "'store' is a required property"),
         ("\ndemo:", "\nDemo:", "'Demo' does not match"),
         ("reader: s3dis", "reader: s3dsi", r"reader: 's3dsi' is not one of"),
         ("n_views: 6", "n_frames: 6", r"simulate: .*'n_frames' was unexpected"),
@@ -105,6 +104,15 @@ def test_a_config_changes_some_settings_of_the_one_that_it_is_based_on(tmp_path:
     base.unlink()
     with pytest.raises(BadInput, match=r"base\.yaml: cannot be read \(No such file"):
         config.load(path)
+
+
+def test_a_config_without_a_store_is_laid_over_that_of_the_checkout(tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text("folder:\n  raw: /data/scans\n  frames: {every: 10}\n")
+    loaded, whole = config.load(path), config.load()
+    assert loaded["folder"]["frames"] == {"every": 10}
+    whole["folder"] |= {"raw": "/data/scans", "frames": {"every": 10}}
+    assert loaded == whole
 
 
 def test_an_absent_config_is_named(tmp_path: Path) -> None:

@@ -51,11 +51,12 @@ class Registered(NamedTuple):
 def load(path: Path = CONFIG) -> dict[str, Any]:
     """The config with its defaults, laid over the one that it is `based_on`, if it is.
 
+    One without a store is laid over workflow/config.yaml, as `snakemake --configfile` lays it.
     Raises `BadInput` where a key is unknown or has a bad value.
     """
     config = _read(path)
-    if "based_on" in config:
-        base = Path(str(config["based_on"]))
+    if "based_on" in config or ("store" not in config and path != CONFIG):
+        base = Path(str(config.get("based_on", CONFIG)))
         changes, config = config, _read(base)
         if "based_on" in config:
             raise BadInput(path, f"is based on {base}, which is based on another", "name that one")

@@ -96,7 +96,6 @@ TEXTS: dict[str, str | bytes] = {
     "JSON with NaN": '{"store": "s", "mine": {"scans": "a", "embeddings": {"model": "M"}, '
     '"voxels": {"voxel_size": NaN}}}',
     "deep JSON": '{"store": ' + "[" * 20000 + "]" * 20000 + "}",
-    "no store": START.removeprefix("store: s\n"),
     "an empty store": START.replace("store: s", 'store: ""'),
     "a large file": START + "# x\n" * 100_000,
     "deep blocks": START + "".join("  " * n + f"k{n}:\n" for n in range(1, 90)),
