@@ -102,3 +102,12 @@ def test_a_phantom_in_one_image_is_in_no_cloud(tmp_path: Path) -> None:
 def test_tiny_images_give_their_points(tmp_path: Path) -> None:
     write_own(tmp_path / "scan", frames(3, whole=True))
     assert len(fuse(opened(tmp_path / "scan"))[0]) > witnesses.FEWEST
+
+
+def test_positions_in_millimetres_are_no_walk(tmp_path: Path) -> None:
+    written = frames(4, whole=True)
+    for frame in written:
+        frame.camera_to_world[:3, 3] *= 1000
+    write_own(tmp_path / "scan", written)
+    with pytest.raises(BadInput, match=r"poses: cameras are [\d,]+ m from one frame to the next"):
+        fuse(opened(tmp_path / "scan"))

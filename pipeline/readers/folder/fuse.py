@@ -111,6 +111,7 @@ def require_agreement(frames: RawFrames) -> None:
     Then what they show together is no room, however many points it has. A smaller disagreement
     that right scans do not have either is a warning.
     """
+    _require_walk(frames)
     views = [*_depths(frames)]
     found = pairs.compare(views)
     if found is None:
@@ -126,6 +127,15 @@ def require_agreement(frames: RawFrames) -> None:
         remedy = "run `python -m pipeline doctor --path` on the scan, which tries what is wrong"
         raise BadInput("poses and depth", what, remedy)
     warnings.warn(f"{what}; `python -m pipeline doctor` says more.", stacklevel=2)
+
+
+def _require_walk(frames: RawFrames) -> None:
+    """Raise `BadInput` where no frame can see what the one before it saw."""
+    poses = [pose for pose in map(frames.pose, frames.frame_ids) if is_rigid(pose)]
+    steps = np.linalg.norm(np.diff([pose[:3, 3] for pose in poses], axis=0), axis=-1)
+    if len(poses) > 1 and np.median(steps) > 2 * MAX_DEPTH:
+        what = f"cameras are {np.median(steps):,.0f} m from one frame to the next"
+        raise BadInput("poses", what, "give their positions in metres")
 
 
 def _require_plausible(views: Sequence[_Depth]) -> None:
