@@ -34,7 +34,7 @@ def family(model: str) -> str:
             known = any(part in name for part in _CONVNETS)
             return "timm_convnet" if known else "timm_vit"
         return "open_clip_resnet" if isinstance(vision.get("layers"), list) else "open_clip_vit"
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         remedy = "restore its open_clip_config.json"
         raise BadInput(model, "has no configuration that open_clip reads", remedy) from error
 

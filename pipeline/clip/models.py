@@ -55,13 +55,19 @@ def load_text_tower(model: str, pretrained: str | None) -> TextTower:
         tokenizer: Any = hub_tokenizer(model, text)
     else:
         merges = merges_file(folder) if folder else None
-        tokenizer = open_clip.get_tokenizer(
-            _name(model), **({"bpe_path": str(merges)} if merges else {})
-        )
+        try:
+            tokenizer = open_clip.get_tokenizer(
+                _name(model), **({"bpe_path": str(merges)} if merges else {})
+            )
+        except Exception as error:  # many kinds
+            what = f"is no tokenizer that can be read ({first_line(error)})"
+            raise BadInput(merges or model, what, "fetch its files again") from error
     try:
         whole = open_clip.create_model(_name(model), None if folder else str(path))
     except Exception as error:  # many kinds, assertions and safetensors' own among them
         raise other_weights(model, path, error) from error
+    if not all(bool(torch.isfinite(weights).all()) for weights in whole.parameters()):
+        raise other_weights(model, path, ValueError("they have numbers that are not finite"))
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     return TextTower(whole.eval().requires_grad_(False).to(device), tokenizer, device)
 
@@ -79,7 +85,9 @@ def configuration(model: str) -> dict[str, Any]:
         return {key: config[key] for key in ("embed_dim", "vision_cfg", "text_cfg")} | {
             "quick_gelu": config.get("quick_gelu", False)
         }
-    except (ValueError, KeyError) as error:
+    except BadInput:
+        raise
+    except Exception as error:  # many kinds: what open_clip makes of another structure
         remedy = "restore its open_clip_config.json"
         raise BadInput(model, "has no configuration that open_clip reads", remedy) from error
 

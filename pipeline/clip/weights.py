@@ -57,10 +57,10 @@ def merges_file(folder: Path) -> Path | None:
     path = config_file(folder)
     try:
         text = json.loads(path.read_text(encoding="utf-8"))["model_cfg"]["text_cfg"]
-    except (ValueError, KeyError, TypeError) as error:
+        name = (text.get("tokenizer_kwargs") or {}).get("bpe_path")
+        return _existing(folder / name, "the tokenizer needs it") if name else None
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         raise BadInput(path, "is not a configuration of open_clip", "restore the file") from error
-    name = (text.get("tokenizer_kwargs") or {}).get("bpe_path")
-    return _existing(folder / name, "the tokenizer needs it") if name else None
 
 
 def local_files(model: str, pretrained: str | None) -> list[Path]:
