@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from pipeline.store import entry, filesystem, records
+from pipeline.store import entry, filesystem, first_use, records
 from pipeline.store.damaged import move_aside, own_folder
 
 RECIPE = "recipe.json"
@@ -33,7 +33,7 @@ def place(home: Path, recipe: Mapping[str, Any] | None = None) -> Iterator[Path]
             sha256 = records.digest(path)
             seconds = round(time.monotonic() - begin, 3)
             record: dict[str, Any] = {"bytes": path.stat().st_size, "seconds": seconds}
-            if home.suffix == ".zip":
+            if home.suffix == ".zip" and path.stat().st_size > first_use.SMALL:
                 record["listing"] = entry.listing(path)
             if recipe is not None:
                 _publish_json(recipe, Path(scratch, RECIPE), home.with_name(RECIPE))
