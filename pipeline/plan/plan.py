@@ -8,6 +8,7 @@ since then refuses to run.
 import json
 import os
 import re
+import sys
 from collections.abc import Collection, Iterator
 from dataclasses import replace
 from functools import cached_property
@@ -212,7 +213,13 @@ class Plan:
     def adopt(self) -> None:
         """Link what the store already has, before anything is planned."""
         self.remove_notes()
-        links.adopt((self.link(*entry), self.home(*entry)) for entry in self.entries)
+        pairs = [(self.link(*entry), self.home(*entry)) for entry in self.entries]
+        if brought := links.adopt(pairs):
+            said = f"{brought} entries taken over from the store that was in use before"
+            print(f"{self.dataset}: {said}", file=sys.stderr, flush=True)
+        elif self.results.is_dir() and not any(link.is_symlink() for link, _ in pairs):
+            said = "the store has none of the entries behind the tables; to make them, remove "
+            print(f"{self.dataset}: {said}{self.results}", file=sys.stderr, flush=True)
         if self.facts.simulated:  # Snakemake sets the times of what it has made
             for done in self.raw.glob("*.done"):
                 filesystem.reset_time(done)
