@@ -5,7 +5,15 @@ from snakemake.exceptions import WorkflowError
 from snakemake.utils import min_version
 
 from pipeline.errors import BadInput
-from pipeline.plan import ablation, batches, config_text, folds, machine, rules
+from pipeline.plan import (
+    ablation,
+    batches,
+    config_text,
+    folds,
+    machine,
+    moved_store,
+    rules,
+)
 from pipeline.plan.config import (
     ablated,
     check,
@@ -66,6 +74,7 @@ try:
             # In this order, so that nothing is pruned that is about to be linked.
             for plan in EVERY[dataset]:
                 register(plan)
+                moved_store.carry_entries(plan, moved_store.is_dry_run(sys.argv[1:]))
             PLANS[dataset].adopt()
         for name in transfers(TRANSFERS, sys.argv[1:]):
             TRANSFERS[name].require()

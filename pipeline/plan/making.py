@@ -9,7 +9,7 @@ from typing import Any
 from pipeline import readers
 from pipeline.errors import BadInput
 from pipeline.facts import Facts
-from pipeline.plan import digests, graph, manifest, provenance, rawdata, weights
+from pipeline.plan import digests, graph, manifest, moved_store, provenance, rawdata, weights
 from pipeline.plan.plan import Plan
 
 GROUPS = tuple(group for group in readers.GROUPS if group != "files")  # of raw files
@@ -104,6 +104,7 @@ def raw_digests(plan: Plan, wanted: bool) -> dict[str, dict[str, str]]:
             for scan in scans
         }
     elif wanted and plan.raw.is_dir():
+        moved_store.carry_raw_digests(plan)
         progress = f"{facts.dataset}: hashing every raw file once"
         known = digests.raw_digests(rawdata.complete_scans(plan), plan.records, progress)
     else:
