@@ -76,6 +76,7 @@ def test_a_section_of_any_name_is_a_dataset_with_the_defaults(tmp_path: Path) ->
         ("\ndemo:", "\nDemo:", "'Demo' does not match"),
         ("reader: s3dis", "reader: s3dsi", r"reader: 's3dsi' is not one of"),
         ("n_views: 6", "n_frames: 6", r"simulate: .*'n_frames' was unexpected"),
+        ("every: 1", f"every: {'9' * 5000}", "cannot be read"),
         ("every: 1", "every: 0", r"frames\.every: 0 is less than"),
         ("demo: demo_s3dis", "demo: demo_s3", r"transfer: 'demo_s3' is not one of its datasets"),
         ("store: store", "store: [", "not valid JSON or YAML"),

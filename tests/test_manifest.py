@@ -52,6 +52,12 @@ def test_unknown_classes_in_a_tag_file_are_named(tmp_path: Path) -> None:
         manifest.read_tags(path, [{"name": "wall"}, {"name": "floor"}])
 
 
+def test_names_of_columns_may_be_in_capitals(tmp_path: Path) -> None:
+    path = tmp_path / "tags.csv"
+    path.write_text("Scan,CLASSES\ns1,wall\n")
+    assert manifest.read_tags(path, [{"name": "wall"}]) == {"s1": ["wall"]}
+
+
 @pytest.fixture
 def raw(tmp_path: Path) -> dict[str, dict[str, dict[str, Path]]]:
     files = {}

@@ -69,7 +69,7 @@ def _read(path: Path) -> dict[str, Any]:
     config_text.check_file(path)
     try:
         found: dict[str, Any] = load_configfile(path)
-    except WorkflowError as error:
+    except (WorkflowError, ValueError) as error:  # the latter for numbers without end
         what = f"cannot be read ({' '.join(str(error).split())})"
         raise BadInput(path, what, "restore or correct it") from error
     return found

@@ -31,6 +31,8 @@ def read(
     _, names = next(rows, (1, []))
     while names and not names[-1]:
         names.pop()
+    known = {*columns, *optional}
+    names = [name.lower() if name.lower() in known else name for name in names]
     _check_names(path, names, columns, optional)
     found = []
     for number, cells in rows:
