@@ -1,3 +1,4 @@
+import atexit
 import sys
 from pathlib import Path
 
@@ -30,6 +31,7 @@ min_version("9.27")
 
 # Before Snakemake reads them, as far as it has not.
 try:
+    rules.require_checkout()
     config_text.check_files(
         map(Path, ["workflow/config.yaml", *workflow.overwrite_configfiles])
     )
@@ -111,6 +113,11 @@ onsuccess:
                 batches.require_all(plan)
     except BadInput as error:
         raise WorkflowError(str(error)) from None
+
+
+onerror:
+    # At the very end, after what Snakemake says of it.
+    atexit.register(rules.print_last_words, workflow.scheduler.failed)
 
 
 rule help:

@@ -49,7 +49,7 @@ def test_a_scan_is_labelled_with_the_options_of_the_config(
     ("options", "said"),
     [
         ({}, "predict: no scan is named; name it with --scan=PATH."),
-        ({"scan": "a.ply", "netwrok": "b"}, "No such option '--netwrok'"),
+        ({"scan": "a.ply", "netwrok": "b"}, "predict: 'netwrok' is not one of"),
         ({"scan": "a.ply", "network": "b", "up": "w"}, "'w' is not one of"),
     ],
 )
@@ -59,6 +59,22 @@ def test_the_command_checks_the_options(
     done = checkout.predict(**options)
     assert done.returncode != 0
     assert said in done.stdout + done.stderr
+
+
+def test_the_sentence_of_a_failure_is_the_last_that_is_said(
+    checkout: Predicting, tmp_path: Path
+) -> None:
+    trained = network(tmp_path, None)
+    done = checkout.predict(scan=str(tmp_path / "none.ply"), network=str(trained))
+    assert done.returncode != 0
+    last = done.stderr.strip().splitlines()[-1]
+    assert last.startswith(f"predict: {tmp_path / 'none.ply'}: no such file or folder; ")
+
+
+def test_an_unknown_key_on_the_command_line_is_named(checkout: Predicting) -> None:
+    done = checkout.snakemake("--config", "querry=chair")
+    assert done.returncode != 0
+    assert "querry" in done.stderr
 
 
 @pytest.mark.parametrize("name", ["scan", "network", "query", "up", "out"])

@@ -11,6 +11,7 @@ import torch
 from model.network import files
 from model.network.unet import MinkUNet
 from model.training.curves import Curves
+from pipeline.whole_file import whole_file
 
 
 class Observer(Protocol):
@@ -46,7 +47,7 @@ class Checkpoint:
     observer: Observer | None
 
     def save(self) -> None:
-        """Write the state of now."""
+        """Write the state of now. Raises `BadInput` where the work tree cannot be written to."""
         moments = {
             f"{number}.{name}": tensor
             for number, state in self.optimiser.state_dict()["state"].items()
@@ -59,7 +60,8 @@ class Checkpoint:
             **(self.observer.state() if self.observer is not None else {}),
         }
         scaler = json.dumps(self.scaler.state_dict())
-        files.write(self.path, tensors, {"run": self.mark, "scaler": scaler})
+        with whole_file(self.path) as partial:
+            files.write(partial, tensors, {"run": self.mark, "scaler": scaler})
 
     def restore(self) -> None:
         """Take the state that the file of this run has, if there is one."""

@@ -56,6 +56,9 @@ def of_folder(path: Path) -> Scan:
 
     Raises `BadInput` where there is no such folder.
     """
+    if path.is_file():
+        remedy = "give the folder of a scan with its images"
+        raise BadInput(path, "is a file, and the doctor compares images with points", remedy)
     if not path.is_dir():
         raise BadInput(path.resolve(), "no such folder", "give the folder of a scan")
     found = readers.recognise(path)

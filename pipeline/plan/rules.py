@@ -1,12 +1,13 @@
 """What the rules of one dataset are given of its plan, and what the user sees at the end."""
 
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from pipeline.errors import BadInput
 from pipeline.plan import ablation, batches, folds, graph, provenance
 from pipeline.plan.batches import links
 from pipeline.plan.machine import Resources, own_gpus, resources_of
@@ -191,11 +192,16 @@ def recover(state: Path = Path(".snakemake")) -> None:
     The lock of a killed one would stop the next run, and its marks of unfinished outputs too,
     though no output can be unfinished here: each appears whole or not at all. Its records of rules'
     texts and inputs go as well: keys say what is stale, and existing inputs are not named to it.
+    Raises `BadInput` where it may not be written to, as in the checkout of another user.
     """
-    running = state / "running"
-    running.mkdir(parents=True, exist_ok=True)
-    me = lease.process_identity()
-    (running / provenance.digest(me)).write_text(me, encoding="utf-8")
+    running, me = state / "running", lease.process_identity()
+    try:
+        running.mkdir(parents=True, exist_ok=True)
+        (running / provenance.digest(me)).write_text(me, encoding="utf-8")
+    except OSError as error:
+        what = f"cannot be written ({error.strerror})"
+        remedy = "run in a checkout of your own, and share the store: `store` in its config"
+        raise BadInput(running.absolute(), what, remedy) from error
     alone = True
     for path in running.iterdir():
         with suppress(FileNotFoundError):
@@ -211,10 +217,27 @@ def recover(state: Path = Path(".snakemake")) -> None:
                     path.unlink()
 
 
+def require_checkout() -> None:
+    """Raise `BadInput` where the working directory is not the checkout, as after `-d` or `-s`."""
+    if not Path("workflow/config.yaml").is_file():
+        what = "is not the folder of the checkout, to which all paths are relative"
+        raise BadInput(Path.cwd(), what, "run snakemake there, without `-d` and `-s`")
+
+
 def print_left_out(plan: Plan) -> None:
     """Print at the start which scans are left out, and why."""
     for sentence in plan.facts.left_out:
         print(f"{plan.dataset}: left out: {sentence}", file=sys.stderr, flush=True)
+
+
+def print_last_words(failed: Iterable[Any]) -> None:
+    """Print the last line of the log of each job of Snakemake that failed: the sentence of why."""
+    for job in failed:
+        for log in job.log:
+            with suppress(OSError, ValueError):
+                lines = Path(log).read_text(encoding="utf-8").split("\n")
+                last = [line.strip() for line in lines if line.strip()][-1:]
+                print(*(f"{job.name}: {line}" for line in last), file=sys.stderr, flush=True)
 
 
 def summary(

@@ -20,6 +20,7 @@ Readers are found by name, and this package imports none until it is asked to re
 """
 
 import ast
+import os
 from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -69,7 +70,7 @@ def recognise(path: Path) -> Recognised | None:
     """
     readers = {name: load(name, "files") for name in names()}
     for name in sorted(readers, key=lambda name: getattr(readers[name], "IS_FALLBACK", False)):
-        if found := readers[name].recognise(path.resolve()):
+        if found := readers[name].recognise(Path(os.path.abspath(path))):  # a link keeps its name
             return Recognised(name, *found)
     return None
 
