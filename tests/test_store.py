@@ -149,34 +149,3 @@ def test_a_file_that_is_no_entry_is_named_in_the_error(tmp_path: Path) -> None:
     broken.write_bytes(b"PK not a zip")
     with pytest.raises(BadInput, match=r"broken\.zarr\.zip"):
         groups.read(broken)
-
-
-@pytest.mark.parametrize("damaged", [False, True])
-@pytest.mark.parametrize("stage", ["numbers", "score"])
-def test_a_new_store_takes_over_what_links_lead_to_in_the_old_one(
-    tmp_path: Path, stage: str, damaged: bool
-) -> None:
-    old, new = toy_plan.ToyPlan(tmp_path / "old"), toy_plan.ToyPlan(tmp_path / "new")
-    home, link = new.home(stage, "a"), new.link(stage, "a")
-    toy_plan.place(old.home(stage, "a"), b"content")
-    links.point(link, old.home(stage, "a"))
-    if damaged:
-        source = old.home(stage, "a")
-        source.chmod(0o644)
-        source.write_bytes(source.read_bytes()[:-1] + b"x")
-    assert links.adopt([(link, home)]) == (not damaged)
-    assert home.exists() == (not damaged)
-    assert link.is_symlink() == (not damaged)
-    if not damaged:
-        assert toy_plan.read(home) == b"content"
-        assert link.resolve() == home.resolve()
-        records.check(home)
-    assert links.adopt([(link, home)]) == 0, "it is there now, or is to be made"
-
-
-def test_a_link_to_another_entry_is_not_taken_over(tmp_path: Path) -> None:
-    old, new = toy_plan.ToyPlan(tmp_path / "old"), toy_plan.ToyPlan(tmp_path / "new", key="other")
-    toy_plan.place(old.home("score", "a"), b"content")
-    links.point(new.link("score", "a"), old.home("score", "a"))
-    assert links.adopt([(new.link("score", "a"), new.home("score", "a"))]) == 0
-    assert not new.home("score", "a").exists()

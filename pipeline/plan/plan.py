@@ -214,10 +214,8 @@ class Plan:
         """Link what the store already has, before anything is planned."""
         self.remove_notes()
         pairs = [(self.link(*entry), self.home(*entry)) for entry in self.entries]
-        if brought := links.adopt(pairs):
-            said = f"{brought} entries taken over from the store that was in use before"
-            print(f"{self.dataset}: {said}", file=sys.stderr, flush=True)
-        elif self.results.is_dir() and not any(link.is_symlink() for link, _ in pairs):
+        links.adopt(pairs)
+        if self.results.is_dir() and not any(link.is_symlink() for link, _ in pairs):
             said = "the store has none of the entries behind the tables; to make them, remove "
             print(f"{self.dataset}: {said}{self.results}", file=sys.stderr, flush=True)
         if self.facts.simulated:  # Snakemake sets the times of what it has made

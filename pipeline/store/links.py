@@ -7,19 +7,16 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from pipeline.store import entry, filesystem
-from pipeline.store.moved import bring
 
 PAGE = ("index.html", "run.json")  # the files of a page
 
 
-def adopt(planned: Iterable[tuple[Path, Path]]) -> int:
+def adopt(planned: Iterable[tuple[Path, Path]]) -> None:
     """Make the links of a work tree agree with the store; `planned` are pairs (link, home).
 
     A planned entry that is present is linked, so it will not be made again; a link whose entry is
-    absent, or that leads to another entry, is removed, so it will be. Where a link leads to the
-    same entry of another store, that is taken over; returned is how many were.
+    absent, or that leads to another entry, is removed, so it will be.
     """
-    brought = 0
     by_folder: dict[Path, list[tuple[Path, Path]]] = defaultdict(list)
     for link, home in planned:
         by_folder[home.parent].append((link, home))
@@ -29,12 +26,8 @@ def adopt(planned: Iterable[tuple[Path, Path]]) -> int:
         for link, home in pairs:
             if home.name in present:
                 point(link, home)
-            elif bring(link, home):
-                point(link, home)
-                brought += 1
             elif link.is_symlink():
                 link.unlink()
-    return brought
 
 
 def point(link: Path, home: Path) -> None:
