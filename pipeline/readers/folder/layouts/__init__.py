@@ -1,11 +1,11 @@
-"""The known layouts, and which of them a folder has."""
+"""The known layouts, one module each, and which of them a folder has."""
 
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Protocol
 
-from pipeline.readers.folder import (
+from pipeline.readers.folder.layouts import (
     arkit_scenes,
     colmap,
     flat,

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from pipeline.errors import BadInput
 from pipeline.readers.folder.camera_json import camera_in
-from pipeline.readers.folder.own import intrinsics_files, recording
+from pipeline.readers.folder.layouts.own import intrinsics_files, recording
 from pipeline.readers.folder.pairing import (
     COLOR,
     COLOR_ENDINGS,

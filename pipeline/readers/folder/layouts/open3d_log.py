@@ -16,7 +16,7 @@ import numpy as np
 
 from pipeline.errors import BadInput
 from pipeline.readers.folder.camera_json import PATTERN, CameraFile, camera_in, camera_names
-from pipeline.readers.folder.own import MILLIMETRES
+from pipeline.readers.folder.layouts.own import MILLIMETRES
 from pipeline.readers.folder.pairing import in_folder, paired
 from pipeline.readers.folder.recording import Recording, View
 from pipeline.readers.folder.values import (

@@ -10,8 +10,8 @@ import re
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 
-from pipeline.readers.folder import seven_scenes
-from pipeline.readers.folder.own import intrinsics_files, recording
+from pipeline.readers.folder.layouts import seven_scenes
+from pipeline.readers.folder.layouts.own import intrinsics_files, recording
 from pipeline.readers.folder.pairing import (
     COLOR,
     COLOR_ENDINGS,
