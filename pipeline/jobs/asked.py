@@ -39,7 +39,7 @@ def changes(section: Mapping[str, Any]) -> list[str]:
     """
     given = {name: section[name] for name in _GIVEN if name in section}
     tower = {n: section["embeddings"][n] for n in _TOWER if n in section["embeddings"]}
-    described = {"store": "", "defaults": {**given, "embeddings": dict(tower)}}
+    described = {"store": "store", "defaults": {**given, "embeddings": dict(tower)}}
     schema.validate(described, "the defaults")
     base: Any = described["defaults"]
     base = {name: part for name, part in base.items() if name not in given}
