@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+import yaml
 
 from pipeline.errors import BadInput
 from pipeline.plan import config, manifest
@@ -248,3 +249,25 @@ def test_a_fault_in_a_dataset_that_is_not_asked_for_stops_no_other(tmp_path: Pat
     assert "scannet" not in plans, "the first dataset with that model"
     with pytest.raises(BadInput, match="scannet: ViT-typo"):
         make_plans(names, loaded, ["demo", "scannet"])
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "store: shared\n",
+        "store: shared\ndemo: {scans_per_job: 3}\n",
+        "store: shared\nfolder: {train: {seeds: [4]}}\n",
+    ],
+)
+def test_a_config_with_a_store_and_parts_of_datasets_is_laid_over_too(
+    text: str, tmp_path: Path
+) -> None:
+    (tmp_path / "mine.yaml").write_text(text)
+    found, base = config.load(tmp_path / "mine.yaml"), config.load()
+    assert found["store"] == "shared"
+    assert config.datasets(found) == config.datasets(base)
+    changed = yaml.safe_load(text)
+    for name in config.datasets(base):
+        if name not in changed:
+            assert found[name] == base[name]
+    assert found["demo"]["scans_per_job"] == changed.get("demo", base["demo"])["scans_per_job"]

@@ -4,7 +4,9 @@ Depth is un-projected through the poses and compared with the nearest points. Th
 that no single file shows: poses in other coordinates, a rotated room, mixed-up releases.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import permutations, product
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,7 +29,8 @@ _INSIDE = 0.2  # of the pixels; with fewer inside all are compared
 _SHARE = 0.7  # of the pixels inside: the others may see what the cloud lacks
 _CAP = 0.3  # metres at which distances are clipped when rotations and shifts are compared
 _FAIR = 0.02  # metres of mean misfit below which no rotation is tried
-_FIT = 0.8  # a rotation or a shift explains the disagreement if this share of it or less is left
+_COMPARED = 2000  # pixels of all frames, for each order of axes
+_FIT = 0.8  # what leaves this share of the disagreement or less explains it
 
 
 @dataclass(frozen=True)
@@ -37,6 +40,7 @@ class Agreement:
     distance: float  # metres within which 7 of 10 pixels see a surface from some point
     shift: Array  # (3,) metres: the translation of the images that fits best
     turn: int  # degrees (0, 90, 180, 270) of the rotation about z through the centre that fits best
+    axes: bool = False  # whether they fit with the axes of one in another order, or mirrored
 
     @property
     def offset(self) -> float:
@@ -47,9 +51,11 @@ class Agreement:
 def require(frames: RawFrames, cloud: Cloud, scan: str, limit: float = LIMIT) -> Agreement:
     """Measure; raise `BadInput` that states the offset where it is above `limit` (metres)."""
     found = measure(frames, cloud)
-    if found.offset <= limit and found.turn == 0:
+    if found.offset <= limit and found.turn == 0 and not found.axes:
         return found
     explained = f", as if one were turned by {found.turn} degrees" if found.turn else ""
+    if found.axes:
+        explained = ", as if the axes of one were in another order or mirrored"
     raise BadInput(
         scan,
         f"its images and its points disagree by {100 * found.offset:.0f} cm{explained} "
@@ -84,7 +90,21 @@ def measure(frames: RawFrames, cloud: Cloud) -> Agreement:
     shift = _best_shift(tree, points, normal, seen)
     if turn or misfit(seen + shift) > _FIT * found:
         shift = np.zeros(3)  # it explains nothing: the misfit does not shrink
-    return Agreement(float(np.quantile(tree.query(seen)[0], _SHARE)), shift, turn)
+    axes = not turn and found > _FAIR and _fits_otherwise(misfit, seen, (low + high) / 2)
+    return Agreement(float(np.quantile(tree.query(seen)[0], _SHARE)), shift, turn, axes)
+
+
+def _fits_otherwise(misfit: Callable[[Array], float], seen: Array, middle: Array) -> bool:
+    """Whether points (P, 3) fit better with their axes in another order, or mirrored.
+
+    Columns are exchanged about the origin; about the middle (3,) of the cloud only signs change.
+    """
+    some = seen[:: -(-len(seen) // _COMPARED)]
+    signs = np.array(list(product((1, -1), repeat=3)))
+    orders = [some[:, list(order)] * sign for order in permutations(range(3)) for sign in signs]
+    mirrored = [(some - middle) * sign + middle for sign in signs]
+    as_it_is, *others = map(misfit, [*orders, *mirrored])
+    return min(others) < _FIT * as_it_is
 
 
 def seen_points(frames: RawFrames) -> Array:

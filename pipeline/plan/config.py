@@ -51,11 +51,12 @@ class Registered(NamedTuple):
 def load(path: Path = CONFIG) -> dict[str, Any]:
     """The config with its defaults, laid over the one that it is `based_on`, if it is.
 
-    One without a store is laid over workflow/config.yaml, as `snakemake --configfile` lays it.
-    Raises `BadInput` where a key is unknown or has a bad value.
+    One that is not whole, with a store and all that its datasets need, is laid over
+    workflow/config.yaml, as `snakemake --configfile` lays it. Raises `BadInput` where a key is
+    unknown or has a bad value.
     """
     config = _read(path)
-    if "based_on" in config or ("store" not in config and path != CONFIG):
+    if "based_on" in config or (path != CONFIG and not _is_whole(config)):
         base = Path(str(config.get("based_on", CONFIG)))
         changes, config = config, _read(base)
         if "based_on" in config:
@@ -63,6 +64,17 @@ def load(path: Path = CONFIG) -> dict[str, Any]:
         update_config(config, changes)
     check(config, path)
     return config
+
+
+def _is_whole(config: Mapping[str, Any]) -> bool:
+    """Whether a config says what it needs without another one."""
+    if "store" not in config or not datasets(config):
+        return False
+    try:
+        check(copy.deepcopy(dict(config)))
+    except BadInput:
+        return not CONFIG.is_file()  # then the fault is told of this one alone
+    return True
 
 
 def _read(path: Path) -> dict[str, Any]:

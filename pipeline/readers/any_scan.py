@@ -29,7 +29,8 @@ def read_any(path: Path, up: str = "z", superpoints: bool = False) -> tuple[Clou
     not the metre.
     """
     if not path.exists():
-        raise BadInput(path, "no such file or folder", "give a PLY file or the folder of a scan")
+        remedy = "give a file of points or the folder of a scan"
+        raise BadInput(path, "no such file or folder", remedy)
     if path.is_file():
         points, kind, own_up = read_scan_file(path)
         cloud, up = points.cloud(), up if up != "z" else own_up

@@ -81,6 +81,10 @@ WRONG_POINTS: dict[str, Points] = {
     "turned by 90 degrees": lambda xyz: (xyz - MIDDLE) @ TURN.T + MIDDLE,
     "turned by 90 degrees about the origin": lambda xyz: xyz @ TURN.T,
     "mirrored": lambda xyz: xyz * (-1, 1, 1),
+    "with y and z exchanged": lambda xyz: xyz[:, [0, 2, 1]],
+    "with x and z exchanged": lambda xyz: xyz[:, [2, 1, 0]],
+    "in the order y, z, x": lambda xyz: xyz[:, [1, 2, 0]],
+    "mirrored about its middle": lambda xyz: (xyz - MIDDLE) * (1, -1, 1) + MIDDLE,
     "all in one place": lambda xyz: xyz * 0 + 0.5,
     "on a sphere": lambda xyz: 20 * (xyz - MIDDLE) / np.linalg.norm(xyz - MIDDLE, axis=1)[:, None],
 }
