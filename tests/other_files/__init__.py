@@ -48,6 +48,11 @@ def kinds() -> dict[str, SearchStrategy[Variant]]:
     return {name: import_module(f"{__name__}.{name}").VARIANTS for name in names}
 
 
+def examples(kind: str) -> int:
+    """How many variants of a kind the tests try: fewer where one takes seconds."""
+    return int(getattr(import_module(f"{__name__}.{kind}"), "EXAMPLES", 20))
+
+
 def result_of(variant: Variant) -> tuple[Result, str]:
     """What comes of a variant in a new folder, and why where it is not right."""
     with tempfile.TemporaryDirectory() as name, warnings.catch_warnings():

@@ -46,6 +46,8 @@ def check_mistake(folder: Path, seed: int, kind: str, draw: int) -> None:
 
 
 seeds = st.integers(0, ROOMS - 1)
+EXAMPLES = 5  # each is examined several times
+
 VARIANTS = st.one_of(
     st.builds(lambda seed: Variant(f"right room {seed}", partial(check_clean, seed=seed)), seeds),
     *(
