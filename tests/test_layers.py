@@ -12,7 +12,9 @@ LAYERS = (
     (
         *("pipeline.scan", "pipeline.facts", "pipeline.tables", "pipeline.palette"),
         *("pipeline.images", "pipeline.progress", "pipeline.whole_file"),
+        *("pipeline.foreign", "pipeline.stopped"),
     ),
+    ("pipeline.whole_frames",),
     ("pipeline.store",),
     ("pipeline.geometry", "pipeline.grids"),
     ("pipeline.clip",),
