@@ -89,11 +89,12 @@ def fuse(frames: RawFrames) -> tuple[Array, NDArray[np.uint8], Array]:
         if grid.hashmap().size() > MAX_BLOCKS:
             what = f"show more surface than {MAX_BLOCKS} blocks of {100 * _BLOCK * VOXEL:.0f} cm"
             raise BadInput("frames", what, "split the scan, or put a PLY file beside the frames")
+    nothing = f"no frame with a pose has depth within {MAX_DEPTH:g} m"
     if grid.hashmap().size() == 0:
-        raise BadInput("frames", "no frame with a pose has depth", "leave the scan out")
+        raise BadInput("frames", nothing, "check the unit of depth, or leave the scan out")
     cloud = grid.extract_point_cloud(weight_threshold=_MIN_WEIGHT)
     if cloud.is_empty():
-        raise BadInput("frames", "no frame with a pose has depth", "leave the scan out")
+        raise BadInput("frames", nothing, "check the unit of depth, or leave the scan out")
     xyz = cloud.point.positions.numpy().astype(np.float64)
     rgb = np.rint(cloud.point.colors.numpy() * 255).clip(0, 255).astype(np.uint8)
     normal = cloud.point.normals.numpy().astype(np.float64)
