@@ -1,7 +1,7 @@
-"""Why frames disagree: what is usually wrong is tried in order, and what helps is told.
+"""Why frames disagree: what is usually wrong is tried in order, and what helps is reported.
 
-A reading is told only if with it the frames agree as those of right scans, and clearly better than
-before. The first in the order is taken unless a later one is better by far.
+A reading is reported only if with it the frames agree as those of right scans, and clearly better
+than before. The first in the order is taken unless a later one is better by far.
 """
 
 from collections.abc import Iterator, Sequence

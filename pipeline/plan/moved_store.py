@@ -16,6 +16,7 @@ from pathlib import Path
 from pipeline.plan.plan import Plan
 from pipeline.progress import Progress
 from pipeline.store import entry, filesystem, records
+from pipeline.store.damaged import own_folder
 from pipeline.store.publish import RECIPE, place
 
 
@@ -92,7 +93,7 @@ def _copy(old: Path, new: Path) -> None:
         if not entry.present(record):
             raise entry.Damaged(old, entry.MISMATCH)
         if not entry.present(copied):  # with the time that making it took
-            copied.parent.mkdir(parents=True, exist_ok=True)
+            own_folder(copied.parent)
             partial = path.with_name("copied")
             shutil.copyfile(record, partial)
             filesystem.publish(partial, copied)
