@@ -6,14 +6,13 @@ import stat
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model.network import files
 from model.training import loop
+from model.training.checkpoint import Checkpoint
 from model.training.loop import OptimiserConfig
 from pipeline.cli.stages import TRY_AGAIN, make_all
 from pipeline.plan import machine
@@ -120,19 +119,19 @@ def test_the_state_of_slow_steps_is_kept_by_time(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     saved: list[Path] = []
-    write = files.write
+    save = Checkpoint.save
 
-    def noted(path: Path, *rest: Any) -> None:
-        saved.append(path)
-        write(path, *rest)
+    def noted(checkpoint: Checkpoint) -> None:
+        save(checkpoint)
+        saved.append(checkpoint.path)
 
-    monkeypatch.setattr(files, "write", noted)
+    monkeypatch.setattr(Checkpoint, "save", noted)
     rooms, text = write_rooms(tmp_path, range(2)), write_text(tmp_path)
     train_tiny("esgs", rooms, text, tmp_path / "quick", steps=4)
-    assert not [path for path in saved if path.name == "checkpoint.safetensors"]
+    assert saved == []
     monkeypatch.setattr(loop, "CHECKPOINT_SECONDS", 0.0)
     train_tiny("esgs", rooms, text, tmp_path / "slow", steps=4)
-    assert len([path for path in saved if path.name == "checkpoint.safetensors"]) == 3
+    assert [path.name for path in saved] == ["checkpoint.safetensors"] * 3
 
 
 def test_a_stopped_job_has_an_exit_code_of_its_own(capsys: pytest.CaptureFixture[str]) -> None:

@@ -201,6 +201,24 @@ def test_a_worker_computes_with_one_thread(cluster: str) -> None:
     assert DaskExecutor(cluster).call(torch.get_num_threads) == 1
 
 
+def test_a_call_that_dask_cancels_is_made_anew(
+    cluster: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    executor = DaskExecutor(cluster)
+    submit, calls = executor.client.submit, []
+
+    def cancelled_once(*args: Any, **options: Any) -> Any:
+        future = submit(*args, **options)
+        calls.append(future)
+        if len(calls) == 1:
+            future.cancel()
+        return future
+
+    monkeypatch.setattr(executor.client, "submit", cancelled_once)
+    assert executor.call(torch.get_num_threads) == 1
+    assert len(calls) == 2
+
+
 def test_where_no_scheduler_answers_is_reported_in_one_sentence() -> None:
     sentence = "^tcp://127.0.0.1:9: no scheduler of dask answers there; start `dask scheduler`"
     with pytest.raises(BadInput, match=sentence):

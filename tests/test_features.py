@@ -304,8 +304,8 @@ def test_a_scan_without_features_is_named_before_any_job(tmp_path: Path, folder:
 def test_the_config_names_a_model_or_features(tmp_path: Path, tower: str) -> None:
     path = tmp_path / "config.yaml"
     described = (schema.SCHEMA.parent / "config.yaml").read_text().partition("# ScanNet v2")[0]
-    path.write_text(f"{described}scannet: {{scans: s.csv, embeddings: {{{tower}}}}}\n")
-    with pytest.raises(BadInput, match=r"scannet\.embeddings: "):
+    path.write_text(f"{described}mine: {{scans: s.csv, embeddings: {{{tower}}}}}\n")
+    with pytest.raises(BadInput, match=r"mine\.embeddings: "):
         config.load(path)
     path.write_text(path.read_text().replace(tower, "features: f"))
-    assert config.load(path)["scannet"]["embeddings"]["features"] == "f"
+    assert config.load(path)["mine"]["embeddings"]["features"] == "f"

@@ -8,6 +8,8 @@ how many workers there are.
 import hashlib
 import platform
 from collections.abc import Callable
+from concurrent.futures import CancelledError
+from contextlib import suppress
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
@@ -18,6 +20,7 @@ import torch
 
 from pipeline.errors import BadInput
 
+_TRIES = 3  # of a call that dask cancels
 _PACKAGES = ("numpy", "open_clip_torch", "pillow", "timm", "torch")
 
 T = TypeVar("T")
@@ -66,7 +69,17 @@ class DaskExecutor:
         return self.client.scatter(value, broadcast=True)
 
     def call(self, function: Callable[..., T], *args: Any) -> T:
-        """The result of a function that some worker calls; raises what it raises."""
+        """The result of a function that some worker calls; raises what it raises.
+
+        dask calls it again where its worker is lost, but where a result is lost on its way it may
+        cancel the call instead, so such calls are made anew.
+        """
+        for _ in range(_TRIES - 1):
+            with suppress(CancelledError):
+                return self._submitted(function, *args)
+        return self._submitted(function, *args)
+
+    def _submitted(self, function: Callable[..., T], *args: Any) -> T:
         future = self.client.submit(_call, code_digest(), function, *args, pure=False)
         return future.result()
 

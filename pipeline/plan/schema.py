@@ -32,6 +32,12 @@ def validate(config: dict[str, Any], where: Path | str) -> None:
         ) from fault
 
 
+def lacks_a_key(config: Mapping[str, Any]) -> bool:
+    """Whether a key that is required is not there."""
+    faults = _validator().iter_errors(copy.deepcopy(dict(config)))
+    return any(fault.validator == "required" for fault in faults)
+
+
 @cache
 def _validator() -> Any:
     """One that puts defaults in; 1.0 is no integer for it, and what is not finite no number."""
