@@ -50,7 +50,8 @@ try:
     check(config)
     WANTED = wanted(datasets(config), sys.argv[1:], config["transfer"])
     if workflow.is_main_process:
-        PLANS = make_plans(datasets(config), config, WANTED)
+        dry = moved_store.is_dry_run(sys.argv[1:])
+        PLANS = make_plans(datasets(config), config, WANTED, fetch=not dry)
     else:  # on a node: what was planned at the start, without a look at the raw files
         PLANS = read_plans(config, WANTED)
     TRANSFERS = {
@@ -76,7 +77,7 @@ try:
             # In this order, so that nothing is pruned that is about to be linked.
             for plan in EVERY[dataset]:
                 register(plan)
-                moved_store.carry_entries(plan, moved_store.is_dry_run(sys.argv[1:]))
+                moved_store.carry_entries(plan, dry)
             PLANS[dataset].adopt()
         for name in transfers(TRANSFERS, sys.argv[1:]):
             TRANSFERS[name].require()

@@ -175,18 +175,9 @@ def test_half_precision_is_fp16_for_what_openai_trained_in_it_and_bf16_for_other
 
 def write_siglip(folder: Path) -> str:
     """A tiny SigLIP with a word tokenizer of its own; the name to give as `model`."""
-    tokenizers = pytest.importorskip("tokenizers")
     cfg = tiny_towers.timm_cfg("tiny_siglip", "map", "none")
     name = tiny_clip.write(folder, embed_dim=32, **cfg)
-    words = {"<pad>": 0, "</s>": 1, "<unk>": 2, "chair": 3, "table": 4}
-    own = tokenizers.Tokenizer(tokenizers.models.WordLevel(words, unk_token="<unk>"))
-    own.pre_tokenizer = tokenizers.pre_tokenizers.Whitespace()
-    own.post_processor = tokenizers.processors.TemplateProcessing(
-        single="$A </s>", special_tokens=[("</s>", 1)]
-    )
-    own.save(str(folder / "tokenizer.json"))
-    kind = {"tokenizer_class": "PreTrainedTokenizerFast", "pad_token": "<pad>", "eos_token": "</s>"}
-    (folder / "tokenizer_config.json").write_text(json.dumps(kind))
+    tiny_towers.write_tokenizer(folder, ["chair", "table"])
     config = json.loads((folder / "open_clip_config.json").read_text())
     config["model_cfg"]["text_cfg"] |= {
         "hf_tokenizer_name": "timm/some-siglip",

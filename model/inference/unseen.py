@@ -9,6 +9,7 @@ import zarr
 from numpy.typing import DTypeLike, NDArray
 
 from model.network.trained import Trained
+from pipeline.clip import hub
 from pipeline.clip.weights import local_files
 from pipeline.errors import BadInput
 from pipeline.plan.digests import digest_of
@@ -57,7 +58,7 @@ def embedder(trained: Trained, network: Path) -> Embed:
         what = f"has no text tower, since it was trained with {source}"
         raise BadInput(network, what, "take a network that was trained with a CLIP model")
     model, pretrained, templates = (tower[key] for key in ("model", "pretrained", "templates"))
-    if _digest(model, pretrained) != tower["weights"]:
+    if _digest(model, pretrained, tower["weights"]) != tower["weights"]:
         what = "has other weights than those that the network was trained with"
         raise BadInput(model, what, "restore them, or train again")
     try:
@@ -67,7 +68,8 @@ def embedder(trained: Trained, network: Path) -> Embed:
         what = f"its text tower needs a package that is not installed ({error.name})"
         raise BadInput(network, what, "pip install open_clip_torch") from error
 
-    loaded, sentences = load_text_tower(model, pretrained), templates_of(templates)
+    loaded = load_text_tower(hub.located(model), pretrained)
+    sentences = templates_of(templates)
 
     def embed(prompts: Sequence[Sequence[str]]) -> NDArray[np.float32]:
         return np.stack([ensemble(loaded, words, sentences) for words in prompts])
@@ -75,10 +77,14 @@ def embedder(trained: Trained, network: Path) -> Embed:
     return embed
 
 
-def _digest(model: str, pretrained: str | None) -> str | None:
-    """The digest of a tower's local files, as the plan computes it; None for a tag."""
+def _digest(model: str, pretrained: str | None, known: str | None) -> str | None:
+    """The digest of a tower's files, as the plan computes it; None for a tag that had none."""
     try:
-        files = local_files(model, pretrained)
+        if hub.is_hub(model) or (known and hub.is_tag(model, pretrained)):
+            hub.fetch(model, pretrained)
+            files = hub.files(model, pretrained)
+        else:
+            files = local_files(model, pretrained)
     except BadInput as error:
         where, what, _ = error.args
         remedy = "queries need this text tower: put it there, or `load(network, tower=FOLDER)`"

@@ -9,7 +9,7 @@ from typing import Any
 
 from pipeline.errors import BadInput
 from pipeline.facts import Facts
-from pipeline.plan import graph, rawdata
+from pipeline.plan import graph, rawdata, weights
 from pipeline.plan.plan import Plan
 from pipeline.stages.declaration import Entry, Request
 from pipeline.store import damaged, entry, first_use, groups, links, notes, publish
@@ -66,6 +66,7 @@ def require_inputs(plan: Plan, stage: str, name: str) -> None:
 
 def load(stage: str, plan: Plan) -> Job:
     """A stage, loaded once for all the entries that it is to make."""
+    weights.require_planned(plan, stage)
     declared, worker = graph.stage(stage), load_worker(stage, plan.facts)
 
     def make(name: str, path: Path) -> None:

@@ -43,15 +43,19 @@ def make_plan(dataset: str, config: Mapping[str, Any], wanted: bool = True) -> P
 
 
 def make_plans(
-    datasets: Sequence[str], config: Mapping[str, Any], wanted: Sequence[str]
+    datasets: Sequence[str], config: Mapping[str, Any], wanted: Sequence[str], fetch: bool = False
 ) -> dict[str, Plan]:
     """The plans of all datasets; of one that is not wanted, a fault leaves it out.
+
+    If asked to `fetch`, weights of a hub that nobody knows yet are fetched, since keys name them.
 
     Raises `BadInput` for a fault in one that is wanted.
     """
     plans = {}
     for dataset in datasets:
         try:
+            if fetch and dataset in wanted:
+                _fetch_weights(config, dataset)
             plans[dataset] = make_plan(dataset, config, dataset in wanted)
         except BadInput:
             if dataset in wanted:
@@ -65,6 +69,11 @@ def read_plans(config: Mapping[str, Any], wanted: Sequence[str]) -> dict[str, Pl
     Raises `BadInput` where one cannot be read.
     """
     return {dataset: Plan.load(Path(config["work"], dataset, "plan.json")) for dataset in wanted}
+
+
+def _fetch_weights(config: Mapping[str, Any], dataset: str) -> None:
+    store = Path(os.environ.get("SCAN_STORE", config["store"]))
+    weights.fetch_unknown(config[dataset]["embeddings"], store)
 
 
 def collect(dataset: str, config: Mapping[str, Any]) -> Facts:

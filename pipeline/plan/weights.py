@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from pipeline.clip import hub
 from pipeline.clip.weights import local_files
 from pipeline.errors import BadInput
 from pipeline.plan import digests, provenance
@@ -12,18 +13,19 @@ from pipeline.readers.features import reader as features
 
 
 def weights_digest(tower: Mapping[str, Any], store: Path) -> str | None:
-    """SHA-256 of weights that are local files; None for a tag, which names its weights itself.
+    """SHA-256 of weights and what belongs to them: configuration and tokenizer.
 
-    Of features made elsewhere, that of their texts. Raises `BadInput` where the files are missing.
+    Of a tag or a hub's model that is not here, what the store recorded; None where it did not. Of
+    features made elsewhere, that of their texts. Raises `BadInput` where local files are missing.
     """
     folder = tower.get("features")
+    if not folder and _from_hub(tower):
+        return _hub_digest(tower["model"], tower["pretrained"], store)
     paths = (
         [Path(folder, features.TEXT)]
         if folder
         else local_files(tower["model"], tower["pretrained"])
     )
-    if not paths:
-        return None
     name = provenance.digest(*(str(path) for path in paths))
     files = {"weights": {path.name: path for path in paths}}
     there = not folder or paths[0].is_file()  # else the store may know the texts
@@ -33,6 +35,45 @@ def weights_digest(tower: Mapping[str, Any], store: Path) -> str | None:
     if name not in known:
         raise BadInput(paths[0], "no such file", features.CONTRACT)
     return known[name]["weights"]
+
+
+def fetch_unknown(tower: Mapping[str, Any], store: Path) -> None:
+    """Fetch weights of a hub of which neither this machine nor the store knows the bytes.
+
+    A key needs them, and the configuration of a hub's model. Raises `BadInput` where they cannot be
+    fetched.
+    """
+    if tower.get("features"):
+        return
+    if hub.is_hub(tower["model"]) or weights_digest(tower, store) is None:
+        hub.fetch(tower["model"], tower["pretrained"])
+
+
+def require_planned(plan: Plan, stage: str) -> None:
+    """Fetch weights of a hub for a job that reads them, if they are not here.
+
+    Raises `BadInput` where they cannot be fetched or are others than those that were planned with.
+    """
+    tower = plan.section["embeddings"]
+    if stage not in ("embeddings", "text") or tower.get("features") or not _from_hub(tower):
+        return
+    hub.fetch(tower["model"], tower["pretrained"])
+    if weights_digest(tower, Path(plan.facts.store)) != plan.facts.weights:
+        what = "its weights or tokenizer are not those that the run was planned with"
+        raise BadInput(tower["model"], what, "run snakemake again, which makes new entries")
+
+
+def _from_hub(tower: Mapping[str, Any]) -> bool:
+    model = tower["model"]
+    return hub.is_hub(model) or hub.is_tag(model, tower["pretrained"])
+
+
+def _hub_digest(model: str, pretrained: str | None, store: Path) -> str | None:
+    paths = hub.files(model, pretrained)
+    name = provenance.digest(model, pretrained or "")
+    files = {"weights": {path.name: path for path in paths}} if paths else None
+    known = digests.raw_digests({name: files}, store / "weights", "reading weights")
+    return known[name]["weights"] if name in known else None
 
 
 def features_digests(

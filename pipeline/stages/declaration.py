@@ -14,6 +14,8 @@ from enum import Enum
 from pathlib import Path
 from typing import Any, ClassVar
 
+from pipeline.clip import hub
+from pipeline.clip.weights import local_folder
 from pipeline.facts import Facts
 
 Entry = tuple[str, str]  # stage and name
@@ -71,6 +73,11 @@ class Stage:
         """The parameters of `Worker`: plain JSON."""
         return dict(facts.section.get(self.name) or {})
 
+    def placed(self, params: dict[str, Any]) -> dict[str, Any]:
+        """Parameters with the folder of a hub's model, if it is here, in the place of its name."""
+        model = params.get("model")
+        return params | ({"model": hub.located(model)} if model else {})
+
     def key_params(self, facts: Facts) -> dict[str, Any]:
         """The parameters as they are in the key: with digests in the place of paths."""
         return self.params(facts)
@@ -118,5 +125,14 @@ def of_scans(stages: Iterable[str], scans: Iterable[str]) -> list[Entry]:
 
 
 def by_digest(facts: Facts) -> dict[str, Any]:
-    """What a key says of CLIP weights that are local files: their content, and not their path."""
-    return {"model": None, "pretrained": facts.weights} if facts.weights else {}
+    """What a key says of CLIP weights: their content in the place of a path, beside that of a tag.
+
+    A name of open_clip stays: the configuration that goes with the weights is the package's.
+    """
+    tower = facts.section["embeddings"]
+    if not facts.weights:
+        return {}
+    if local_folder(tower["model"]) or hub.is_hub(tower["model"]):
+        return {"model": None, "pretrained": facts.weights}
+    tagged = hub.is_tag(tower["model"], tower["pretrained"])
+    return {"weights" if tagged else "pretrained": facts.weights}

@@ -41,7 +41,7 @@ class EmbeddingsStage(Stage):
 
     def params(self, facts: Facts) -> dict[str, Any]:
         """The section; of features, how their grids are cached."""
-        params = super().params(facts)
+        params = self.placed(super().params(facts))
         if facts.features:
             return {key: params[key] for key in ("codec",) if key in params}
         return params

@@ -9,7 +9,7 @@ from importlib import import_module
 from types import ModuleType
 from typing import Any
 
-from pipeline.clip import families, recipes
+from pipeline.clip import families, hub, recipes
 from pipeline.clip.weights import CONFIG, local_folder
 from pipeline.grids import codecs
 
@@ -28,10 +28,11 @@ def part_names(stage: str, section: Mapping[str, Any], needed: bool = True) -> d
     if stage == "targets" or params.get("features"):
         return names
     names["recipe"] = recipes.module_name(params.get("recipe", "naclip"))
-    folder = local_folder(params.get("model") or "")
-    absent = folder is not None and not (folder / CONFIG).is_file()
-    if params.get("model") and (needed or not absent):
-        names["family"] = families.module_name(params["model"])
+    model = hub.located(params.get("model") or "")
+    folder = local_folder(model)
+    absent = hub.is_hub(model) or (folder is not None and not (folder / CONFIG).is_file())
+    if model and (needed or not absent):
+        names["family"] = families.module_name(model)
     if params.get("regions"):
         names["regions"] = "pipeline.clip.regions"
     return names

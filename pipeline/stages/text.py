@@ -33,7 +33,7 @@ class TextStage(Stage):
         tower = facts.section["embeddings"]
         classes = [{"name": c["name"], "prompts": c["prompts"]} for c in facts.classes]
         own = {"classes": classes, "model": tower["model"], "pretrained": tower["pretrained"]}
-        return super().params(facts) | own
+        return self.placed(super().params(facts) | own)
 
     def key_params(self, facts: Facts) -> dict[str, Any]:
         """The digest of local weights takes the place of their path."""

@@ -1,10 +1,14 @@
 """Small image towers of every family that open_clip knows, with random weights."""
 
+import json
+from collections.abc import Sequence
 from functools import partial
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import open_clip
+import pytest
 import timm
 from timm.models.convnext import _create_convnext
 from timm.models.eva import _create_eva
@@ -122,3 +126,17 @@ def view(family: str, seed: int = 0, device: str = "cpu") -> Any:
 def width(family: str) -> int:
     """Of its embeddings."""
     return 32 if family == "SigLIP" else 24
+
+
+def write_tokenizer(folder: Path, words: Sequence[str]) -> None:
+    """Write a tokenizer of whole words as Hugging Face's hub has them."""
+    tokenizers = pytest.importorskip("tokenizers")
+    known = {word: number for number, word in enumerate(["<pad>", "</s>", "<unk>", *words])}
+    own = tokenizers.Tokenizer(tokenizers.models.WordLevel(known, unk_token="<unk>"))
+    own.pre_tokenizer = tokenizers.pre_tokenizers.Whitespace()
+    own.post_processor = tokenizers.processors.TemplateProcessing(
+        single="$A </s>", special_tokens=[("</s>", 1)]
+    )
+    own.save(str(folder / "tokenizer.json"))
+    kind = {"tokenizer_class": "PreTrainedTokenizerFast", "pad_token": "<pad>", "eos_token": "</s>"}
+    (folder / "tokenizer_config.json").write_text(json.dumps(kind))

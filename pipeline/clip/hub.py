@@ -1,0 +1,148 @@
+"""Weights from a hub as files of this machine, so that their bytes can be known.
+
+A name of a hub, `hf-hub:<owner>/<name>@<revision>`, is a folder of Hugging Face's cache, which is
+read as a `local-dir:` model. What a tag of open_clip gives is linked into `data/weights` when it is
+fetched first: what the hub gives under the same tag later is not looked at.
+"""
+
+import re
+from pathlib import Path
+
+import huggingface_hub
+from huggingface_hub.errors import HFValidationError
+
+from pipeline.clip import weights
+from pipeline.clip.weights import (
+    CONFIG,
+    TOKENIZER,
+    WEIGHTS,
+    local_file,
+    local_files,
+    local_folder,
+)
+from pipeline.errors import BadInput
+
+PREFIX = "hf-hub:"
+_WORDS = ("*.json", "*.txt", "*.txt.gz", "*.model")  # what tokenizers are read from
+
+
+def is_hub(model: str) -> bool:
+    """Whether a model is a name of Hugging Face's hub."""
+    return model.startswith(PREFIX)
+
+
+def is_tag(model: str, pretrained: str | None) -> bool:
+    """Whether weights are a tag of open_clip; raises as `local_file`."""
+    return not is_hub(model) and local_file(model, pretrained) is None
+
+
+def located(model: str) -> str:
+    """The `local-dir:` name of a model of a hub that is here; any other model as it is.
+
+    Raises `BadInput` where a name of a hub has no revision, or is none.
+    """
+    if not is_hub(model):
+        return model
+    repo, revision = _repo(model)
+    found = [_cached(repo, name, revision) for name in (CONFIG, WEIGHTS)]
+    if not all(found) or found[0] is None:
+        return model
+    return f"local-dir:{found[0].parent}"
+
+
+def files(model: str, pretrained: str | None) -> list[Path]:
+    """All files that determine a hub's model, or a tag's weights and tokenizer; none if not here.
+
+    Those of a tag are in `data/weights`. Raises `BadInput` as `local_files`.
+    """
+    if is_hub(model):
+        own = located(model)
+        return [] if is_hub(own) else local_files(own, None)
+    path, folder = _places(model, pretrained)
+    if not path.is_file():
+        return []
+    words = [each for each in folder.glob("*") if each.is_file()] if folder.is_dir() else []
+    return [path, *sorted(words)]
+
+
+def fetch(model: str, pretrained: str | None) -> None:
+    """Fetch what `files` then finds; nothing to do for what is here.
+
+    Raises `BadInput` for what can be neither found nor fetched: it says where to save it.
+    """
+    if is_hub(model):
+        if is_hub(located(model)):
+            _fetch_snapshot(model)
+    elif not local_folder(model) and is_tag(model, pretrained):
+        _fetch_tag(model, pretrained)
+
+
+def _repo(model: str) -> tuple[str, str]:
+    repo, _, revision = model.removeprefix(PREFIX).partition("@")
+    if not revision:
+        what = "has no revision, and what a hub has under a name may change"
+        raise BadInput(model, what, f"write `model: {PREFIX}{repo}@<commit>`")
+    try:
+        huggingface_hub.utils.validate_repo_id(repo)
+        if not re.fullmatch(r"[\w.-]+(/[\w.-]+)*", revision) or ".." in revision:
+            raise HFValidationError(revision)
+    except HFValidationError as error:
+        remedy = f"write `model: {PREFIX}<owner>/<name>@<commit>`"
+        raise BadInput(model, "is no name of a hub", remedy) from error
+    return repo, revision
+
+
+def _cached(repo: str, name: str, revision: str | None = None) -> Path | None:
+    found = huggingface_hub.try_to_load_from_cache(repo, name, revision=revision)
+    return Path(found) if isinstance(found, str) and Path(found).is_file() else None
+
+
+def _fetch_snapshot(model: str) -> None:
+    from pipeline.clip.fetch import first_line, is_there  # loads torch
+
+    repo, revision = _repo(model)
+    url = huggingface_hub.hf_hub_url(repo, WEIGHTS, revision=revision)
+    try:
+        if is_there(url):
+            wanted = [WEIGHTS, *_WORDS]
+            huggingface_hub.snapshot_download(repo, revision=revision, allow_patterns=wanted)
+    except Exception as error:  # many kinds, from several network packages
+        what = f"is not here and cannot be fetched ({first_line(error)})"
+        remedy = f"copy {Path(url).name}, {CONFIG} and its tokenizer to a folder"
+        raise BadInput(model, what, f"{remedy} and write `model: local-dir:<folder>`") from error
+    if is_hub(located(model)):
+        what = f"offers no {WEIGHTS} with an {CONFIG} at that revision"
+        raise BadInput(model, what, "take a model of open_clip with safetensors")
+
+
+def _fetch_tag(model: str, pretrained: str | None) -> None:
+    from pipeline.clip.fetch import hub_tokenizer  # loads torch
+    from pipeline.clip.models import configuration, weights_file
+
+    path, folder = _places(model, pretrained)
+    text = configuration(model)["text_cfg"]
+    found, repo = weights_file(model, pretrained), text.get("hf_tokenizer_name")
+    if repo and not text.get("hf_model_name") and not (folder / TOKENIZER[0]).is_file():
+        if not _cached(repo, TOKENIZER[0]):
+            hub_tokenizer(model, text)
+        if words := _cached(repo, TOKENIZER[0]):
+            _link(folder, words.parent)
+    if not path.is_file():
+        _link(path, found)
+
+
+def _places(model: str, pretrained: str | None) -> tuple[Path, Path]:
+    """Where the weights and the tokenizer of a tag are saved by hand, or linked."""
+    folder = weights.CHECKOUT / "data" / "weights"
+    return folder / f"{model}.{pretrained}.safetensors", folder / f"{model}.tokenizer"
+
+
+def _link(place: Path, target: Path) -> None:
+    try:
+        place.parent.mkdir(parents=True, exist_ok=True)
+        if place.is_symlink():  # to what has been removed from the cache
+            place.unlink()
+        place.symlink_to(target.absolute())
+    except OSError as error:
+        what = f"cannot be linked to {target} ({error.strerror})"
+        raise BadInput(place, what, "make the folder writable, or save the file there") from error
