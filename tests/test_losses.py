@@ -89,7 +89,7 @@ def test_each_key_of_the_section_changes_the_loss_as_it_says() -> None:
         section = {"text": 0, "balance": False} | changed
         objective = Objective(loss_config(section), loss_terms(section), text, counts)
         terms = objective(out, target, batch_of(label))
-        return torch.stack([*terms.values()]).sum()
+        return torch.stack([term.value for term in terms.values()]).sum()
 
     plain = total()
     torch.testing.assert_close(plain, cosine_loss(out, target))
@@ -114,7 +114,7 @@ def test_a_term_is_any_module_with_a_loss() -> None:
     objective = Objective(config, {"mine": term}, torch.eye(3), np.ones(3, int))
     label = torch.tensor([2, -1])
     terms = objective(torch.ones(2, 3), torch.ones(2, 3), batch_of(label))
-    assert {name: term.item() for name, term in terms.items()} == {"mine": 0.5 * 7}
+    assert {name: term.value.item() for name, term in terms.items()} == {"mine": 0.5 * 7}
 
 
 def test_terms_are_found_by_their_files_and_only_those_with_a_weight_are_used() -> None:

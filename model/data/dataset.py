@@ -107,12 +107,16 @@ def read_batches(
     inputs: Collection[str] = COLOR_ONLY,
     voxel_size: float | None = None,
     workers: int = 0,
+    part: tuple[int, int] = (0, 1),
 ) -> Iterator[Batch]:
-    """The batches of the given steps, of `batch` scans each.
+    """The batches of the given steps, of `batch` scans each, or a part (r, n) of each of them.
+
+    Part r of n has every n-th scan of a batch from scan r on.
 
     `max_voxels` of each scan are kept, all if None, and then voxelised with a `voxel_size` in
     metres, that of the scan if None.
     """
     samples = _Samples(scans, workers, seed, augmentation, max_voxels, inputs, voxel_size)
-    numbers = [list(range(step * batch, (step + 1) * batch)) for step in steps]
+    first, every = part
+    numbers = [list(range(step * batch + first, (step + 1) * batch, every)) for step in steps]
     yield from load(samples, numbers, collate, workers)

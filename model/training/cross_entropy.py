@@ -24,3 +24,9 @@ def cross_entropy(
     if not bool((label >= 0).any()):
         return logits.sum() * 0.0
     return F.cross_entropy(logits, label, weight=weight, ignore_index=-1)
+
+
+def weight_of(label: torch.Tensor, weight: torch.Tensor | None = None) -> torch.Tensor:
+    """What the cross-entropy of labels (V,) is the mean over: the sum of their weights."""
+    known = label[label >= 0]
+    return known.new_tensor(len(known)) if weight is None else weight[known].sum()

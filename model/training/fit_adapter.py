@@ -4,17 +4,21 @@
 """
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from torch import nn
 
 from model.data.entries import ScanEntries, read_text
 from model.data.scans import Scenes, count_labels, in_order, load, split_scans
 from model.network.adapter import Adapter, AdapterConfig, adapter_config, save_adapter
 from model.network.device import device, reproducible
-from model.training.cross_entropy import class_weights, cross_entropy
+from model.training import ranks
+from model.training.cross_entropy import class_weights, cross_entropy, weight_of
+from model.training.ranks import Mean
 from model.training.watch import Watch
 from pipeline.progress import Progress
 
@@ -43,8 +47,22 @@ class _PointSamples(Scenes):
         )
 
 
-def _join(samples: Sequence[_Points]) -> _Points:
+def _join(samples: Sequence[_Points], width: int) -> _Points:
+    if not samples:  # of several processes one can be left without a scan in the last step
+        return _Points(torch.empty(0, width, dtype=torch.float16), torch.empty(0).long())
     return _Points(torch.cat([s.feature for s in samples]), torch.cat([s.label for s in samples]))
+
+
+class _Logits(nn.Module):
+    """All that an adapter computes in a step of its training, as one module."""
+
+    def __init__(self, adapter: Adapter) -> None:
+        super().__init__()
+        self.adapter = adapter
+
+    def forward(self, x: torch.Tensor, text: torch.Tensor) -> torch.Tensor:
+        """As `Adapter.logits`."""
+        return self.adapter.logits(x, text)
 
 
 def fit_adapter(
@@ -61,12 +79,14 @@ def fit_adapter(
     `text` (K, d) of unit length is the frozen classifier. Also returned are, for each epoch, the
     mean `loss` and the `agreement`: the share of held-out voxels whose best class of all K is
     their pseudo-label, which is restricted to the scene's tags. No dense label is read. In the
-    folder `log` the fit can be watched (`model.training.watch`).
+    folder `log` the fit can be watched (`model.training.watch`). Of several processes each has a
+    part of every step and of the held-out scans.
     """
     torch.manual_seed(seed)
     adapter = Adapter(text.shape[1], config).to(text.device)
     fit_on, held_out = split_scans(len(scans), config.held_out, seed)
-    counts = count_labels([scans[i] for i in fit_on], len(text))
+    counts = count_labels([scans[i] for i in ranks.own(fit_on)], len(text))
+    counts = ranks.total_counts(counts, text.device)
     weight = class_weights(counts).to(text.device) if config.balance else None
     optimiser = torch.optim.Adam(
         adapter.parameters(), lr=config.lr, weight_decay=config.weight_decay
@@ -76,14 +96,16 @@ def fit_adapter(
     for epoch in range(config.epochs):
         order = np.random.default_rng([seed, 4, epoch]).permutation(fit_on).tolist()
         steps = [order[i : i + config.batch] for i in range(0, len(order), config.batch)]
-        batches += [[(epoch, scan) for scan in step] for step in steps]
-        batches += [[(epoch, scan)] for scan in held_out]
+        batches += [[(epoch, scan) for scan in ranks.own(step)] for step in steps]
+        batches += [[(epoch, scan)] for scan in ranks.own(held_out)]
     samples = _PointSamples(scans, workers, seed, config.points)
 
     curves: dict[str, list[float]] = {"loss": [], "agreement": []}
-    bar = Progress(range(config.epochs), "adapter", unit="epoch")
-    with Watch(log) as watch:
-        stream = watch.waiting(load(samples, batches, _join, workers))
+    logits = ranks.together(_Logits(adapter), adapter)
+    bar = Progress(range(config.epochs), "adapter", unit="epoch", disable=not ranks.first())
+    with Watch(log if ranks.first() else None) as watch:
+        join = partial(_join, width=text.shape[1])
+        stream = watch.waiting(load(samples, batches, join, workers))
         for epoch in bar:
             rate = config.lr * config.decay ** (epoch // config.decay_epochs)
             for group in optimiser.param_groups:
@@ -91,18 +113,23 @@ def fit_adapter(
             losses, agreement = [], None
             for _ in range(-(-len(fit_on) // config.batch)):
                 points = _to(next(stream), text.device)
-                loss = cross_entropy(adapter.logits(points.feature, text), points.label, weight)
+                output = logits(points.feature, text)
+                value = cross_entropy(output, points.label, weight)
+                mean_of = {"loss": Mean(value, weight_of(points.label, weight))}
+                (loss,) = ranks.shares(mean_of, output).values()
                 optimiser.zero_grad()
-                loss.backward()
+                (loss * ranks.count()).backward()  # gradients are averaged, losses added
                 optimiser.step()
-                losses.append(loss.item())
+                losses.append(ranks.measured(loss, {})[0])
             curves["loss"].append(mean := float(np.mean(losses)))
             if held_out:
                 with torch.no_grad():
                     agreed = [
-                        _agreement(adapter, _to(next(stream), text.device), text) for _ in held_out
+                        _agreement(adapter, _to(next(stream), text.device), text)
+                        for _ in ranks.own(held_out)
                     ]
-                hits, total = np.sum(agreed, axis=0)
+                sums = np.sum([(0, 0), *agreed], axis=0)
+                hits, total = ranks.total_counts(sums, text.device)
                 curves["agreement"].append(agreement := float(hits / max(total, 1)))
                 bar.set_postfix(agreement=f"{agreement:.3f}", refresh=False)
             last = epoch + 1 == config.epochs
@@ -141,4 +168,5 @@ def write_adapter(
         adapter, curves = fit_adapter(
             config, scans, classifier, seed=seed, workers=workers, log=log
         )
-        save_adapter(out, adapter, entry, curves)
+        if ranks.first():
+            save_adapter(out, adapter, entry, curves)

@@ -18,8 +18,10 @@ from model.data.scans import in_order
 from model.network.device import device, reproducible
 from model.network.inputs import COLOR_ONLY
 from model.network.trained import LAST_STEP, ClassifierHead, Trained, build_network
-from model.training.cross_entropy import class_weights, cross_entropy
+from model.training import ranks
+from model.training.cross_entropy import class_weights, cross_entropy, weight_of
 from model.training.loop import Run, fit
+from model.training.ranks import Mean
 
 PACKAGES = ("numpy", "scipy", "spconv-cu120", "torch")
 VARIANT = "supervised"
@@ -53,15 +55,17 @@ def train_fully_supervised(
     with reproducible():
         weight = None
         if params["loss"]["balance"]:
-            weight = class_weights(_count(scans, len(classes))).to(device())
+            counts = ranks.total_counts(_count(ranks.own(scans), len(classes)), device())
+            weight = class_weights(counts).to(device())
 
-        def terms(output: torch.Tensor, batch: Batch) -> dict[str, torch.Tensor]:
-            return {"cross_entropy": cross_entropy(output, batch.label, weight)}
+        def terms(output: torch.Tensor, batch: Batch) -> dict[str, Mean]:
+            value = cross_entropy(output, batch.label, weight)
+            return {"cross_entropy": Mean(value, weight_of(batch.label, weight))}
 
         inputs = params.get("inputs", COLOR_ONLY)
         network = build_network(len(classes), params["network"], seed, inputs).to(device())
         curves = fit(run, network, terms)
-    Trained(
+    trained = Trained(
         variant=VARIANT,
         seed=seed,
         entry=entry,
@@ -75,7 +79,9 @@ def train_fully_supervised(
         trained_on=len(scans),
         selection=LAST_STEP,
         curves=curves,
-    ).save(out)
+    )
+    if ranks.first():
+        trained.save(out)
 
 
 def _count(scans: Sequence[LabelledScan], classes: int) -> np.ndarray:

@@ -16,8 +16,10 @@ from model.data.dataset import Batch, read_batches
 from model.data.scans import Scan
 from model.network.inputs import COLOR_ONLY
 from model.network.unet import MinkUNet
+from model.training import ranks
 from model.training.checkpoint import Checkpoint, Observer
 from model.training.curves import Curves
+from model.training.ranks import Mean
 from model.training.stop import Due, StopSignals
 from model.training.watch import Watch
 from pipeline.progress import Progress
@@ -71,22 +73,42 @@ class Run:
         return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
 
+class Outputs(nn.Module):
+    """All that a network computes in a step of its training, as one module.
+
+    Processes that train together average the gradients of what goes through one module, and of
+    nothing else.
+    """
+
+    def __init__(self, network: MinkUNet) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(
+        self, inputs: torch.Tensor, indices: torch.Tensor, row: torch.Tensor
+    ) -> torch.Tensor:
+        """The outputs (s, out_channels) at some rows (s,) of voxels (m, C), `indices` (m, 4)."""
+        return self.network.head(self.network.trunk(inputs, indices)[row])
+
+
 def fit(
     run: Run,
     network: MinkUNet,
-    terms_of: Callable[[torch.Tensor, Batch], Mapping[str, torch.Tensor]],
+    terms_of: Callable[[torch.Tensor, Batch], Mapping[str, Mean]],
     observer: Observer | None = None,
 ) -> dict[str, Any]:
     """Train `network` (on its device) for all steps and return the curves, see `Curves.thinned`.
 
     `terms_of` takes the network's output (s, out_channels) at `batch.row`, and the batch, and gives
-    the terms of the loss by name, scalars that are added in their order. An `observer` is shown the
+    the terms of the loss by name, means that are added in their order. An `observer` is shown the
     network after every step. Every `run.checkpoint_every` steps, and after `CHECKPOINT_SECONDS`,
     the state is written to the run's scratch folder; if a state of this run is there, training
-    resumes from it.
+    resumes from it. Of several processes (`model.training.ranks`) each has a part of every batch,
+    and the first one writes; a state is resumed by any number of them.
 
-    Raises `FloatingPointError` if the loss is not finite, and `Stopped`, with the state written,
-    after the step in which a signal of `model.training.stop` came.
+    Raises `BadInput` where a batch has no part for each process, `FloatingPointError` if the loss
+    is not finite, and `Stopped`, with the state written, after the step in which a signal of
+    `model.training.stop` came, to any of them.
     """
     config = OptimiserConfig(**run.params["optimiser"])
     where = next(network.parameters()).device
@@ -101,6 +123,9 @@ def fit(
 
     network.train()
     done = len(curves.loss)
+    ranks.require_parts(config.batch)
+    ranks.require_same(done, where)
+    outputs, first = ranks.together(Outputs(network), network), ranks.first()
     steps = range(done, config.steps)
     batches = read_batches(
         run.scans,
@@ -112,10 +137,13 @@ def fit(
         inputs=run.params.get("inputs", COLOR_ONLY),
         voxel_size=run.params.get("voxel_size"),
         workers=run.workers,
+        part=(ranks.number(), ranks.count()),
     )
     with (
-        Progress(desc="training", total=config.steps, initial=done, unit="step") as bar,
-        Watch(run.log, curves.loss) as watch,
+        Progress(
+            desc="training", total=config.steps, initial=done, unit="step", disable=not first
+        ) as bar,
+        Watch(run.log if first else None, curves.loss) as watch,
         StopSignals() as stop,
     ):
         due = Due(CHECKPOINT_SECONDS)
@@ -125,27 +153,30 @@ def fit(
             for group in optimiser.param_groups:
                 group["lr"] = rate
             with torch.autocast(where.type, torch.float16, enabled=amp):
-                output = network.head(network.trunk(batch.inputs, batch.indices)[batch.row])
-            terms = terms_of(output.float(), batch)
-            first, *rest = terms.values()
-            loss = sum(rest, start=first)
+                output = outputs(batch.inputs, batch.indices, batch.row)
+            output = output.float()
+            terms = ranks.shares(terms_of(output, batch), output)
+            start, *rest = terms.values()
+            loss = sum(rest, start=start)
             optimiser.zero_grad()
-            scaler.scale(loss).backward()
+            scaler.scale(loss * ranks.count()).backward()  # gradients are averaged, losses added
             if config.clip is not None:
                 scaler.unscale_(optimiser)
                 nn.utils.clip_grad_norm_(network.parameters(), config.clip)
             scaler.step(optimiser)
             scaler.update()
-            value, values = loss.item(), {name: term.item() for name, term in terms.items()}
+            value, values = ranks.measured(loss, terms)
             if not math.isfinite(value):
                 raise FloatingPointError(f"the loss of step {step} is {value}: lower the rate")
             curves.add(value, rate, values)
             last, agreement = step + 1 == config.steps, None
             if observer is not None:
                 agreement = observer.look(network, step + 1, last)
-            if not last and (stop.asked or due() or (step + 1) % run.checkpoint_every == 0):
+            asked = ranks.anywhere(stop.asked, where)
+            due_now = asked or due() or (step + 1) % run.checkpoint_every == 0
+            if first and due_now and not last:
                 checkpoint.save()
-            if stop.asked and not last:  # before a word is printed: who reads it may be gone
+            if asked and not last:  # before a word is printed: who reads it may be gone
                 raise Stopped(f"stopped after step {step + 1} of {config.steps}, which is kept")
             watch.step(step + 1, value, rate, terms=values, agreement=agreement, last=last)
             bar.set_postfix(loss=f"{value:.4f}", refresh=False)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from model.data.dataset import Batch
 from model.training.cross_entropy import class_weights
 from model.training.losses import SETTINGS, term_weights
+from model.training.ranks import Mean
 from model.training.supervision import Supervision
 
 
@@ -51,8 +52,8 @@ class Objective:
 
     def __call__(
         self, embedding: torch.Tensor, target: torch.Tensor, batch: Batch
-    ) -> dict[str, torch.Tensor]:
-        """The terms by name, scalars with their weights, which add up to the loss.
+    ) -> dict[str, Mean]:
+        """The terms by name, with their weights, which add up to the loss.
 
         Predicted embeddings (V, d) against 2D embeddings (V, d), and what a batch says else.
         """
@@ -68,4 +69,12 @@ class Objective:
             probability=batch.probability if batch.probability.shape[1] else None,
             mask_absent=self.config.mask_absent,
         )
-        return {name: weight * term.loss(embedding, known) for name, weight, term in self.terms}
+        return {
+            name: Mean(weight * term.loss(embedding, known), _over(term, known))
+            for name, weight, term in self.terms
+        }
+
+
+def _over(term: ModuleType, known: Supervision) -> torch.Tensor | float:
+    """What a term is the mean over: all voxels, unless it says so."""
+    return term.over(known) if hasattr(term, "over") else float(len(known.label))

@@ -19,6 +19,7 @@ from model.data.whole_scan import outputs, whole_scan
 from model.network import files
 from model.network.trained import LAST_STEP, Weights
 from model.network.unet import MinkUNet
+from model.training import ranks
 from pipeline.errors import BadInput
 
 MIN_SHARE = 0.001  # of a scan's voxels, for a class to be found; as `tags.min_share`
@@ -103,7 +104,10 @@ class Selection:
         if not self.held_out or not (last or step % self.config.every == 0):
             return None
         network.eval()
-        found = np.stack([self._count(network, scan) for scan in self.held_out])
+        found = np.zeros((len(self.held_out), len(self.text)), np.int64)
+        for number in ranks.own(range(len(self.held_out))):
+            found[number] = self._count(network, self.held_out[number])
+        found = ranks.total_counts(found, self.text.device)
         network.train()
         present = np.stack([scan.present() for scan in self.held_out])
         self.steps.append(step)

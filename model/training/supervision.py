@@ -43,6 +43,12 @@ class Supervision:
         return torch.cat([self.class_weight, self.class_weight.new_ones(1)])[self.label]
 
     @property
+    def voxels(self) -> torch.Tensor | float:
+        """How many voxels there are, by the weights of their pseudo-labels with `balance`."""
+        weight = self.voxel_weight
+        return float(len(self.label)) if weight is None else weight.sum()
+
+    @property
     def present_of_voxel(self) -> torch.Tensor:
         """Whether each class is among the tags of a voxel's scan: (V, K) bool."""
         assert self.present is not None

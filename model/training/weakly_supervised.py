@@ -21,9 +21,10 @@ from model.network.adapter import load_adapter
 from model.network.device import device, reproducible
 from model.network.inputs import COLOR_ONLY
 from model.network.trained import ClassifierHead, Trained, build_network
-from model.training import variants
+from model.training import ranks, variants
 from model.training.loop import Run, fit
 from model.training.objective import LossConfig, Objective, loss_config
+from model.training.ranks import Mean
 from model.training.selection import Selection, SelectionConfig, hold_out
 from model.training.variants import VARIANTS
 from pipeline.errors import BadInput
@@ -61,7 +62,8 @@ def train_weakly_supervised(
     `adapter` is the file of the adapter that specialises embeddings, None in variants without.
     `entry` and the text `tower` are written into the file. A run that was killed resumes from the
     checkpoint in `scratch` and ends, on a CPU, with the same bytes. In the folder `log`, which is
-    of this run alone, it can be watched (`model.training.watch`).
+    of this run alone, it can be watched (`model.training.watch`). Of several processes
+    (`model.training.ranks`) the first one writes.
 
     Raises `BadInput` if text and targets differ in width, the variant has no loss term, the adapter
     cannot be read or no scan can be held out that `selection` asks for, and `ValueError` for an
@@ -91,9 +93,10 @@ def train_weakly_supervised(
         specialise = None
         if adapter is not None:
             specialise, curves["adapter"] = load_adapter(adapter, device())
-        objective = Objective(config, parts, classifier, count_labels(scans, len(classes)))
+        counts = ranks.total_counts(count_labels(ranks.own(scans), len(classes)), device())
+        objective = Objective(config, parts, classifier, counts)
 
-        def terms(output: torch.Tensor, batch: Batch) -> dict[str, torch.Tensor]:
+        def terms(output: torch.Tensor, batch: Batch) -> dict[str, Mean]:
             target = batch.feature if specialise is None else specialise(batch.feature)
             return objective(output, target, batch)
 
@@ -104,7 +107,7 @@ def train_weakly_supervised(
     chosen, others = selection.choose(network)
     if held_out:
         curves["selection"] = selection.curve
-    Trained(
+    trained = Trained(
         variant=f"{variant}_round{round_number}" if round_number else variant,
         seed=seed,
         entry=entry,
@@ -121,7 +124,9 @@ def train_weakly_supervised(
         rule=choice.rule,
         others=others,
         curves=curves,
-    ).save(out)
+    )
+    if ranks.first():
+        trained.save(out)
 
 
 def _loss_of(variant: str, loss: Mapping[str, Any], parts: Mapping[str, ModuleType]) -> LossConfig:

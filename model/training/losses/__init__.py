@@ -4,6 +4,9 @@
 
 - `loss(embedding, supervision)`: a scalar tensor, from the predicted embeddings (V, d) float32 of
   a batch's voxels and a `model.training.supervision.Supervision`;
+- `over(supervision)`, unless it is a plain mean over the voxels: the sum of the weights of what the
+  scalar is the mean over, a number or a scalar tensor. Where several GPUs have a part of a batch
+  each, the parts count by it;
 - `ESS_ONLY`: whether the term takes part only in variants with embeddings specialisation.
 
 To add a term, add its file. Nothing here imports torch, so that a plan can ask which modules a

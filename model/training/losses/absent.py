@@ -23,3 +23,8 @@ def loss(embedding: torch.Tensor, supervision: Supervision) -> torch.Tensor:
     if not bool(some.any()):
         return log_p.sum() * 0.0
     return -among[some].mean()
+
+
+def over(supervision: Supervision) -> torch.Tensor | float:
+    """Voxels of scans with tags."""
+    return supervision.present_of_voxel.any(dim=1).sum()

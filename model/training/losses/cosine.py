@@ -21,3 +21,8 @@ def loss(embedding: torch.Tensor, supervision: Supervision) -> torch.Tensor:
     target = supervision.target.float()
     distance = 1 - F.cosine_similarity(embedding.float(), target, dim=1)
     return weighted_mean(distance, supervision.voxel_weight)
+
+
+def over(supervision: Supervision) -> torch.Tensor | float:
+    """Voxels, by their weights."""
+    return supervision.voxels

@@ -27,3 +27,9 @@ def loss(embedding: torch.Tensor, supervision: Supervision) -> torch.Tensor:
     return F.multilabel_soft_margin_loss(
         mean - mean.mean(dim=1, keepdim=True), supervision.present.float()
     )
+
+
+def over(supervision: Supervision) -> torch.Tensor | float:
+    """Scans."""
+    assert supervision.present is not None
+    return float(len(supervision.present))

@@ -21,7 +21,15 @@ def loss(embedding: torch.Tensor, supervision: Supervision) -> torch.Tensor:
     mean = supervision.pooled(F.normalize(embedding.float(), dim=1))
     target = supervision.pooled(F.normalize(supervision.target.float(), dim=1))
     distance = 1 - F.cosine_similarity(mean, target, dim=1)
+    return weighted_mean(distance, _weight(supervision))
+
+
+def over(supervision: Supervision) -> torch.Tensor | float:
+    """Superpoints, by their weights."""
+    weight = _weight(supervision)
+    return float(len(supervision.groups[1])) if weight is None else weight.sum()
+
+
+def _weight(supervision: Supervision) -> torch.Tensor | None:
     weight = supervision.voxel_weight
-    if weight is not None:
-        weight = supervision.pooled(weight[:, None])[:, 0]
-    return weighted_mean(distance, weight)
+    return None if weight is None else supervision.pooled(weight[:, None])[:, 0]

@@ -13,7 +13,7 @@ specialisation, put to the 3D network; the published method does without it.
 
 import torch
 
-from model.training.cross_entropy import cross_entropy
+from model.training.cross_entropy import cross_entropy, weight_of
 from model.training.supervision import Supervision, weighted_mean
 
 ESS_ONLY = True  # pseudo-labels are used in variants with specialisation only
@@ -27,8 +27,15 @@ def loss(embedding: torch.Tensor, supervision: Supervision) -> torch.Tensor:
         logits = logits + _ABSENT * ~supervision.present_of_voxel
     if supervision.probability is None:
         return cross_entropy(logits, supervision.label, supervision.class_weight)
-    known = supervision.label >= 0
     each = -(supervision.probability.float() * torch.log_softmax(logits, dim=1)).sum(dim=1)
-    weight = supervision.voxel_weight
-    weight = known.float() if weight is None else weight * known
-    return weighted_mean(each, weight)
+    return weighted_mean(each, _weight(supervision))
+
+
+def over(supervision: Supervision) -> torch.Tensor | float:
+    """Voxels with a pseudo-label, by their weights."""
+    return weight_of(supervision.label, supervision.class_weight)
+
+
+def _weight(supervision: Supervision) -> torch.Tensor:
+    known, weight = supervision.label >= 0, supervision.voxel_weight
+    return known.float() if weight is None else weight * known
