@@ -26,6 +26,7 @@ from pipeline.plan.config import (
 )
 from pipeline.plan.making import make_plans, read_plans
 from pipeline.plan.transfer import Transfer
+from pipeline.remotes.run import Brought
 
 min_version("9.27")
 
@@ -49,9 +50,12 @@ machine.put_this_python_first()
 try:
     check(config)
     WANTED = wanted(datasets(config), sys.argv[1:], config["transfer"])
+    brought = Brought(config)
     if workflow.is_main_process:
         dry = moved_store.is_dry_run(sys.argv[1:])
-        PLANS = make_plans(datasets(config), config, WANTED, fetch=not dry)
+        PLANS = make_plans(
+            datasets(config), config, WANTED, brought.caches, fetch=not dry
+        )
     else:  # on a node: what was planned at the start, without a look at the raw files
         PLANS = read_plans(config, WANTED)
     TRANSFERS = {
@@ -78,6 +82,10 @@ try:
             for plan in EVERY[dataset]:
                 register(plan)
                 moved_store.carry_entries(plan, dry)
+        asked = {dataset: PLANS[dataset] for dataset in WANTED}
+        tabled = [TRANSFERS[name] for name in transfers(TRANSFERS, sys.argv[1:])]
+        brought.take(asked, FOLDS, ROWS, tabled, sys.argv[1:])
+        for dataset in WANTED:
             PLANS[dataset].adopt()
         for name in transfers(TRANSFERS, sys.argv[1:]):
             TRANSFERS[name].require()
@@ -85,8 +93,9 @@ try:
         for dataset, found in FOLDS.items():
             folds.adopt(PLANS[dataset], found)
         for dataset, found in ROWS.items():
-            ablation.require(found)
+            ablation.require(found, brought.caches)
             ablation.adopt(PLANS[dataset], found)
+        brought.show()
 except BadInput as error:
     raise WorkflowError(str(error)) from None
 

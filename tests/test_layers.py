@@ -22,6 +22,7 @@ LAYERS = (
     ("pipeline.simulate",),
     ("pipeline.stages",),
     ("pipeline.plan",),
+    ("pipeline.remotes",),
     ("model.network",),
     ("model.data",),
     ("model.training", "model.inference"),

@@ -6,6 +6,7 @@ from typing import Any
 import click
 
 from pipeline.cli.common import CONFIG, config_option
+from pipeline.cli.remotes import key, pull, push
 from pipeline.errors import BadInput
 
 
@@ -181,3 +182,7 @@ def bless(
         click.echo(f"{left} more entries of that key were not made again and not compared")
     if not check:
         click.echo(f"compared {row.entries}; commit {manifest.BLESSED}, so that it is reviewed")
+
+
+for _command in (push, pull, key):
+    store.add_command(_command)

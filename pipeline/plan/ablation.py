@@ -14,7 +14,8 @@ from typing import Any
 
 from pipeline.errors import BadInput
 from pipeline.facts import PSEUDO_LABELS, SUPERVISED
-from pipeline.plan import graph, provenance, rawdata, schema, weights
+from pipeline.plan import graph, missing, provenance, rawdata, schema, weights
+from pipeline.plan.missing import Elsewhere
 from pipeline.plan.plan import Plan, plain
 from pipeline.store import links
 
@@ -150,13 +151,10 @@ def adopt(plan: Plan, found: Mapping[str, Plan]) -> None:
     links.show_page(folder, base.page(folder))
 
 
-def require(found: Mapping[str, Plan]) -> None:
-    """Raise `BadInput` where a row needs raw files that are neither here nor in the store."""
+def require(found: Mapping[str, Plan], elsewhere: Elsewhere = missing.NOWHERE) -> None:
+    """Raise `BadInput` where a row needs raw files, and what they give is to be had nowhere."""
     for row in found.values():
-        if not row.facts.simulated:
-            needed = graph.raw_stages(row.facts)
-            scans = row.facts.scans
-            rawdata.require(row, (row.home(stage, scan) for scan in scans for stage in needed))
+        rawdata.require(row, elsewhere)
 
 
 def _row(plan: Plan, name: str, section: Mapping[str, Any]) -> Plan:

@@ -19,6 +19,7 @@ from pipeline.progress import Progress
 from pipeline.store import filesystem, records
 from pipeline.store.entry import SCRATCH
 
+_ALL = ""  # the name of all files of a group together, which no file has
 Files = Mapping[str, Mapping[str, Path]]  # group -> name -> path: the raw files of one scan
 
 
@@ -111,7 +112,14 @@ def _is_current(record: Mapping[str, Any], groups: Files) -> bool:
     )
 
 
+def write_combined(path: Path, groups: Mapping[str, str]) -> None:
+    """Record digests of groups that were read elsewhere; whoever has the files reads them again."""
+    _write_record(path, {group: {_ALL: {"sha256": digest}} for group, digest in groups.items()})
+
+
 def _combined(names: Mapping[str, Mapping[str, Any]]) -> str:
+    if names.keys() == {_ALL}:
+        return str(names[_ALL]["sha256"])
     listing = sorted((name, file["sha256"]) for name, file in names.items())
     return hashlib.sha256(json.dumps(listing).encode()).hexdigest()
 

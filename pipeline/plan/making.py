@@ -9,16 +9,31 @@ from typing import Any
 from pipeline import readers
 from pipeline.errors import BadInput
 from pipeline.facts import Facts
-from pipeline.plan import digests, graph, manifest, moved_store, provenance, rawdata, weights
+from pipeline.plan import (
+    digests,
+    manifest,
+    missing,
+    moved_store,
+    provenance,
+    rawdata,
+    weights,
+)
+from pipeline.plan.missing import Elsewhere
 from pipeline.plan.plan import Plan
 
 GROUPS = tuple(group for group in readers.GROUPS if group != "files")  # of raw files
 
 
-def make_plan(dataset: str, config: Mapping[str, Any], wanted: bool = True) -> Plan:
+def make_plan(
+    dataset: str,
+    config: Mapping[str, Any],
+    wanted: bool = True,
+    elsewhere: Elsewhere = missing.NOWHERE,
+) -> Plan:
     """Plan `dataset`; unless it is `wanted`, its raw files and weights are not looked at.
 
-    Raises `BadInput` where they are needed and missing.
+    What is to be had `elsewhere` need not be here. Raises `BadInput` where they are needed and
+    missing.
     """
     facts = collect(dataset, config)
     if wanted:
@@ -31,11 +46,10 @@ def make_plan(dataset: str, config: Mapping[str, Any], wanted: bool = True) -> P
     except BadInput as error:  # a recipe, codec, model or loss term that does not exist
         where, what, remedy = error.args
         raise BadInput(f"{dataset}: {where}", what, remedy) from error
-    plan = Plan(replace(facts, keys=found, raw_digests=raw_digests(plan, wanted)))
-    if wanted and not facts.simulated:
-        needed = graph.raw_stages(facts)
-        homes = [plan.home(stage, scan) for scan in facts.scans for stage in needed]
-        rawdata.require(plan, homes)
+    digests_ = raw_digests(plan, wanted, elsewhere)
+    plan = Plan(replace(facts, keys=found, raw_digests=digests_))
+    if wanted:
+        rawdata.require(plan, elsewhere)
     if wanted and facts.features:
         homes = [plan.home("embeddings", scan) for scan in facts.scans]
         weights.require_features(facts.features, homes)
@@ -43,7 +57,11 @@ def make_plan(dataset: str, config: Mapping[str, Any], wanted: bool = True) -> P
 
 
 def make_plans(
-    datasets: Sequence[str], config: Mapping[str, Any], wanted: Sequence[str], fetch: bool = False
+    datasets: Sequence[str],
+    config: Mapping[str, Any],
+    wanted: Sequence[str],
+    elsewhere: Elsewhere = missing.NOWHERE,
+    fetch: bool = False,
 ) -> dict[str, Plan]:
     """The plans of all datasets; of one that is not wanted, a fault leaves it out.
 
@@ -56,7 +74,7 @@ def make_plans(
         try:
             if fetch and dataset in wanted:
                 _fetch_weights(config, dataset)
-            plans[dataset] = make_plan(dataset, config, dataset in wanted)
+            plans[dataset] = make_plan(dataset, config, dataset in wanted, elsewhere)
         except BadInput:
             if dataset in wanted:
                 raise
@@ -102,7 +120,9 @@ def collect(dataset: str, config: Mapping[str, Any]) -> Facts:
     )
 
 
-def raw_digests(plan: Plan, wanted: bool) -> dict[str, dict[str, str]]:
+def raw_digests(
+    plan: Plan, wanted: bool, elsewhere: Elsewhere = missing.NOWHERE
+) -> dict[str, dict[str, str]]:
     """Scan -> group -> digest of its raw files, as far as they are known."""
     facts = plan.facts
     if facts.simulated:  # a simulated scan is what its seed and its recipe say
@@ -117,6 +137,8 @@ def raw_digests(plan: Plan, wanted: bool) -> dict[str, dict[str, str]]:
         progress = f"{facts.dataset}: hashing every raw file once"
         known = digests.raw_digests(rawdata.complete_scans(plan), plan.records, progress)
     else:
+        if wanted:
+            elsewhere.bring_digests(plan)
         known = digests.raw_digests(dict.fromkeys(facts.scans), plan.records)
     if facts.features:
         found = weights.features_digests(facts.features, facts.scans, plan.records, wanted)

@@ -1,13 +1,14 @@
 """The raw scans that a run needs: which there are, whether they are complete, how to open them."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from pipeline import readers
 from pipeline.errors import BadInput
 from pipeline.facts import SUPERVISED, Facts, raw_root
-from pipeline.plan import digests, graph, manifest, weights
+from pipeline.plan import digests, graph, manifest, missing, weights
+from pipeline.plan.missing import Elsewhere
 from pipeline.plan.plan import Plan
 
 
@@ -97,17 +98,22 @@ def complete_scans(plan: Plan) -> dict[str, digests.Files]:
     return files
 
 
-def require(plan: Plan, homes: Iterable[Path]) -> None:
-    """Stop before any job where there are no raw files and the store lacks what they give."""
-    if plan.raw.is_dir():
+def require(plan: Plan, elsewhere: Elsewhere = missing.NOWHERE) -> None:
+    """Stop before any job where there are no raw files, and what they give is to be had nowhere."""
+    if plan.facts.simulated or plan.raw.is_dir():
         return
-    for home in homes:
-        if not home.exists():
+    _, made = missing.divide(
+        plan,
+        missing.tables(plan),
+        lambda what: missing.present(plan, what) or elsewhere.has(plan, what),
+    )
+    needed = graph.raw_stages(plan.facts)
+    for stage, name in sorted(made):
+        if stage in needed:
             dataset, reader = plan.dataset, plan.section["reader"]
             raise BadInput(
                 plan.raw,
-                f"there is no {dataset} data here, and the store lacks {home.parent.parent.name} "
-                f"of {home.name.partition('@')[0]}",
+                f"there is no {dataset} data here, and the store lacks {stage} of {name}",
                 f"get the data as data_manifest/{reader}/README.md says, and set `raw:` of "
                 f"{dataset} in workflow/config.yaml to its folder",
             )

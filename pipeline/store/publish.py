@@ -16,11 +16,14 @@ RECIPE = "recipe.json"
 
 
 @contextmanager
-def place(home: Path, recipe: Mapping[str, Any] | None = None) -> Iterator[Path]:
+def place(
+    home: Path, recipe: Mapping[str, Any] | None = None, seconds: float | None = None
+) -> Iterator[Path]:
     """Yield a path to write a file to; it appears at `home` whole and read-only, or not at all.
 
-    A record of its bytes and of the time it took is written beside it, and `recipe` if the folder
-    has none. Raises `BadInput` where the store cannot be written to, or its disk is full.
+    A record of its bytes and of the time it took (`seconds` where it was made elsewhere) is written
+    beside it, and `recipe` if the folder has none. Raises `BadInput` where the store cannot be
+    written to, or its disk is full.
     """
     begin = time.monotonic()
     with filesystem.write_errors(home):
@@ -31,8 +34,8 @@ def place(home: Path, recipe: Mapping[str, Any] | None = None) -> Iterator[Path]
             path = Path(scratch, home.name)
             yield path
             sha256 = records.digest(path)
-            seconds = round(time.monotonic() - begin, 3)
-            record: dict[str, Any] = {"bytes": path.stat().st_size, "seconds": seconds}
+            took = round(time.monotonic() - begin, 3) if seconds is None else seconds
+            record: dict[str, Any] = {"bytes": path.stat().st_size, "seconds": took}
             if home.suffix == ".zip" and path.stat().st_size > first_use.SMALL:
                 record["listing"] = entry.listing(path)
             if recipe is not None:

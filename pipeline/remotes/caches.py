@@ -1,0 +1,107 @@
+"""What the remotes of a config have: each folder is listed once, when it is first asked about."""
+
+import sys
+from collections.abc import Iterable, Sequence
+
+from pipeline.plan import digests
+from pipeline.plan.plan import Plan
+from pipeline.remotes.connection import Connection, Limits, Unreachable
+from pipeline.remotes.described import Remote
+from pipeline.remotes.listing import Listing
+from pipeline.remotes.signed import Record
+from pipeline.stages.declaration import Entry
+from pipeline.store import entry
+
+
+def say(sentence: str) -> None:
+    """Print a sentence in which others may have written, without what controls a terminal."""
+    print("".join(c if c.isprintable() else "?" for c in sentence), file=sys.stderr, flush=True)
+
+
+class Caches:
+    """Remotes in their order, each left alone from when it fails on."""
+
+    def __init__(self, remotes: Iterable[Remote], limits: Limits | None = None) -> None:
+        self.remotes, self.limits = [*remotes], limits or Limits()
+        self._connections: dict[Remote, Connection | None] = {}
+        self._listings: dict[tuple[Remote, str], Listing | None] = {}
+        self._refused: set[tuple[Remote, str]] = set()
+
+    def find(self, plan: Plan, what: Entry) -> tuple[Remote, Record] | None:
+        """The first remote that has an entry, with its record; None if none has."""
+        stage, _ = what
+        folder = f"{plan.dataset}/{stage}/{plan.keys[stage]}"
+        path = f"{folder}/{plan.home(*what).name}"
+        for remote in self.remotes:
+            listing = self.listing(remote, folder)
+            record = listing.first(path) if listing else None
+            if record and record.groups is None and (remote, path) not in self._refused:
+                return remote, record
+        return None
+
+    def has(self, plan: Plan, what: Entry) -> bool:
+        """Whether a remote has an entry."""
+        return self.find(plan, what) is not None
+
+    def refuse(self, remote: Remote, path: str, why: str) -> None:
+        """Take an entry from this remote no more, and say why."""
+        self._refused.add((remote, path))
+        say(f"{remote.url}: {path} is not taken: {why}.")
+
+    def leave(self, remote: Remote, why: str) -> None:
+        """Ask a remote for nothing more, and say why."""
+        if remote not in self._connections or self._connections[remote] is not None:
+            say(f"{remote.url}: is not used: {why}.")
+        self._connections[remote] = None
+
+    def connection(self, remote: Remote) -> Connection | None:
+        """The connection to a remote; None where it has failed."""
+        if remote not in self._connections:
+            try:
+                self._connections[remote] = Connection(remote, self.limits)
+            except Unreachable as error:
+                self.leave(remote, str(error))
+        return self._connections[remote]
+
+    def listing(self, remote: Remote, folder: str) -> Listing | None:
+        """What a remote says that it has in a folder; None where it has failed."""
+        connection = self.connection(remote)
+        if connection is None:
+            return None
+        if (remote, folder) not in self._listings:
+            found = None
+            try:
+                found = Listing(connection, folder, remote.public_key, self.limits)
+            except Unreachable as error:
+                self.leave(remote, str(error))
+            self._listings[remote, folder] = found
+        return self._listings[remote, folder]
+
+    def say_refused(self) -> None:
+        """Say of which remotes records are not taken because their key has not signed them."""
+        for (remote, folder), listing in self._listings.items():
+            if listing and listing.refused:
+                what = f"{listing.refused} records of {folder} are not signed by its key"
+                say(f"{remote.url}: {what}, and are not taken.")
+                listing.refused = 0
+
+    def bring_digests(self, plan: Plan) -> None:
+        """Put the digests of raw files that remotes know into the store, where it knows none."""
+        unknown = [s for s in plan.facts.scans if not entry.present(plan.records / f"{s}.json")]
+        known = self._raw(plan, unknown)
+        for scan, groups in known.items():
+            digests.write_combined(plan.records / f"{scan}.json", groups)
+        self.say_refused()
+        if known:
+            say(f"{plan.dataset}: took what is known of the raw files of {len(known)} scans")
+
+    def _raw(self, plan: Plan, scans: Sequence[str]) -> dict[str, dict[str, str]]:
+        found: dict[str, dict[str, str]] = {}
+        folder = f"{plan.dataset}/raw"
+        for remote in self.remotes if scans else ():
+            listing = self.listing(remote, folder)
+            for scan in scans if listing else ():
+                record = listing.last(f"{folder}/{scan}") if listing else None
+                if record and record.groups and scan not in found:
+                    found[scan] = dict(record.groups)
+        return found
