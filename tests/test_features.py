@@ -291,7 +291,7 @@ def test_a_machine_without_the_features_plans_by_what_the_store_remembers(
     folder.rename(tmp_path / "gone")
     assert planned_now(Plan(plan.facts)).home("embeddings", SCAN) == plan.home("embeddings", SCAN)
     with pytest.raises(BadInput, match=f"no such folder, and the store lacks .* of {SCAN}"):
-        weights.require_features(folder, [plan.home("embeddings", SCAN)])
+        weights.require_features(plan)
 
 
 def test_a_scan_without_features_is_named_before_any_job(tmp_path: Path, folder: Path) -> None:

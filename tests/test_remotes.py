@@ -1,15 +1,10 @@
 """Entries travel: given to a folder, a bucket or a web server's folder, and taken elsewhere."""
 
-import json
 from pathlib import Path
 
 import pytest
 
-from pipeline.errors import BadInput
-from pipeline.plan import missing
-from pipeline.remotes.connection import Limits
-from pipeline.remotes.described import Remote, remotes
-from pipeline.remotes.giving import Giver, reachable
+from pipeline.plan.plan import Plan
 from pipeline.remotes.taking import look, take
 from pipeline.remotes.wanted import Wanted
 from pipeline.store import records
@@ -22,8 +17,8 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Lab:
     return Lab(tmp_path_factory.mktemp("lab"))
 
 
-def everything(plan: object) -> list[Wanted]:
-    return [Wanted(plan, list(plan.entries), or_made=False)]  # type: ignore
+def everything(plan: Plan) -> list[Wanted]:
+    return [Wanted(plan, list(plan.entries), or_made=False)]
 
 
 def test_all_that_was_given_comes_over_http_with_its_record(lab: Lab, tmp_path: Path) -> None:

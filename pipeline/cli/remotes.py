@@ -44,8 +44,9 @@ def push(
 
     remote = choosing.remote(remotes(configs.load(config)), url)
     plan = configs.plan(dataset, config)
+    plans = choosing.plans(plan)
     giver = giving.Giver(remote, choosing.private_key(remote, key, KEY.expanduser()))
-    gifts = giving.reachable(choosing.plans(plan), stages)
+    gifts = giving.reachable(plans, stages)
     absent = giver.absent(gifts)
     size = format_bytes(sum(each.bytes for each in absent))
     click.echo(f"{len(absent)} of {len(gifts)} entries are to be given to {remote.url}: {size}")
@@ -58,8 +59,9 @@ def push(
         if not sys.stdin.isatty():
             raise BadInput(dataset, "is under the terms above", "say --yes if they allow it")
         click.confirm("Do they allow it?", abort=True)
-    count, scans = giver.give(absent), giver.give_digests(plan)
-    click.echo(f"{count} entries were given, and digests of the raw files of {scans} scans.")
+    count = giver.give(absent)
+    known = sum(giver.give_digests(each) for each in plans)
+    click.echo(f"{count} entries were given, and {known} digests of raw files and weights.")
 
 
 @click.command()

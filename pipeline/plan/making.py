@@ -50,9 +50,7 @@ def make_plan(
     plan = Plan(replace(facts, keys=found, raw_digests=digests_))
     if wanted:
         rawdata.require(plan, elsewhere)
-    if wanted and facts.features:
-        homes = [plan.home("embeddings", scan) for scan in facts.scans]
-        weights.require_features(facts.features, homes)
+        weights.require_features(plan, elsewhere)
     return plan
 
 
@@ -66,14 +64,13 @@ def make_plans(
     """The plans of all datasets; of one that is not wanted, a fault leaves it out.
 
     If asked to `fetch`, weights of a hub that nobody knows yet are fetched, since keys name them.
-
     Raises `BadInput` for a fault in one that is wanted.
     """
     plans = {}
     for dataset in datasets:
         try:
-            if fetch and dataset in wanted:
-                _fetch_weights(config, dataset)
+            if dataset in wanted:
+                _know_weights(config, dataset, elsewhere, fetch)
             plans[dataset] = make_plan(dataset, config, dataset in wanted, elsewhere)
         except BadInput:
             if dataset in wanted:
@@ -89,9 +86,16 @@ def read_plans(config: Mapping[str, Any], wanted: Sequence[str]) -> dict[str, Pl
     return {dataset: Plan.load(Path(config["work"], dataset, "plan.json")) for dataset in wanted}
 
 
-def _fetch_weights(config: Mapping[str, Any], dataset: str) -> None:
-    store = Path(os.environ.get("SCAN_STORE", config["store"]))
-    weights.fetch_unknown(config[dataset]["embeddings"], store)
+def _know_weights(
+    config: Mapping[str, Any], dataset: str, elsewhere: Elsewhere, fetch: bool
+) -> None:
+    tower, store = (
+        config[dataset]["embeddings"],
+        Path(os.environ.get("SCAN_STORE", config["store"])),
+    )
+    elsewhere.bring_weights(tower, store)
+    if fetch:
+        weights.fetch_unknown(tower, store)
 
 
 def collect(dataset: str, config: Mapping[str, Any]) -> Facts:

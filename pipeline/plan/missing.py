@@ -3,8 +3,9 @@
 What is there needs nothing of what it was made from.
 """
 
-from collections.abc import Callable, Iterable
-from typing import Protocol
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any, Protocol
 
 from pipeline.plan import batches, graph
 from pipeline.plan.plan import Plan
@@ -18,6 +19,9 @@ class Elsewhere(Protocol):
     def bring_digests(self, plan: Plan) -> None:
         """Put digests of raw files into the store of a plan that lacks them."""
 
+    def bring_weights(self, tower: Mapping[str, Any], store: Path) -> None:
+        """Put the digest of weights into a store that lacks it."""
+
     def has(self, plan: Plan, what: Entry) -> bool:
         """Whether an entry can be taken from there."""
 
@@ -26,6 +30,9 @@ class Nowhere:
     """There is nothing besides the store."""
 
     def bring_digests(self, plan: Plan) -> None:
+        """Bring nothing."""
+
+    def bring_weights(self, tower: Mapping[str, Any], store: Path) -> None:
         """Bring nothing."""
 
     def has(self, plan: Plan, what: Entry) -> bool:

@@ -7,7 +7,8 @@ from typing import Any
 from pipeline.clip import hub
 from pipeline.clip.weights import local_files
 from pipeline.errors import BadInput
-from pipeline.plan import digests, provenance
+from pipeline.plan import digests, missing, provenance
+from pipeline.plan.missing import Elsewhere
 from pipeline.plan.plan import Plan
 from pipeline.readers.features import reader as features
 
@@ -26,7 +27,7 @@ def weights_digest(tower: Mapping[str, Any], store: Path) -> str | None:
         if folder
         else local_files(tower["model"], tower["pretrained"])
     )
-    name = provenance.digest(*(str(path) for path in paths))
+    name = provenance.digest(*map(str, paths))
     files = {"weights": {path.name: path for path in paths}}
     there = not folder or paths[0].is_file()  # else the store may know the texts
     known = digests.raw_digests(
@@ -35,6 +36,15 @@ def weights_digest(tower: Mapping[str, Any], store: Path) -> str | None:
     if name not in known:
         raise BadInput(paths[0], "no such file", features.CONTRACT)
     return known[name]["weights"]
+
+
+def record_name(tower: Mapping[str, Any]) -> str | None:
+    """The name of the record that tells others of weights; None for those that must be here."""
+    if folder := tower.get("features"):
+        return provenance.digest(str(Path(folder, features.TEXT)))
+    if _from_hub(tower):
+        return provenance.digest(tower["model"], tower["pretrained"] or "")
+    return None
 
 
 def fetch_unknown(tower: Mapping[str, Any], store: Path) -> None:
@@ -86,15 +96,27 @@ def features_digests(
     files: dict[str, digests.Files | None] = dict.fromkeys(scans)
     if wanted and folder.is_dir():
         files = {scan: {"features": features.scan_files(folder, scan)} for scan in files}
-    own = records / f"features-{provenance.digest(str(folder))}"  # other features, other files
-    return digests.raw_digests(files, own, "reading features once")
+    return digests.raw_digests(files, records / records_of(folder), "reading features once")
 
 
-def require_features(folder: Path, homes: Iterable[Path]) -> None:
-    """Stop before any job where there are no features and the store lacks what they give."""
-    missing = [home.name.partition("@")[0] for home in homes if not home.exists()]
-    if missing and not folder.is_dir():
-        what = f"there is no such folder, and the store lacks the embeddings of {missing[0]}"
+def records_of(folder: Path) -> str:
+    """The name of the folder of what is recorded of features: of others, that is another."""
+    return f"features-{provenance.digest(str(folder))}"
+
+
+def require_features(plan: Plan, elsewhere: Elsewhere = missing.NOWHERE) -> None:
+    """Stop before any job where there are no features, and what they give is to be had nowhere."""
+    folder = plan.facts.features
+    if folder is None or folder.is_dir():
+        return
+    lacking = [
+        scan
+        for scan in plan.facts.scans
+        if not missing.present(plan, ("embeddings", scan))
+        and not elsewhere.has(plan, ("embeddings", scan))
+    ]
+    if lacking:
+        what = f"there is no such folder, and the store lacks the embeddings of {lacking[0]}"
         raise BadInput(folder, what, "set `features:` to where they are")
 
 

@@ -1,9 +1,11 @@
 """What the remotes of a config have: each folder is listed once, when it is first asked about."""
 
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
-from pipeline.plan import digests
+from pipeline.plan import digests, weights
 from pipeline.plan.plan import Plan
 from pipeline.remotes.connection import Connection, Limits, Unreachable
 from pipeline.remotes.described import Remote
@@ -87,21 +89,37 @@ class Caches:
 
     def bring_digests(self, plan: Plan) -> None:
         """Put the digests of raw files that remotes know into the store, where it knows none."""
-        unknown = [s for s in plan.facts.scans if not entry.present(plan.records / f"{s}.json")]
-        known = self._raw(plan, unknown)
-        for scan, groups in known.items():
-            digests.write_combined(plan.records / f"{scan}.json", groups)
-        self.say_refused()
-        if known:
-            say(f"{plan.dataset}: took what is known of the raw files of {len(known)} scans")
+        count = 0
+        for folder, names in digest_records(plan).items():
+            count += self._bring(Path(plan.facts.store), folder, names)
+        if count:
+            say(f"{plan.dataset}: took what is known of raw files, of {count} scans")
 
-    def _raw(self, plan: Plan, scans: Sequence[str]) -> dict[str, dict[str, str]]:
-        found: dict[str, dict[str, str]] = {}
-        folder = f"{plan.dataset}/raw"
-        for remote in self.remotes if scans else ():
-            listing = self.listing(remote, folder)
-            for scan in scans if listing else ():
-                record = listing.last(f"{folder}/{scan}") if listing else None
-                if record and record.groups and scan not in found:
-                    found[scan] = dict(record.groups)
-        return found
+    def bring_weights(self, tower: Mapping[str, Any], store: Path) -> None:
+        """Put the digest of weights into a store that lacks it."""
+        if name := weights.record_name(tower):
+            self._bring(store, "weights", [name])
+
+    def _bring(self, store: Path, folder: str, names: Iterable[str]) -> int:
+        """Write records of digests that the store lacks in a folder; the number of those known."""
+        count = 0
+        lacking = [n for n in names if not entry.present(store / folder / f"{n}.json")]
+        for name in lacking:
+            for remote in self.remotes:
+                listing = self.listing(remote, folder)
+                record = listing.last(f"{folder}/{name}") if listing else None
+                if record and record.groups:
+                    digests.write_combined(store / folder / f"{name}.json", record.groups)
+                    count += 1
+                    break
+        self.say_refused()
+        return count
+
+
+def digest_records(plan: Plan) -> dict[str, Sequence[str]]:
+    """The folders of a store that have digests of the raw files of a plan -> their names there."""
+    folder, scans = f"{plan.dataset}/{plan.records.name}", plan.facts.scans
+    found: dict[str, Sequence[str]] = {folder: scans}
+    if plan.facts.features:
+        found[f"{folder}/{weights.records_of(plan.facts.features)}"] = scans
+    return found

@@ -2,7 +2,7 @@
 
 import json
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,10 +11,11 @@ from typing import Any
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from pipeline.errors import BadInput
+from pipeline.plan import weights
 from pipeline.plan.plan import Plan
 from pipeline.progress import Progress
 from pipeline.remotes import keys
-from pipeline.remotes.caches import say
+from pipeline.remotes.caches import digest_records, say
 from pipeline.remotes.connection import Connection, Limits, Unreachable
 from pipeline.remotes.described import Remote
 from pipeline.remotes.listing import Listing
@@ -96,16 +97,25 @@ class Giver:
         return count
 
     def give_digests(self, plan: Plan) -> int:
-        """Give what is known of the raw files of scans, as far as the remote says otherwise."""
-        if plan.facts.simulated:
-            return 0
-        folder = f"{plan.dataset}/raw"
+        """Give what plans need to know of raw files and weights, as far as it is not there."""
+        known: dict[str, dict[str, Mapping[str, str]]] = {}
+        if not plan.facts.simulated:
+            for folder in digest_records(plan):
+                own = folder.endswith("/raw")
+                known[folder] = {
+                    scan: {n: d for n, d in groups.items() if (n == "features") != own}
+                    for scan, groups in plan.facts.raw_digests.items()
+                }
+        if (name := weights.record_name(plan.section["embeddings"])) and plan.facts.weights:
+            known["weights"] = {name: {"weights": plan.facts.weights}}
+        return sum(self._give_digests(folder, names) for folder, names in known.items())
+
+    def _give_digests(self, folder: str, names: Mapping[str, Mapping[str, str]]) -> int:
         listing, found = self._listing(folder), []
-        for scan, groups in plan.facts.raw_digests.items():
-            own = {name: digest for name, digest in groups.items() if name != "features"}
-            known = listing.last(f"{folder}/{scan}")
-            if own and not (known and known.groups == own):
-                found.append(Record(f"{folder}/{scan}", groups=own))
+        for name, groups in names.items():
+            said = listing.last(f"{folder}/{name}")
+            if groups and not (said and said.groups == groups):
+                found.append(Record(f"{folder}/{name}", groups=groups))
         return int(self._asking(self._add, folder, found))
 
     def _put(self, gift: Gift) -> Record | None:

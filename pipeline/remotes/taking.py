@@ -1,5 +1,6 @@
 """Absent entries that are needed come from remotes, in parallel, before anything is planned."""
 
+import os
 import shutil
 import threading
 import time
@@ -44,6 +45,10 @@ class Found(NamedTuple):
 
 def planned(dataset: str, path: Path, caches: Caches) -> Plan:
     """The plan of a config, with what remotes know of raw files. Raises `BadInput`."""
+    described = config.load(path)
+    if dataset in config.datasets(described):
+        store = Path(os.environ.get("SCAN_STORE", described["store"]))
+        caches.bring_weights(described[dataset]["embeddings"], store)
     plan = config.plan(dataset, path)
     if set(plan.facts.scans) <= plan.facts.raw_digests.keys():
         return plan
