@@ -8,7 +8,7 @@ the same command is started again, and so on until it ends; then it starts anew 
 until there were enough kills. Moments are drawn over all stages: a stage that was killed less often
 so far is chosen more often, and then a moment while a job of it runs. It is a fault if an entry
 differs from the undisturbed run's by a byte, was made twice, or a run failed. With --few only the
-stages that need no torch are run, for two scans, which takes about a minute.
+stages that need no torch are run, which takes about a minute.
 """
 
 import argparse

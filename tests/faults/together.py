@@ -6,7 +6,7 @@
 Each tree is a tiny checkout with raw files of its own; as root, each is run by a user of its own in
 a common group, if other users may run this Python. It is a fault if a run failed, an entry was made
 twice, or two trees read different bytes. With --few only the stages that need no torch are run,
-for two scans, which takes about a minute.
+which takes about a minute.
 """
 
 import argparse

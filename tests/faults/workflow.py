@@ -18,13 +18,13 @@ for stage in sys.argv[2].split(","):
 
 
 def command(tree: Checkout, stages: Sequence[str]) -> list[str]:
-    """The command that makes some stages of two scans in a checkout; everything if none is given.
+    """The command that makes some stages of all scans in a checkout; everything if none is given.
 
     Each stage must be one of those that work on one scan at a time.
     """
     targets = [tree.target]
     if stages:
-        asked = [tree.dataset, ",".join(stages), ",".join([*SCANS][:2])]
+        asked = [tree.dataset, ",".join(stages), ",".join(SCANS)]
         planned = [sys.executable, "-c", _LINKS, *asked]
         done = subprocess.run(planned, cwd=tree.folder, capture_output=True, text=True, check=True)
         targets = done.stdout.split()
