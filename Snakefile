@@ -51,8 +51,8 @@ try:
     check(config)
     WANTED = wanted(datasets(config), sys.argv[1:], config["transfer"])
     brought = Brought(config)
+    dry = moved_store.is_dry_run(sys.argv[1:])
     if workflow.is_main_process:
-        dry = moved_store.is_dry_run(sys.argv[1:])
         PLANS = make_plans(
             datasets(config), config, WANTED, brought.caches, fetch=not dry
         )
@@ -69,7 +69,7 @@ try:
         d: [*dict.fromkeys([p, *FOLDS.get(d, {}).values()])] for d, p in PLANS.items()
     }
     ROWS = {
-        d: ablation.rows(PLANS[d])
+        d: ablation.rows(PLANS[d], fetch=workflow.is_main_process and not dry)
         for d in ablated(datasets(config), sys.argv[1:])
         if config[d].get("ablation")
     }

@@ -1,5 +1,6 @@
 """A room whose images and points disagree is reported, with the offset in cm."""
 
+import warnings
 from dataclasses import replace
 from pathlib import Path
 
@@ -60,6 +61,17 @@ def test_a_shift_is_measured_to_the_centimetre_and_reported(
     with pytest.raises(BadInput, match=rf"Area_1_office_1: .* disagree by {far:.0f} cm") as caught:
         require(frames, moved(cloud, by), "Area_1_office_1")
     assert "\n" not in str(caught.value)
+
+
+def test_a_disagreement_that_right_scans_do_not_have_is_a_warning_below_the_limit(
+    frames: Recording, cloud: Cloud
+) -> None:
+    said = "a: its images and its points disagree by 8 cm, those of right scans by less than 5 cm"
+    with pytest.warns(UserWarning, match=said):
+        require(frames, moved(cloud, (0, 0, 0.08)), "a", limit=0.3)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        require(frames, cloud, "a", limit=0.3)
 
 
 @pytest.mark.parametrize("angle", [90, 180, 270])

@@ -469,3 +469,28 @@ def test_the_command_reports_what_it_found(
     else:
         assert f"{SCANS[0]}: present: 1 of 1 values differ" in done.stderr
         assert "nothing was blessed" in done.stderr
+
+
+def test_all_entries_are_compared_where_the_command_says_so(
+    plan: Plan, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An entry that three samples do not show is found among all."""
+    edit_code(monkeypatch, "tags")
+    monkeypatch.setattr(config, "plan", lambda *_: again(plan))
+    command = ["store", "bless", "scannet", "tags"]
+    done = CliRunner().invoke(main, [*command, "--samples", "all"])
+    assert done.exit_code == 0, done.output
+    named = [f"scannet/{scan}@{plan.digest('tags', scan)}" for scan in SCANS[:4]]
+    assert rows()[0]["entries"].split() == named, "all that a run needs"
+    manifest.BLESSED.write_text("stage,new,old,entries,how\n")
+    true = tags.by_share
+    monkeypatch.setattr(
+        tags, "by_share", lambda label, *rest: true(label, *rest) ^ (len(label) == 2)
+    )
+    few = CliRunner().invoke(main, command)
+    assert "2 more entries of that key were not made again" in few.stdout
+    manifest.BLESSED.write_text("stage,new,old,entries,how\n")
+    every = CliRunner().invoke(main, [*command, "--samples", "all"])
+    assert every.exit_code == 1
+    assert f"{SCANS[1]}: present: 1 of 1 values differ" in every.stderr
+    assert not rows()

@@ -10,6 +10,8 @@ import pytest
 from plyfile import PlyData, PlyElement
 from scipy.spatial import cKDTree
 
+from pipeline.doctor.report import examine
+from pipeline.doctor.scans import of_folder
 from pipeline.errors import BadInput
 from pipeline.geometry.agreement import measure, seen_points
 from pipeline.geometry.cameras import transform
@@ -204,6 +206,17 @@ def test_a_scan_without_depth_and_one_that_is_too_large_are_refused(
     monkeypatch.setattr(fuse, "MAX_BLOCKS", 10)
     with pytest.raises(BadInput, match="more surface than 10 blocks"):
         cloud_of(folder)
+
+
+def test_depth_that_is_too_far_to_be_fused_is_told_with_its_share(folder: Path) -> None:
+    written = frames(3, whole=True)
+    far = [f.depth.copy() for f in written]
+    for depth in far:
+        depth[:, : depth.shape[1] // 2] = 6000
+    write_own(folder, [replace(f, depth=d) for f, d in zip(written, far, strict=True)])
+    with pytest.warns(UserWarning, match=r"(4|5)[0-9] % of the depth is beyond 5 m, and left out"):
+        cloud_of(folder)
+    assert any("of the depth is beyond 5 m" in note for note in examine(of_folder(folder), 3).notes)
 
 
 def test_a_surface_that_one_frame_alone_saw_is_kept(tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ from tests.helpers.tiny_layouts import (
     write_stacked,
     write_transforms,
 )
+from tests.other_files import metadata
 
 Z_DOWN = np.diag([1.0, -1.0, -1.0, 1.0])
 Y_DOWN = Z_DOWN @ Y_UP
@@ -325,3 +326,21 @@ def test_times_are_not_paired_by_their_seconds(tmp_path: Path) -> None:
     (folder / "depth/1700000001.300.png").unlink()
     put(folder / "intrinsics.txt", K_COLOR)
     assert list(opened(folder).frame_ids) == [0, 2]
+
+
+def test_two_files_about_the_camera_must_be_of_one_camera(tmp_path: Path) -> None:
+    """3DMatch's `camera-intrinsics.txt` beside the `info.txt` of other tools."""
+    metadata.check_info(tmp_path, "info.txt", 5000, False, "\n")
+    scan = tmp_path / "scan"
+    put(scan / "camera-intrinsics.txt", metadata.K)
+    raw = metadata.opened(scan)
+    assert np.allclose(raw.color_intrinsics, metadata.K)
+    assert raw.depth_scale == 5000, "that of info.txt, which says more"
+    other = metadata.K.copy()
+    other[[0, 1], [0, 1]] *= 1.3
+    put(scan / "camera-intrinsics.txt", other)
+    with pytest.raises(BadInput) as caught:
+        metadata.opened(scan)
+    (sentence,) = str(caught.value).splitlines()
+    assert "camera-intrinsics.txt: is of a camera that sees" in sentence
+    assert "degrees, info.txt of one that sees" in sentence

@@ -182,3 +182,11 @@ def test_a_text_tower_is_found_above_the_network_or_where_it_is_named(tmp_path: 
         load(path, tower=other).query(XYZ, RGB, "chair")
     with pytest.raises(BadInput, match="no such file or folder; give the text tower's"):
         load(path, tower=tmp_path / "nowhere")
+
+
+def test_templates_that_this_version_does_not_have_are_refused_in_a_sentence(
+    tmp_path: Path,
+) -> None:
+    path = network(tmp_path, tiny_clip.write(tmp_path / "clip"), templates="imagenet_81")
+    with pytest.raises(BadInput, match="names the templates 'imagenet_81', which this version"):
+        load(path).query(points(), None, "a chair")

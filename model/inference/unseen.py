@@ -68,8 +68,12 @@ def embedder(trained: Trained, network: Path) -> Embed:
         what = f"its text tower needs a package that is not installed ({error.name})"
         raise BadInput(network, what, "pip install open_clip_torch") from error
 
+    try:
+        sentences = templates_of(templates)
+    except KeyError:
+        what = f"names the templates {templates!r}, which this version does not have"
+        raise BadInput(network, what, "take the version that the network was made with") from None
     loaded = load_text_tower(hub.located(model), pretrained)
-    sentences = templates_of(templates)
 
     def embed(prompts: Sequence[Sequence[str]]) -> NDArray[np.float32]:
         return np.stack([ensemble(loaded, words, sentences) for words in prompts])

@@ -14,6 +14,7 @@ from pipeline.errors import BadInput
 from pipeline.plan import config, rawdata
 from pipeline.plan.plan import Plan
 from pipeline.progress import Progress
+from pipeline.readers.folder.witnesses import too_far
 from pipeline.scan import Cloud, RawFrames
 from pipeline.store import filesystem
 
@@ -93,6 +94,8 @@ def examine(scan: Scan, frames: int) -> Examined:
     done.unmeasured = found.unmeasured
     done.facts = statistics.facts(raw, sample, cloud, found.agreement, everything)
     done.notes = [str(each.message) for each in warned if each.category is UserWarning]
+    if everything and (sentence := too_far(everything.beyond or 0)):
+        done.notes.append(sentence)
     done.above = pictures.from_above(sample, cloud)
     done.overlays = pictures.overlays(sample, cloud)
     done.depths = pictures.depths(sample)

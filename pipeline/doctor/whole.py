@@ -9,6 +9,7 @@ from pipeline.geometry.cameras import transform
 from pipeline.geometry.pairs import measured_points
 from pipeline.geometry.poses import is_rigid
 from pipeline.geometry.visibility import Camera, see
+from pipeline.readers.folder.witnesses import MAX_DEPTH
 from pipeline.scan import Cloud, RawFrames
 from pipeline.whole_frames import whole_frames
 
@@ -27,6 +28,7 @@ class Whole:
         extent: (3,) metres, of all but the outermost 1 % of the points, or else of the pixels.
         seen: share of the points that any of these frames sees, None without points.
         views: by how many of them on average.
+        beyond: share of the measured depth that is too far to be fused, None with points.
     """
 
     frames: int
@@ -34,6 +36,7 @@ class Whole:
     extent: Array
     seen: float | None
     views: float | None
+    beyond: float | None = None
 
 
 @dataclass(frozen=True)
@@ -58,6 +61,7 @@ def survey(raw: RawFrames, cloud: Cloud | None) -> Whole:
     points = None if cloud is None else cloud.xyz[:: -(-len(cloud.xyz) // _POINTS)]
     times = None if points is None else np.zeros(len(points), int)
     pixels, frames = [], 0
+    measured = beyond = 0
     for frame in whole_frames(raw, list(place)):
         i, frames = place[frame.frame_id], frames + 1
         depth = frame.depth / raw.depth_scale
@@ -66,12 +70,14 @@ def survey(raw: RawFrames, cloud: Cloud | None) -> Whole:
             camera = Camera(raw.color_size, k_color[i], depth, 1.0, k_depth[i], pose)
             times[see(camera, points, *_TOLERANCE)[0]] += 1
         else:
+            measured += int(np.count_nonzero(depth))
+            beyond += int(np.count_nonzero(depth > MAX_DEPTH))
             view = _Depth(depth, k_depth[i].astype(float), frame.camera_to_world)
             pixels.append(transform(view.camera_to_world, measured_points(view, _PIXELS)))
     xyz = np.concatenate(pixels) if points is None else points
     extent = np.ptp(np.percentile(xyz, (1, 99), axis=0), axis=0) if len(xyz) else np.zeros(3)
     if times is None:
-        return Whole(frames, len(valid), extent, None, None)
+        return Whole(frames, len(valid), extent, None, None, beyond / max(1, measured))
     seen = times > 0
     views = float(times[seen].mean()) if seen.any() else 0.0
     return Whole(frames, len(valid), extent, float(seen.mean()), views)

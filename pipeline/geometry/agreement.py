@@ -4,6 +4,7 @@ Depth is un-projected through the poses and compared with the nearest points. Th
 that no single file shows: poses in other coordinates, a rotated room, mixed-up releases.
 """
 
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import permutations, product
@@ -49,9 +50,16 @@ class Agreement:
 
 
 def require(frames: RawFrames, cloud: Cloud, scan: str, limit: float = LIMIT) -> Agreement:
-    """Measure; raise `BadInput` that states the offset where it is above `limit` (metres)."""
+    """Measure; raise `BadInput` that states the offset where it is above `limit` (metres).
+
+    Warns where it is below, but larger than right scans show.
+    """
     found = measure(frames, cloud)
     if found.offset <= limit and found.turn == 0 and not found.axes:
+        if found.offset > LIMIT:
+            what = f"disagree by {100 * found.offset:.0f} cm, those of right scans by less than"
+            more = f"{100 * LIMIT:.0f} cm; `python -m pipeline doctor` says more"
+            warnings.warn(f"{scan}: its images and its points {what} {more}.", stacklevel=2)
         return found
     explained = f", as if one were turned by {found.turn} degrees" if found.turn else ""
     if found.axes:

@@ -1,5 +1,7 @@
 """How the entry of any stage is found or made: from the entries and raw files that a plan names."""
 
+import sys
+import warnings
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -71,7 +73,7 @@ def load(stage: str, plan: Plan) -> Job:
 
     def make(name: str, path: Path) -> None:
         sources = {source: plan.home(*source) for source in plan.inputs(stage, name)}
-        with sound(sources.values()):
+        with sound(sources.values()), warnings_of(f"{stage} of {name}"):
             if declared.suffix != "zarr.zip":
                 worker(path, request(plan, stage, name, path, sources))
                 return
@@ -84,6 +86,23 @@ def load(stage: str, plan: Plan) -> Job:
                 worker(out, **inputs, **rawdata.opened(plan, stage, name))
 
     return make
+
+
+@contextmanager
+def warnings_of(who: str) -> Iterator[None]:
+    """Say each warning in one line, with what it is about, however often it is said of others."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", UserWarning)
+        usual = warnings.showwarning
+
+        def show(message: Warning | str, category: type[Warning], *where: Any, **more: Any) -> None:
+            if category is UserWarning:
+                print(f"{who}: {message}", file=sys.stderr, flush=True)
+            else:
+                usual(message, category, *where, **more)
+
+        warnings.showwarning = show
+        yield
 
 
 def load_worker(stage: str, facts: Facts) -> Any:

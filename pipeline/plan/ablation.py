@@ -26,16 +26,17 @@ FIXED = {"scans", "classes", "reader", "raw", "simulate", "ablation"}
 FIXED |= {"threads", "scans_per_job", "workers"}
 
 
-def rows(plan: Plan) -> dict[str, Plan]:
+def rows(plan: Plan, fetch: bool = False) -> dict[str, Plan]:
     """Name -> plan of each row; the first is the dataset itself with one variant.
 
-    Raises `BadInput` where nothing can be scored, or where a row cannot be planned.
+    Weights of a hub that only a row has are fetched if that is asked for. Raises `BadInput` where
+    nothing can be scored, or where a row cannot be planned.
     """
     if not plan.facts.scored:
         remedy = "give scans with labels the split val, or ask for `train_` instead"
         raise BadInput(f"`ablation:` of {plan.dataset}", "has no labelled scans to score", remedy)
     named = sections(plan.section, f"the config: {plan.dataset}")
-    return {name: _row(plan, name, section) for name, section in named.items()}
+    return {name: _row(plan, name, section, fetch) for name, section in named.items()}
 
 
 def sections(section: Mapping[str, Any], where: str) -> dict[str, dict[str, Any]]:
@@ -157,12 +158,15 @@ def require(found: Mapping[str, Plan], elsewhere: Elsewhere = missing.NOWHERE) -
         rawdata.require(row, elsewhere)
 
 
-def _row(plan: Plan, name: str, section: Mapping[str, Any]) -> Plan:
+def _row(plan: Plan, name: str, section: Mapping[str, Any], fetch: bool) -> Plan:
     where = f"{plan.dataset}: row {name!r} of `ablation:`"
     facts = replace(plan.facts, section=section, row=name, keys=None)
     try:
         if section["embeddings"] != plan.section["embeddings"]:
-            digest = weights.weights_digest(section["embeddings"], Path(facts.store))
+            tower, store = section["embeddings"], Path(facts.store)
+            if fetch:
+                weights.fetch_unknown(tower, store)
+            digest = weights.weights_digest(tower, store)
             facts = replace(facts, weights=digest)
         if section["tags"] != plan.section["tags"]:
             tags = rawdata.scene_tags(section, facts.scans, facts.classes)

@@ -16,12 +16,11 @@ from pipeline.geometry import pairs
 from pipeline.geometry.cameras import transform, unproject, world_to_camera
 from pipeline.geometry.poses import is_rigid
 from pipeline.images import decoded
-from pipeline.readers.folder.witnesses import Witness, kept, witness
+from pipeline.readers.folder.witnesses import MAX_DEPTH, Witness, kept, too_far, witness
 from pipeline.scan import Frame, RawFrames
 from pipeline.whole_frames import whole_frames
 
 VOXEL = 0.02  # metres
-MAX_DEPTH = 5.0  # metres: beyond, sensors measure noise
 MAX_FRAMES = 1000  # spread over the recording, to bound the time: more improve little
 MAX_BLOCKS = 200_000  # of 8 x 8 x 8 voxels, 6 KB each: a surface of about 2,000 square metres
 
@@ -72,10 +71,13 @@ def fuse(frames: RawFrames) -> tuple[Array, NDArray[np.uint8], Array]:
     posed = [i for i, each in enumerate(frames.frame_ids) if is_rigid(frames.pose(each))]
     place = {frames.frame_ids[i]: i for i in posed[:: -(-len(posed) // MAX_FRAMES) or 1]}
     seen: list[Witness] = []
+    measured = beyond = 0  # pixels
     for frame in whole_frames(frames, list(place)):
         i = place[frame.frame_id]
         metres = frame.depth / np.float32(frames.depth_scale)
         seen.append(witness(metres, depth_k[i], frame.camera_to_world))
+        measured += int(np.count_nonzero(metres))
+        beyond += int(np.count_nonzero(metres > MAX_DEPTH))
         blocks = touched(frame, depth_k[i], frames.depth_scale)
         if len(blocks) == 0:
             continue
@@ -95,6 +97,8 @@ def fuse(frames: RawFrames) -> tuple[Array, NDArray[np.uint8], Array]:
     cloud = grid.extract_point_cloud(weight_threshold=_MIN_WEIGHT)
     if cloud.is_empty():
         raise BadInput("frames", nothing, "check the unit of depth, or leave the scan out")
+    if sentence := too_far(beyond / max(1, measured)):
+        warnings.warn(sentence, stacklevel=2)
     xyz = cloud.point.positions.numpy().astype(np.float64)
     rgb = np.rint(cloud.point.colors.numpy() * 255).clip(0, 255).astype(np.uint8)
     normal = cloud.point.normals.numpy().astype(np.float64)

@@ -23,6 +23,8 @@ LEAST_KEPT = 0.5  # of the points: where fewer are left, frames contradict each 
 _TOLD = 0.1  # share of the surface that one frame alone saw, from which it is told
 _CLEAR = 3.0  # times the disagreement of right scans: nearer is noise
 _WIDTH = 160  # cells in a row, at most
+MAX_DEPTH = 5.0  # metres: beyond, sensors measure noise, and nothing is fused
+_MUCH = 0.1  # of the measured pixels: more that is beyond is worth a sentence
 
 
 @dataclass(frozen=True)
@@ -92,3 +94,11 @@ def kept(witnesses: list[Witness], xyz: Array) -> NDArray[np.bool_]:
         what = f"{alone:.0%} of the surface was seen by a single frame, and no other confirms it"
         warnings.warn(f"{what}.", stacklevel=3)
     return stay
+
+
+def too_far(share: float) -> str | None:
+    """A sentence about the share of the measured depth that is too far to be fused, if large."""
+    if share <= _MUCH:
+        return None
+    what = f"{100 * share:.0f} % of the depth is beyond {MAX_DEPTH:g} m"
+    return f"{what}, and left out of the points that depth gives."
