@@ -45,6 +45,11 @@ configfile: "workflow/config.yaml"
 
 machine.put_this_python_first()
 
+# On this machine two jobs must not share a GPU by chance, and none can have more than there are. A
+# cluster sees to that itself.
+if workflow.local_exec and "gpu" not in workflow.global_resources:
+    workflow.register_resource("gpu", machine.gpus())
+
 # Raw files are looked at only for the datasets asked for. Snakemake does not tell its targets while
 # it reads this file, so they are taken from the command.
 try:
@@ -106,9 +111,6 @@ onstart:
     # jobs start in a second it does not, and jobs on this machine need none.
     if workflow.local_exec:
         workflow.scheduler.job_rate_limiter = None
-        # On this machine two jobs must not share a GPU by chance. A cluster sees to that itself.
-        workflow.scheduler.global_resources.setdefault("gpu", machine.gpus())
-        workflow.scheduler.resources.setdefault("gpu", machine.gpus())
     for dataset in WANTED:
         for plan in EVERY[dataset]:
             plan.write(workflow.execution_settings.keep_going)

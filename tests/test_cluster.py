@@ -65,7 +65,7 @@ def test_a_job_on_a_node_reads_the_plan_and_looks_at_no_raw_file(checkout: Check
 def test_each_try_asks_for_more_memory_and_none_for_more_than_half_a_day(
     memory: int, minutes: int, attempt: int
 ) -> None:
-    found = machine.resources_of(memory, minutes, gpu=False)
+    found = machine.resources_of(memory, minutes)
     grown = found["mem_mb"]
     assert callable(grown)
     assert grown(None, attempt=attempt) == memory * attempt
@@ -86,10 +86,10 @@ def test_a_gpu_is_asked_for_unless_the_cluster_has_none(
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setattr(machine, "own_gpus", lambda: 0)
     machine._cluster_without_gpus.cache_clear()
-    found = machine.resources_of(1, 1, gpu=True)
+    found = machine.resources_of(1, 1, gpus=1)
     machine._cluster_without_gpus.cache_clear()
     assert ("gpu" in found) == asked
-    assert "gpu" not in machine.resources_of(1, 1, gpu=False)
+    assert "gpu" not in machine.resources_of(1, 1)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1])

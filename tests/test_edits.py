@@ -138,6 +138,8 @@ EDITS: dict[str, tuple[Edit, set[str]]] = {
         set(),
     ),
     "threads": (setting("threads", value=2), set()),
+    "GPUs of a training": (setting("gpus", value=2), set()),
+    "nodes of a training": (setting("nodes", value=2), set()),
     # the classes
     "class prompt": (csv_cell(CLASSES, "sofa", "prompts", "sofa|davenport"), {"text"} | LABELLED),
     "label map": (csv_cell(CLASSES, "cabinet", "nyu40", "38"), TAGGED),

@@ -31,8 +31,16 @@ class TrainingStage(Stage):
         }
 
     def threads(self, facts: Facts) -> int:
-        """The training itself, and the processes that read scans for it."""
-        return int(facts.section["workers"]) + 1
+        """Of each GPU the training itself, and the processes that read scans for it."""
+        return (int(facts.section["workers"]) + 1) * self.gpus(facts)
+
+    def gpus(self, facts: Facts) -> int:
+        """As the config says; in no key, since the same is computed (`model.training.ranks`)."""
+        return int(facts.section.get("gpus", 1))
+
+    def nodes(self, facts: Facts) -> int:
+        """As the config says; in no key either."""
+        return int(facts.section.get("nodes", 1))
 
 
 def weak_sources(facts: Facts) -> list[Entry]:

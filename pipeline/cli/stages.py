@@ -108,7 +108,7 @@ def _noting(plan: "Plan", stage: str) -> Callable[[str, Note], None] | None:
 
 
 def _run(stage: str, plan_path: Path, links: tuple[Path, ...]) -> None:
-    from pipeline.jobs import entries, results
+    from pipeline.jobs import entries, gpus, results
     from pipeline.plan.plan import Plan
 
     if stage in ("report", "sixfold"):
@@ -125,7 +125,10 @@ def _run(stage: str, plan_path: Path, links: tuple[Path, ...]) -> None:
     run = makers[stage](plan) if stage in makers else entries.maker(stage, plan)
     # The clouds of a scan are made together: of each folder once, whichever of them are asked for.
     paths = [*dict.fromkeys(link.parent for link in links)] if stage == "clouds" else [*links]
-    if code := make_all(run, f"{plan.dataset} {stage}", paths, note=_noting(plan, stage)):
+    # First of all: who has a GPU may wait for what others make, but not the other way round.
+    with gpus.taken(graph.stage(stage).gpus(plan.facts)):
+        code = make_all(run, f"{plan.dataset} {stage}", paths, note=_noting(plan, stage))
+    if code:
         raise click.exceptions.Exit(code)
 
 
@@ -148,9 +151,11 @@ sixfold = _command("sixfold", "Write the tables of all folds, each of which hold
 @click.argument("table", type=PATH)
 def transfer(plans: tuple[Path, Path], table: Path) -> None:
     """Score the networks of two datasets on each other's scans, and write the tables."""
+    from pipeline.jobs import gpus
     from pipeline.jobs import transfer as job
 
-    click.echo(job.transfer(plans, table))
+    with gpus.taken(1):
+        click.echo(job.transfer(plans, table))
 
 
 @click.command("ablation")

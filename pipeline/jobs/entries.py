@@ -11,6 +11,7 @@ from typing import Any
 
 from pipeline.errors import BadInput
 from pipeline.facts import Facts
+from pipeline.jobs import ranks
 from pipeline.plan import graph, rawdata, weights
 from pipeline.plan.plan import Plan
 from pipeline.stages.declaration import Entry, Request
@@ -47,10 +48,14 @@ def maker(stage: str, plan: Plan) -> Callable[[Path], str | None]:
         return done
 
     def make(name: str, home: Path) -> None:
-        if not loaded:
+        nodes, each = ranks.processes(stage, plan)
+        if nodes * each == 1 and not loaded:
             loaded.append(load(stage, plan))
         with damaged.moving_aside(), publish.place(home, plan.own_recipe(stage)) as path:
-            loaded[0](name, path)
+            if loaded:
+                loaded[0](name, path)
+            else:
+                ranks.run(stage, plan, name, path, nodes, each)
 
     return run
 

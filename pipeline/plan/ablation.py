@@ -23,7 +23,7 @@ MODULES = ["model.reports.ablation"]  # which write the tables
 BASE = "as configured"  # the first row
 # What is scored, and on which machine, is the same in all rows.
 FIXED = {"scans", "classes", "reader", "raw", "simulate", "ablation"}
-FIXED |= {"threads", "scans_per_job", "workers"}
+FIXED |= {"threads", "scans_per_job", "workers", "gpus", "nodes"}
 
 
 def rows(plan: Plan, fetch: bool = False) -> dict[str, Plan]:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from functools import cache
 
 LONGEST = 720  # minutes
-Resources = dict[str, int | Callable[..., int]]
+Resources = dict[str, int | str | Callable[..., int]]
 
 
 def put_this_python_first() -> None:
@@ -24,8 +24,17 @@ def gpus() -> int:
 
 
 def own_gpus() -> int:
-    """How many GPUs this machine has."""
-    return len(glob.glob("/dev/nvidia[0-9]*"))
+    """How many GPUs this machine has, or shows."""
+    return len(gpu_names())
+
+
+def gpu_names() -> list[str]:
+    """The GPUs of this machine, as CUDA_VISIBLE_DEVICES names them: those there, if it is set."""
+    count = len(glob.glob("/dev/nvidia[0-9]*"))
+    shown = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if shown is None or not count:
+        return [str(number) for number in range(count)]
+    return [name.strip() for name in shown.split(",") if name.strip()]
 
 
 @cache
@@ -41,15 +50,21 @@ def _cluster_without_gpus() -> bool:
     return bool(told.stdout.strip()) and "gpu" not in told.stdout
 
 
-def resources_of(memory_mb: int, minutes: int, gpu: bool) -> Resources:
-    """What a job asks for: memory in MB (more with each try), minutes, and one GPU or none.
+def resources_of(memory_mb: int, minutes: int, gpus: int = 0, nodes: int = 1) -> Resources:
+    """What a job asks for: memory of each GPU in MB (more with each try), minutes, GPUs of a node.
 
-    No job asks for more than `LONGEST`: what it has made by then stays made.
+    No job asks for more than `LONGEST`: what it has made by then stays made. A job of several nodes
+    starts its own tasks, one on each node: Snakemake's plugin for Slurm calls that `mpi`.
     """
+    memory_mb *= max(1, gpus)
     found: Resources = {
         "mem_mb": lambda wildcards, attempt: memory_mb * attempt,
         "runtime": min(minutes, LONGEST),
     }
-    if gpu and (own_gpus() or not _cluster_without_gpus()):
-        found["gpu"] = 1
+    if nodes > 1:
+        found |= {"nodes": nodes, "tasks": nodes, "mpi": "srun"}
+    if gpus and (own_gpus() or not _cluster_without_gpus()):
+        found |= {"gpu": gpus} if nodes == 1 else {"gres": f"gpu:{gpus}"}
+        if gpus * nodes > 1:
+            found["tasks_per_gpu"] = 0  # else Slurm starts as many jobs in one
     return found

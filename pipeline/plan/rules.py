@@ -85,7 +85,7 @@ def page_of(plan: Plan, results: Path) -> dict[str, Any]:
         "inputs": [*_tables(results), *links(plan, plan.inputs("page", ONLY))],
         "page": str(page),
         "run": str(page.with_name(PAGE[1])),
-        "resources": resources_of(stage.memory_mb, stage.minutes, gpu=False),
+        "resources": resources_of(stage.memory_mb, stage.minutes),
     }
 
 
@@ -170,7 +170,7 @@ def _rule(
         f"<benchmarks>/{place}.tsv",
         stage.threads(facts),
         priority,
-        resources_of(stage.memory_mb, stage.minutes * count, stage.gpu),
+        resources_of(stage.memory_mb, stage.minutes * count, stage.gpus(facts), stage.nodes(facts)),
     )
 
 

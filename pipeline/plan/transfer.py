@@ -64,7 +64,7 @@ class Transfer:
         one = self.plans[0]
         page = one.page(self.results)
         return {
-            "resources": resources_of(16000, 240, gpu=True),
+            "resources": resources_of(16000, 240, gpus=1),
             "plans": [str(plan.path) for plan in self.plans],
             # As in the rules of a dataset, entries that the store has are not named.
             "inputs": [str(link) for link in links if not link.is_symlink()],

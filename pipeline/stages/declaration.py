@@ -95,7 +95,15 @@ class Stage:
         return self.raw
 
     def threads(self, facts: Facts) -> int:
-        """Threads of a job."""
+        """Threads of a job, on each of its nodes."""
+        return 1
+
+    def gpus(self, facts: Facts) -> int:
+        """GPUs of a job, on each of its nodes. With several, as many processes make an entry."""
+        return int(self.gpu)
+
+    def nodes(self, facts: Facts) -> int:
+        """Nodes of a cluster that make an entry together."""
         return 1
 
 

@@ -6,7 +6,7 @@ rule predict:
     conda:
         "../../envs/pipeline.yaml"
     resources:
-        **machine.resources_of(16000, 60, gpu=True),
+        **machine.resources_of(16000, 60, gpus=1),
     params:
         options=[f"--{option}={value}" for option, value in config["predict"].items()],
     shell:
