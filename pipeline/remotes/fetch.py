@@ -53,7 +53,8 @@ class Fetching:
             shutil.rmtree(folder, ignore_errors=True)
 
     def _fill(self, record: Record, partial: Path) -> None:
-        for attempt in range(1, self._tries + 1):
+        why = "it breaks off, and cannot go on"
+        for _ in range(self._tries):
             if not entry.present(partial) or partial.stat().st_size > record.bytes:
                 partial.unlink(missing_ok=True)
                 partial.touch()
@@ -63,14 +64,15 @@ class Fetching:
                 if offset < record.bytes or not record.bytes:
                     self._append(record, partial, offset)
                 return
-            except (Unreachable, CannotResume, FileNotFoundError) as error:
+            except FileNotFoundError as error:
+                raise Refused("it is listed, and not there") from error
+            except Unreachable as error:
                 self._tell(-partial.stat().st_size)
-                if isinstance(error, CannotResume):
-                    partial.unlink()
-                elif isinstance(error, FileNotFoundError):
-                    raise Refused("it is listed, and not there") from error
-                if attempt == self._tries:
-                    raise Unreachable(str(error) or "it breaks off, and cannot go on") from error
+                why = str(error)
+            except CannotResume:
+                self._tell(-offset)
+                partial.unlink()
+        raise Unreachable(why)
 
     def _append(self, record: Record, partial: Path, offset: int) -> None:
         with partial.open("ab") as file:
