@@ -64,6 +64,7 @@ def embedder(trained: Trained, network: Path) -> Embed:
     try:
         from pipeline.clip.models import load_text_tower  # slow to import
         from pipeline.clip.prompts import ensemble, templates_of
+        from pipeline.clip.sound import require_sound
     except ImportError as error:
         what = f"its text tower needs a package that is not installed ({error.name})"
         raise BadInput(network, what, "pip install open_clip_torch") from error
@@ -73,6 +74,7 @@ def embedder(trained: Trained, network: Path) -> Embed:
     except KeyError:
         what = f"names the templates {templates!r}, which this version does not have"
         raise BadInput(network, what, "take the version that the network was made with") from None
+    require_sound(model, pretrained)
     loaded = load_text_tower(hub.located(model), pretrained)
 
     def embed(prompts: Sequence[Sequence[str]]) -> NDArray[np.float32]:

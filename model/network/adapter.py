@@ -5,6 +5,7 @@ is applied during training; adapted embeddings are never written to a file.
 """
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -15,7 +16,9 @@ import torch.nn.functional as F
 from torch import nn
 
 from model.network import files
+from model.network.weights import require_like
 from pipeline.errors import BadInput
+from pipeline.foreign import one_line, parse_json
 
 
 @dataclass(frozen=True)
@@ -97,10 +100,26 @@ def save_adapter(
 def load_adapter(path: Path, where: torch.device) -> tuple[Adapter, dict[str, list[float]]]:
     """Read an adapter, and its curves. Raises `BadInput` for a file that is none."""
     tensors, metadata = files.read(path)
-    if "fc.0.weight" not in tensors or "config" not in metadata:
-        raise BadInput(path, "is no adapter of this version of the project", "make it again")
-    config = AdapterConfig(**json.loads(metadata["config"]))
-    adapter = Adapter(tensors["fc.0.weight"].shape[1], config)
-    adapter.load_state_dict(tensors)
-    curves: dict[str, list[float]] = json.loads(metadata["curves"])
+    try:
+        config = AdapterConfig(**_object(metadata, "config"))
+        if not math.isfinite(config.ratio) or not 0 < config.temperature < math.inf:
+            raise ValueError("its ratio or temperature is none")
+        width = tensors["fc.0.weight"].shape[1]
+        if width > 4 * len(tensors["fc.0.weight"]) + 4:  # a quarter of it are rows
+            raise ValueError("its tensors have other shapes")
+        adapter = Adapter(width, config)
+        for name, own in adapter.state_dict().items():
+            require_like(name, tensors[name], tuple(own.shape))
+        adapter.load_state_dict(tensors)
+        curves: dict[str, list[float]] = _object(metadata, "curves")
+    except (ValueError, LookupError, TypeError, RuntimeError) as error:
+        what = f"is no adapter of this version of the project ({one_line(error)})"
+        raise BadInput(path, what, "remove it; the next run makes it again") from error
     return adapter.to(where).eval().requires_grad_(False), curves
+
+
+def _object(metadata: Mapping[str, str], name: str) -> dict[str, Any]:
+    found = parse_json(metadata.get(name, "null"))
+    if not isinstance(found, dict):
+        raise ValueError(f"its {name} is no object")
+    return found

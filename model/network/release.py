@@ -11,13 +11,13 @@ A folder may come from anywhere, so only colours and details are taken from `con
 the rest of it has to agree with the network.
 """
 
-import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from pipeline.errors import BadInput
+from pipeline.foreign import one_line, parse_json
 
 WEIGHTS, CONFIG, TOWER, CARD = "model.safetensors", "config.json", "tower", "README.md"
 FORMAT = 1
@@ -55,9 +55,9 @@ def read_config(folder: Path, known: Mapping[str, Any]) -> dict[str, Any]:
     try:
         if path.stat().st_size > _MAX_BYTES:
             raise ValueError(f"{path.stat().st_size:,} bytes")
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        what = f"is not the description of a network ({str(error) or type(error).__name__})"
+        content = parse_json(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        what = f"is not the description of a network ({one_line(error)})"
         raise BadInput(path, what, _REMEDY) from error
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise BadInput(path, f"is no description of a network in format {FORMAT}", _REMEDY)

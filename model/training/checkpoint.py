@@ -10,7 +10,10 @@ import torch
 
 from model.network import files
 from model.network.unet import MinkUNet
+from model.network.weights import require_like
 from model.training.curves import Curves
+from pipeline.errors import BadInput
+from pipeline.foreign import one_line, parse_json
 from pipeline.whole_file import whole_file
 
 
@@ -64,20 +67,39 @@ class Checkpoint:
             files.write(partial, tensors, {"run": self.mark, "scaler": scaler})
 
     def restore(self) -> None:
-        """Take the state that the file of this run has, if there is one."""
+        """Take the state that the file of this run has, if there is one.
+
+        Raises `BadInput` for one that is damaged.
+        """
         if not self.path.exists():
             return
         tensors, metadata = files.read(self.path)
         if metadata.get("run") != self.mark:
             return
-        self.network.load_state_dict(files.under("network", tensors))
+        try:
+            self._take(tensors, metadata)
+        except (ValueError, LookupError, TypeError, AttributeError, RuntimeError) as error:
+            what = f"is no state of this training ({one_line(error)})"
+            raise BadInput(self.path, what, "remove it, and training begins again") from error
+
+    def _take(self, tensors: Mapping[str, torch.Tensor], metadata: Mapping[str, str]) -> None:
+        own = self.network.state_dict()
+        weights = files.under("network", tensors)
+        for name, tensor in own.items():
+            require_like(name, weights[name], tuple(tensor.shape), tensor.dtype)
+        self.network.load_state_dict(weights)
         state: dict[int, dict[str, torch.Tensor]] = {}
         for key, tensor in files.under("optimiser", tensors).items():
             number, _, name = key.partition(".")
             state.setdefault(int(number), {})[name] = tensor
+        parameters = [*self.network.parameters()]
+        for place, known in state.items():
+            for name, tensor in known.items():
+                if tensor.ndim:  # the other is the number of steps
+                    require_like(f"optimiser.{place}.{name}", tensor, parameters[place].shape)
         groups = self.optimiser.state_dict()["param_groups"]
         self.optimiser.load_state_dict({"state": state, "param_groups": groups})
-        self.scaler.load_state_dict(json.loads(metadata["scaler"]))
+        self.scaler.load_state_dict(parse_json(metadata["scaler"]))
         self.curves.restore(tensors)
         if self.observer is not None:
             self.observer.restore(tensors, next(self.network.parameters()).device)

@@ -60,13 +60,22 @@ def fetch_unknown(tower: Mapping[str, Any], store: Path) -> None:
 
 
 def require_planned(plan: Plan, stage: str) -> None:
-    """Fetch weights of a hub for a job that reads them, if they are not here.
+    """Look at the weights of a job that reads them; fetch those of a hub that are not here.
 
-    Raises `BadInput` where they cannot be fetched or are others than those that were planned with.
+    Raises `BadInput` where they are damaged, cannot be fetched, or are others than those that were
+    planned with.
     """
     tower = plan.section["embeddings"]
-    if stage not in ("embeddings", "text") or tower.get("features") or not _from_hub(tower):
+    if stage not in ("embeddings", "text") or tower.get("features"):
         return
+    if _from_hub(tower):
+        _require_fetched(plan, tower)
+    from pipeline.clip.sound import require_sound  # loads torch
+
+    require_sound(tower["model"], tower["pretrained"])
+
+
+def _require_fetched(plan: Plan, tower: Mapping[str, Any]) -> None:
     hub.fetch(tower["model"], tower["pretrained"])
     if weights_digest(tower, Path(plan.facts.store)) != plan.facts.weights:
         what = "its weights or tokenizer are not those that the run was planned with"

@@ -11,6 +11,7 @@ import zarr
 from model.network.trained import load
 from pipeline.plan import config, manifest
 from pipeline.readers.features import reader
+from tests.damaged import models
 from tests.other_files._written_networks import write as write_network
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -112,4 +113,11 @@ KINDS: dict[str, Kind] = {
     "config.yaml": Kind(
         copied("workflow/config.yaml"), lambda folder: config.load(folder / "config.yaml")
     ),
+    "release folder": Kind(models.make_release, models.read_release),
+    "config.json": Kind(models.make_config, models.read_release),
+    "adapter": Kind(models.make_adapter, models.read_adapter),
+    "checkpoint": Kind(models.make_checkpoint, models.read_checkpoint),
+    "CLIP": Kind(models.make_clip, models.read_clip),
+    "CLIP config": Kind(models.make_clip_config, models.read_clip),
+    "tokenizer.json": Kind(models.make_tokenizer, models.read_tokenizer),
 }
