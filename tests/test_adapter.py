@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from model.data.entries import ScanEntries
+from model.data.features import read_features
 from model.data.scans import split_scans
 from model.network.adapter import PRESETS, Adapter, adapter_config
 from model.training.fit_adapter import fit_adapter
@@ -26,7 +27,7 @@ def open_agreement(adapter: Adapter | None, rooms: list[Room]) -> float:
     text, hits = torch.from_numpy(text_embeddings()), []
     for room in rooms:
         scene = room.weak.read()
-        x = torch.from_numpy(scene.feature.astype(np.float32))
+        x = read_features([scene.feature]).float()
         logits = x @ text.T if adapter is None else adapter.logits(x, text)
         hits.append(logits.argmax(1).numpy() == scene.label)
     return float(np.concatenate(hits).mean())

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from model.data.augment import Augmentation, elastic
 from model.data.dataset import Batch, read_batches
 from model.data.entries import Scene
+from model.data.features import Features, read_features
 from model.data.samples import crop, make_sample, voxelise
 from model.data.scans import count_labels
 from pipeline.errors import BadInput
@@ -101,7 +102,7 @@ def one_voxel_each(seed: int) -> Scene:
         height=(cells[:, 2] * VOXEL_SIZE).astype(np.float32),
         voxel_size=VOXEL_SIZE,
         voxel=voxel,
-        feature=voxel[:, None].astype(np.float16),
+        feature=Features.of(voxel[:, None].astype(np.float16)),
         label=voxel.astype(np.int64),
         superpoint=np.arange(len(cells), dtype=np.int32),
         probability=voxel[:, None].astype(np.float16),
@@ -119,7 +120,7 @@ def test_embedding_and_label_follow_their_voxel(seed: int, turned: bool) -> None
     assert len(sample.coords) == len(scene.xyz)
     assert sorted(number[sample.row]) == scene.voxel.tolist()
     np.testing.assert_array_equal(sample.label, number[sample.row])
-    np.testing.assert_array_equal(sample.feature[:, 0], number[sample.row])
+    np.testing.assert_array_equal(read_features([sample.feature])[:, 0], number[sample.row])
     np.testing.assert_array_equal(sample.superpoint, number[sample.row])
     np.testing.assert_array_equal(sample.probability[:, 0], number[sample.row])
 
@@ -193,7 +194,7 @@ def test_voxels_that_merge_average_colours_and_keep_one_embedding() -> None:
         height=np.array([0, 0, 1], np.float32),
         voxel_size=10.0,
         voxel=np.array([1, 2]),
-        feature=np.array([[5.0], [7.0]], np.float16),
+        feature=Features.of(np.array([[5.0], [7.0]], np.float16)),
         label=np.array([4, 2]),
         superpoint=np.array([0, 3, 1], np.int32),
         probability=np.zeros((2, 0), np.float16),
@@ -202,7 +203,7 @@ def test_voxels_that_merge_average_colours_and_keep_one_embedding() -> None:
     sample = make_sample(scene, STILL, np.random.default_rng(3))
     assert len(sample.coords) == 1
     np.testing.assert_allclose(sample.inputs, [[1 / 3, -1 / 3, -1 / 3]], atol=1e-6)
-    assert sample.feature.tolist() == [[5.0]]
+    assert read_features([sample.feature]).tolist() == [[5.0]]
     assert sample.label.tolist() == [4]
 
 

@@ -15,6 +15,7 @@ from plyfile import PlyData
 
 from model.data.augment import Augmentation
 from model.data.entries import Scene, read_array, read_entry
+from model.data.features import Features
 from model.data.inputs import VoxelValues, height_above_floor
 from model.data.samples import crop, make_sample
 from model.inference.label_scan import label_scan
@@ -151,7 +152,7 @@ def far_apart(seed: int) -> tuple[Scene, NDArray[np.int64]]:
         height=height_above_floor(xyz),
         voxel_size=10.0,
         voxel=np.arange(len(xyz)),
-        feature=np.zeros((len(xyz), 0), np.float16),
+        feature=Features.none(len(xyz)),
         label=np.arange(len(xyz)),
         superpoint=np.arange(len(xyz), dtype=np.int32),
         probability=np.zeros((len(xyz), 0), np.float16),

@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from model.data.augment import Augmentation
+from model.data.features import read_features
 from model.data.samples import Sample, crop, make_sample
 from model.data.scans import Scan, Scenes, load
 from model.network.inputs import COLOR_ONLY
@@ -56,7 +57,7 @@ def collate(samples: Sequence[Sample]) -> Batch:
         inputs=torch.from_numpy(np.concatenate([s.inputs for s in samples])),
         indices=batch_indices([s.coords for s in samples]),
         row=torch.from_numpy(np.concatenate(row)),
-        feature=torch.from_numpy(np.concatenate([s.feature for s in samples])),
+        feature=read_features([s.feature for s in samples]),
         label=torch.from_numpy(np.concatenate([s.label for s in samples])),
         scan=torch.from_numpy(scan),
         superpoint=torch.from_numpy(np.where(superpoint < 0, -1, own)),

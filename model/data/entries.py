@@ -8,6 +8,7 @@ import numpy as np
 import zarr
 from numpy.typing import NDArray
 
+from model.data.features import Features, open_features
 from model.data.inputs import height_above_floor
 from pipeline.errors import BadInput
 
@@ -49,7 +50,7 @@ class Scene:
     voxel_size: float  # metres
     superpoint: NDArray[np.int32]  # (M,) -1 = none
     voxel: NDArray[np.int64]  # (V,) the supervised voxels, increasing
-    feature: NDArray[np.float16]  # (V, d) fused 2D embeddings; d = 0 with dense labels
+    feature: Features  # (V, d) fused 2D embeddings; d = 0 with dense labels
     label: NDArray[np.int64]  # (V,) class, -1 = ignored
     probability: NDArray[np.float16]  # (V, K) of soft labels; (V, 0) without them
     present: NDArray[np.bool_]  # (K,) the scan's tags; (0,) with dense labels
@@ -118,7 +119,7 @@ class ScanEntries:
             voxel_size=voxel_size(voxels),
             superpoint=read_array(voxels, "voxel_segment"),
             voxel=read_array(targets, "voxel").astype(np.int64),
-            feature=read_array(targets, "feature"),
+            feature=open_features(self.targets),
             label=labels.label,
             probability=labels.probability,
             present=self.present(),

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.data.entries import Scene, class_names, read_array, read_entry, voxel_size
+from model.data.features import Features
 from model.data.inputs import height_above_floor
 from pipeline.errors import BadInput
 from pipeline.geometry.votes import majority
@@ -70,7 +71,7 @@ class LabelledScan:
             voxel_size=voxel_size(entry),
             superpoint=read_array(entry, "voxel_segment"),
             voxel=voxel,
-            feature=np.zeros((len(voxel), 0), np.float16),
+            feature=Features.none(len(voxel)),
             label=label[voxel],
             probability=np.zeros((len(voxel), 0), np.float16),
             present=np.zeros(0, bool),

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from model.data.augment import Augmentation
 from model.data.entries import Scene
+from model.data.features import Features
 from model.data.inputs import VoxelValues, unit_colors
 from model.network.inputs import COLOR_ONLY
 
@@ -20,7 +21,7 @@ class Sample(NamedTuple):
     coords: NDArray[np.int32]  # (m, 3) >= 0, no repeats
     inputs: NDArray[np.float32]  # (m, C)
     row: NDArray[np.int64]  # (s,) the supervised voxels, increasing
-    feature: NDArray[np.float16]  # (s, d)
+    feature: Features  # (s, d)
     label: NDArray[np.int64]  # (s,) -1 = ignored
     superpoint: NDArray[np.int64]  # (s,) -1 = none
     probability: NDArray[np.float16]  # (s, K), or (s, 0) without soft labels

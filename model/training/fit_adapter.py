@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 from model.data.entries import ScanEntries, read_text
+from model.data.features import read_features
 from model.data.scans import Scenes, count_labels, in_order, load, split_scans
 from model.network.adapter import Adapter, AdapterConfig, adapter_config, save_adapter
 from model.network.device import device, reproducible
@@ -42,9 +43,8 @@ class _PointSamples(Scenes):
         labelled = np.flatnonzero(scene.label >= 0)
         if len(labelled) > self.points:
             labelled = np.sort(rng.choice(labelled, self.points, replace=False))
-        return _Points(
-            torch.from_numpy(scene.feature[labelled]), torch.from_numpy(scene.label[labelled])
-        )
+        feature = read_features([scene.feature[labelled]])
+        return _Points(feature, torch.from_numpy(scene.label[labelled]))
 
 
 def _join(samples: Sequence[_Points], width: int) -> _Points:
