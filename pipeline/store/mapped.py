@@ -64,17 +64,18 @@ class MappedArray:
         with read_errors(self._home), self._home.open("rb") as file:
             layout = self._layout(file)
             mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-        rows, width = layout.rows, layout.shape[1]
-        end = np.searchsorted(row, np.arange(1, len(layout.offset) + 1) * rows).tolist()
+        size = layout.shape[1] * layout.dtype.itemsize  # rows as bytes need no alignment
+        end = np.searchsorted(row, np.arange(1, len(layout.offset) + 1) * layout.rows).tolist()
         for number, (first, last) in enumerate(pairwise([0, *end])):
             offset = layout.offset[number]
             if offset is None:
                 out[place[first:last]] = 0
                 continue
-            part = np.frombuffer(mapped, layout.dtype, rows * width, offset).reshape(rows, width)
+            part = np.frombuffer(mapped, np.uint8, layout.rows * size, offset).reshape(-1, size)
             for begin in range(first, last, _PIECE):
                 some = slice(begin, min(begin + _PIECE, last))
-                out[place[some]] = part.take(row[some] - number * rows, axis=0)
+                found = part.take(row[some] - number * layout.rows, axis=0)
+                out[place[some]] = found.view(layout.dtype)
 
     def _layout(self, file: BinaryIO) -> _Layout:
         found = os.fstat(file.fileno())
