@@ -144,6 +144,26 @@ def test_processes_that_say_nothing_failed_unless_they_were_stopped(tmp_path: Pa
     assert "exit code 9" in str(ranks._error(tmp_path / "none", asked=False, code=9))
 
 
+@pytest.mark.parametrize("number", ranks.SIGNALS)
+@pytest.mark.parametrize("way", [signal.SIGTERM, signal.SIGUSR1])
+def test_a_signal_to_the_job_is_passed_on_as_one_that_stops(
+    number: signal.Signals, way: signal.Signals
+) -> None:
+    """To `torchrun` as SIGTERM, to `srun` as SIGUSR1."""
+    known = {signal.SIGTERM: "TERM", signal.SIGUSR1: "USR1"}
+    traps = "; ".join(f"trap 'exit {n.value}' {name}" for n, name in known.items())
+    script = f"{traps}; echo ready; while :; do sleep 0.02; done"
+    handler = signal.getsignal(number)
+    with subprocess.Popen(["sh", "-c", script], stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        with ranks._passing_on(process, way) as came:
+            os.kill(os.getpid(), number)
+            assert process.wait(LATER) == way
+    assert came == [number]
+    assert signal.getsignal(number) is handler
+
+
 def test_a_process_ends_with_the_job_that_started_it() -> None:
     program = (
         "import subprocess, sys\n"

@@ -177,6 +177,7 @@ def fit(
             if first and due_now and not last:
                 checkpoint.save()
             if asked and not last:  # before a word is printed: who reads it may be gone
+                ranks.wait(where)  # until the state is written: the first that ends ends all
                 raise Stopped(f"stopped after step {step + 1} of {config.steps}, which is kept")
             watch.step(step + 1, value, rate, terms=values, agreement=agreement, last=last)
             bar.set_postfix(loss=f"{value:.4f}", refresh=False)

@@ -92,6 +92,11 @@ def anywhere(flag: bool, where: torch.device) -> bool:
     return flag if count() == 1 else bool(total(torch.tensor(int(flag), device=where)) > 0)
 
 
+def wait(where: torch.device) -> None:
+    """Return once all processes are here."""
+    anywhere(False, where)
+
+
 def require_same(state: int, where: torch.device) -> None:
     """Raise `RuntimeError` unless a number is the same in all processes."""
     if count() > 1:

@@ -46,7 +46,9 @@ def run(stage: str, plan: Plan, name: str, path: Path, nodes: int, each: int) ->
         parent = lease.process_identity() if nodes == 1 else ""
         job = [str(plan.path), stage, name, str(path), str(said), parent]
         command = [*_start(nodes, each, _threads(stage, plan)), "-m", "pipeline.jobs.rank", *job]
-        with subprocess.Popen(command) as process, _passing_on(process) as asked:
+        # `srun` passes SIGUSR1 on to all that it started, and ends it at once after SIGTERM.
+        way = signal.SIGTERM if nodes == 1 else signal.SIGUSR1
+        with subprocess.Popen(command) as process, _passing_on(process, way) as asked:
             code = process.wait()
         if code:
             raise _error(said, bool(asked), code)
@@ -76,8 +78,8 @@ def _start(nodes: int, each: int, threads: int) -> list[str]:
 
 
 @contextmanager
-def _passing_on(process: "subprocess.Popen[bytes]") -> Iterator[list[int]]:
-    """Pass signals on as SIGTERM, with which `torchrun` and `srun` stop what they started.
+def _passing_on(process: "subprocess.Popen[bytes]", way: signal.Signals) -> Iterator[list[int]]:
+    """Pass signals on as the one by which a process stops what it has started.
 
     Yields the list of those that came.
     """
@@ -85,7 +87,7 @@ def _passing_on(process: "subprocess.Popen[bytes]") -> Iterator[list[int]]:
 
     def note(number: int, frame: FrameType | None) -> None:
         came.append(number)
-        process.send_signal(signal.SIGTERM)
+        process.send_signal(way)
 
     before = {each: signal.signal(each, note) for each in SIGNALS}
     try:
