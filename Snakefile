@@ -6,11 +6,13 @@ from snakemake.exceptions import WorkflowError
 from snakemake.utils import min_version
 
 from pipeline.errors import BadInput
+from pipeline.estimate.run import Run
 from pipeline.plan import (
     ablation,
     batches,
     config_text,
     folds,
+    last_words,
     machine,
     moved_store,
     rules,
@@ -105,6 +107,9 @@ except BadInput as error:
     raise WorkflowError(str(error)) from None
 
 
+RUNS = []  # one, from its first job on
+
+
 onstart:
     # Per job that ends, Snakemake starts one more timer, each of which makes it choose jobs again
     # every second: with hundreds of jobs that is a fifth of a core. Without a limit on how many
@@ -114,9 +119,14 @@ onstart:
     for dataset in WANTED:
         for plan in EVERY[dataset]:
             plan.write(workflow.execution_settings.keep_going)
+    RUNS.append(Run([plan for name in WANTED for plan in EVERY[name]], workflow))
+    RUNS[0].begin(workflow.output_settings)
 
 
 onsuccess:
+    for run in RUNS:
+        run.end()
+    last_words.print_not_made(plan for name in WANTED for plan in EVERY[name])
     for dataset in WANTED:
         print(rules.summary(PLANS[dataset], FOLDS.get(dataset), ROWS.get(dataset)))
     try:
@@ -128,8 +138,11 @@ onsuccess:
 
 
 onerror:
+    for run in RUNS:
+        run.end()
     # At the very end, after what Snakemake says of it.
-    atexit.register(rules.print_last_words, workflow.scheduler.failed)
+    atexit.register(last_words.print_last_words, workflow.scheduler.failed)
+    last_words.print_not_made(plan for name in WANTED for plan in EVERY[name])
 
 
 rule help:

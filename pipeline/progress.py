@@ -43,3 +43,11 @@ class Progress(tqdm):
             self._last, self._since = self.n, now
             print(self, file=self.fp, flush=True)
         return None
+
+
+def format_duration(seconds: float) -> str:
+    """A time in a unit that suits its size."""
+    for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.1f} {unit}"
+    return f"{seconds:.1f} s"

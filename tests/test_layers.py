@@ -31,6 +31,7 @@ LAYERS = (
     ("model.pages",),
     ("model.stages",),
     ("pipeline.jobs",),
+    ("pipeline.estimate",),
     ("pipeline.upkeep", "pipeline.doctor", "pipeline.look", "pipeline.demo_clip"),
     ("pipeline.cli",),
     ("pipeline.__main__",),

@@ -14,6 +14,7 @@ from plyfile import PlyData
 from model.inference.ply import read_comments
 from model.reports.summary import ScanSummary, text_summary, write_summary
 from pipeline.errors import BadInput
+from pipeline.estimate import choice
 from pipeline.facts import Facts
 from pipeline.look import sample
 from pipeline.plan import config, graph
@@ -22,7 +23,6 @@ from pipeline.plan.plan import Plan
 from pipeline.plan.rawdata import require_scans, scene_tags
 from pipeline.readers.folder.files import find_scans, read_own_tags
 from pipeline.store import groups
-from pipeline.upkeep import status
 from tests.helpers import tiny_store
 from tests.helpers.room_frames import frames, put
 from tests.helpers.tiny_folders import LAYOUTS, write_own
@@ -247,7 +247,7 @@ def test_a_folder_without_scans_is_told_with_what_to_do(raw: Path) -> None:
     with pytest.raises(BadInput, match=r"contains no scan; put each scan .*folder/README\.md"):
         plan_of(raw.parent / "empty")
     plan = plan_of(raw.parent / "absent")
-    for look in (lambda: status.planned("folder", path), lambda: sample.take(plan, None, 1)):
+    for look in (lambda: choice.planned("folder", path), lambda: sample.take(plan, None, 1)):
         with pytest.raises(BadInput, match="absent: is not a folder; put each scan"):
             look()
 

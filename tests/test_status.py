@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.cli.main import main
+from pipeline.estimate import choice
 from pipeline.facts import Facts
 from pipeline.plan import config
 from pipeline.plan.plan import Entry, Plan
@@ -174,7 +175,7 @@ def test_the_surveyed_plan_is_the_one_of_a_run(
 ) -> None:
     monkeypatch.chdir(ROOT)
     monkeypatch.setenv("SCAN_STORE", str(tmp_path / "store"))
-    plan, fault = status.planned("demo", config.CONFIG)
+    plan, fault = choice.planned("demo", config.CONFIG)
     run = config.plan("demo")
     assert fault is None
     assert plan.keys == run.keys
@@ -187,6 +188,6 @@ def test_missing_weights_are_reported(tmp_path: Path, monkeypatch: pytest.Monkey
     described = yaml.safe_load((ROOT / config.CONFIG).read_text())
     described["demo"]["embeddings"]["model"] = "local-dir:nowhere"
     (tmp_path / "config.yaml").write_text(yaml.safe_dump(described))
-    plan, fault = status.planned("demo", tmp_path / "config.yaml")
+    plan, fault = choice.planned("demo", tmp_path / "config.yaml")
     assert fault
     assert fault in status.format_report(plan, status.survey(plan), fault)

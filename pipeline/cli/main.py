@@ -6,6 +6,7 @@ from pipeline.plan import graph
 COMMANDS = {
     "Before a run": {
         "doctor": ("pipeline.cli.doctor:doctor", "Find what is wrong with raw scans."),
+        "estimate": ("pipeline.cli.estimate:estimate", "Say what a run takes, before it starts."),
         "look": ("pipeline.cli.look:look", "See what CLIP sees in a few frames, and codec costs."),
     },
     "Results": {

@@ -46,9 +46,10 @@ def status(dataset: str, config: Path) -> None:
     Nothing is made and no raw file is read. Time and disk are estimated from what other entries of
     the same stage took.
     """
+    from pipeline.estimate import choice
     from pipeline.upkeep import status
 
-    plan, fault = status.planned(dataset, config)
+    plan, fault = choice.planned(dataset, config)
     click.echo(status.format_report(plan, status.survey(plan), fault))
 
 

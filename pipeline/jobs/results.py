@@ -1,5 +1,6 @@
 """How results are made that are not entries: simulated scans, labelled clouds, tables."""
 
+import json
 import shutil
 from collections.abc import Callable, Sequence
 from importlib import import_module
@@ -14,6 +15,7 @@ from pipeline.plan.plan import Plan
 from pipeline.simulate.settle import settle
 from pipeline.stages.declaration import ONLY
 from pipeline.store import damaged, entry, filesystem, links
+from pipeline.store.usage import Use
 
 
 def simulator(plan: Plan) -> Callable[[Path], str]:
@@ -26,10 +28,11 @@ def simulator(plan: Plan) -> Callable[[Path], str]:
         split = "train" if scan in plan.splits["train"] else "val"
         partial = plan.raw / f"{entry.SCRATCH}{scan}"
         shutil.rmtree(partial, ignore_errors=True)
-        params = declared.params(plan.facts)
+        params, use = declared.params(plan.facts), Use()
         simulate_scan(scan, plan.facts.seeds[scan], split, params, partial)
+        size = sum(path.stat().st_size for path in partial.rglob("*") if path.is_file())
         settle(partial, plan.raw)
-        done.touch()
+        done.write_text(json.dumps({"bytes": size, **use.so_far()}), encoding="utf-8")
         filesystem.reset_time(done)
         return "simulated"
 

@@ -49,13 +49,14 @@ class Plan:
         """All stages, upstream before downstream."""
         return graph.stages(self.facts)
 
-    def write(self, keep_going: bool = False) -> None:
+    def write(self, keep_going: bool = False, path: Path | None = None) -> None:
         """Write the plan for the jobs, which note what they could not make if the run goes on."""
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        partial = self.path.with_suffix(f".{os.getpid()}")
+        path = path or self.path
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial = path.with_suffix(f".{os.getpid()}")
         content = replace(self.facts, keys=self.keys, keep_going=keep_going).to_json()
         partial.write_text(json.dumps(content, sort_keys=True), encoding="utf-8")
-        os.replace(partial, self.path)
+        os.replace(partial, path)
 
     @classmethod
     def load(cls, path: Path, stage: str | None = None) -> "Plan":

@@ -1,7 +1,7 @@
 """What the rules of one dataset are given of its plan, and what the user sees at the end."""
 
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -230,35 +230,27 @@ def print_left_out(plan: Plan) -> None:
         print(f"{plan.dataset}: left out: {sentence}", file=sys.stderr, flush=True)
 
 
-def print_last_words(failed: Iterable[Any]) -> None:
-    """Print the last line of the log of each job of Snakemake that failed: the sentence of why."""
-    for job in failed:
-        for log in job.log:
-            with suppress(OSError, ValueError):
-                lines = Path(log).read_text(encoding="utf-8").split("\n")
-                last = [line.strip() for line in lines if line.strip()][-1:]
-                print(*(f"{job.name}: {line}" for line in last), file=sys.stderr, flush=True)
-
-
 def summary(
     plan: Plan,
     of_folds: Mapping[str, Plan] | None = None,
     of_rows: Mapping[str, Plan] | None = None,
 ) -> str:
-    """Where everything is, for the end of a run; of folds and of an ablation if there are any."""
-    facts = plan.facts
+    """The tables and where everything is, for the end of a run; of folds and an ablation too."""
+    facts, tables = plan.facts, [plan.results]
     lines = []
     if plan.results.is_dir():
         latest = plan.results.parent / "latest"
         lines += [f"page: {latest / PAGE[0]}", f"tables (txt, json, csv): {latest}"]
     if of_folds:
-        latest, of = folds.results(plan, of_folds).parent / "latest", f"of {len(of_folds)} folds"
+        tables = [folds.results(plan, of_folds)]
+        latest, of = tables[0].parent / "latest", f"of {len(of_folds)} folds"
         lines = [f"page {of}: {latest / PAGE[0]}", f"tables (txt, json, csv) {of}: {latest}"]
     elif plan.clouds.is_dir():
         latest = plan.clouds.parent / "latest"
         lines += [f"labelled clouds: {latest}/<scan>/{name}.ply" for name in facts.clouds]
     if of_rows:
-        latest = ablation.results(of_rows).parent / "latest"
+        tables.append(ablation.results(of_rows))
+        latest = tables[-1].parent / "latest"
         of = f"of the {len(of_rows)} rows of the ablation"
         lines += [f"page {of}: {latest / PAGE[0]}", f"tables (txt, json, csv) {of}: {latest}"]
     for area, fold in (of_folds or {"": plan}).items():
@@ -268,4 +260,5 @@ def summary(
             made = {run: fold.link(stage, run) for run in runs}
             lines += [f"network {r}{of}: {link}" for r, link in made.items() if link.is_symlink()]
     lines += [f"entries: {facts.store}; links to them: {plan.work}; logs: logs/"]
-    return "\n".join(f"{plan.dataset}: {line}" for line in lines)
+    texts = [path.read_text() for path in (t / "table.txt" for t in tables) if path.is_file()]
+    return "\n".join([*texts, *(f"{plan.dataset}: {line}" for line in lines)])

@@ -45,6 +45,9 @@ class Stage:
     gpu: ClassVar[bool] = False
     memory_mb: ClassVar[int] = 2000
     minutes: ClassVar[int] = 30  # at most, of one entry, for a cluster's scheduler
+    # The groups of a scan's raw files that an entry's time and size are in proportion to.
+    time_grows_with: ClassVar[tuple[str, ...]] = ("cloud",)
+    size_grows_with: ClassVar[tuple[str, ...]] = ("cloud",)
     priority: ClassVar[int] = 0  # of its jobs: higher ones go first
     priority_without_gpu: ClassVar[int | None] = None  # in the place of that on such a machine
 

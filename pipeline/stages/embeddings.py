@@ -26,6 +26,7 @@ class EmbeddingsStage(Stage):
     packages = ("numpy", "open_clip_torch", "pillow", "timm", "torch")
     gpu = True
     memory_mb, minutes = 16000, 15
+    time_grows_with = size_grows_with = ("frames",)
 
     def module(self, facts: Facts) -> str:
         """Features from elsewhere take the place of an image tower."""

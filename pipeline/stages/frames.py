@@ -32,6 +32,7 @@ class FramesStage(Stage):
 
     raw = "frames"
     packages = ("numpy", "pillow")
+    time_grows_with = size_grows_with = ("frames",)
 
 
 class Worker:

@@ -62,6 +62,7 @@ class ProjectionsStage(Stage):
     reads = ("frames", "voxels")
     packages = ("numpy",)
     memory_mb = 4000
+    time_grows_with, size_grows_with = ("frames", "cloud"), ("frames",)
 
 
 class Worker:

@@ -54,6 +54,7 @@ class TargetsStage(Stage):
     reads = ("embeddings", "projections", "voxels")
     packages = ("numpy", "scipy")
     memory_mb = 4000
+    time_grows_with = ("frames",)
 
     def upstream(self, facts: Facts) -> tuple[str, ...]:
         """Voxels too, where features are moved towards the mean of their superpoint."""

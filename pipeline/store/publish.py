@@ -3,7 +3,6 @@
 import json
 import os
 import tempfile
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 
 from pipeline.store import entry, filesystem, first_use, records
 from pipeline.store.damaged import move_aside, own_folder
+from pipeline.store.usage import Use
 
 RECIPE = "recipe.json"
 
@@ -21,11 +21,11 @@ def place(
 ) -> Iterator[Path]:
     """Yield a path to write a file to; it appears at `home` whole and read-only, or not at all.
 
-    A record of its bytes and of the time it took (`seconds` where it was made elsewhere) is written
-    beside it, and `recipe` if the folder has none. Raises `BadInput` where the store cannot be
-    written to, or its disk is full.
+    A record of its bytes and of what it took (`usage.Use`; `seconds` alone where it was made
+    elsewhere) is written beside it, and `recipe` if the folder has none. Raises `BadInput` where
+    the store cannot be written to, or its disk is full.
     """
-    begin = time.monotonic()
+    use = Use()
     with filesystem.write_errors(home):
         home.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(
@@ -34,8 +34,8 @@ def place(
             path = Path(scratch, home.name)
             yield path
             sha256 = records.digest(path)
-            took = round(time.monotonic() - begin, 3) if seconds is None else seconds
-            record: dict[str, Any] = {"bytes": path.stat().st_size, "seconds": took}
+            took = use.so_far() if seconds is None else {"seconds": seconds}
+            record: dict[str, Any] = {"bytes": path.stat().st_size, **took}
             if home.suffix == ".zip" and path.stat().st_size > first_use.SMALL:
                 record["listing"] = entry.listing(path)
             if recipe is not None:

@@ -7,13 +7,12 @@ recorded. Time and disk are estimated from what other entries of the same stage 
 import json
 import math
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
 
-from pipeline.errors import BadInput
-from pipeline.plan import config, rawdata, weights
 from pipeline.plan.plan import Plan
+from pipeline.progress import format_duration
 from pipeline.store import filesystem, records
 from pipeline.tables import aligned, format_bytes
 from pipeline.upkeep import inventory
@@ -58,23 +57,6 @@ class Stage:
         if self.recorded:
             return self.recorded.bytes * self.missing
         return None if self.missing else 0
-
-
-def planned(dataset: str, path: Path) -> tuple[Plan, str | None]:
-    """The plan of a run, made without raw files, and what is wrong with the weights, if anything.
-
-    Raises `BadInput` for a bad config, an unknown dataset or one without a scan.
-    """
-    facts = config.plan(dataset, path, wanted=False).facts
-    digest, fault = None, None
-    try:
-        digest = weights.weights_digest(facts.section["embeddings"], Path(facts.store))
-    except (BadInput, OSError) as error:
-        fault = str(error)
-    plan = Plan(replace(facts, weights=digest, keys=None))
-    if not plan.facts.scans:
-        rawdata.require_scans(plan.facts)
-    return plan, fault
 
 
 def survey(plan: Plan) -> list[Stage]:
@@ -159,14 +141,6 @@ def _sum(parts: Sequence[float | None], formatted: Callable[[float], str]) -> st
     if not known:
         return "unknown"
     return formatted(sum(known)) + (" + unknown" if len(known) < len(parts) else "")
-
-
-def format_duration(seconds: float) -> str:
-    """A time in a unit that suits its size."""
-    for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
-        if seconds >= 2 * size:
-            return f"{seconds / size:.1f} {unit}"
-    return f"{seconds:.1f} s"
 
 
 def format_report(plan: Plan, stages: Sequence[Stage], fault: str | None) -> str:

@@ -1,6 +1,7 @@
 """Names of folders with blanks, quotes and what a shell would run."""
 
 import os
+import re
 import shlex
 from functools import partial
 from pathlib import Path
@@ -75,7 +76,7 @@ def quoted(folder: Path, key: str, name: str, command: str) -> None:
     files = Output([path, path])
     files.text = files.page = path
     line = rendered(COMMANDS[command], params=Params(path), output=files, input=files, log=path)
-    words = shlex.split(line.partition(" 2>&1")[0])
+    words = shlex.split(re.split(" 2>&1| > ", line)[0])
     assert set(words) <= {
         "python",
         "-m",
@@ -87,7 +88,8 @@ def quoted(folder: Path, key: str, name: str, command: str) -> None:
         "page-of-tables",
         path,
     }
-    assert shlex.split(line.rpartition("tee ")[2]) == [path]
+    log = line.removesuffix(" 2>&1")
+    assert shlex.split(re.split("tee | > ", log)[-1]) == [path]
 
 
 def refused(folder: Path, key: str, name: str) -> None:

@@ -22,7 +22,7 @@ for each in config["rules"]:
             stage=each.stage,
             plan=config["plan"],
         shell:
-            "python -m pipeline {params.stage:q} {params.plan:q} {output:q} 2>&1 | tee {log:q}"
+            "python -m pipeline {params.stage:q} {params.plan:q} {output:q} > {log:q} 2>&1"
 
 
 # The last rule of train_<dataset>. `snakemake --report` takes the page into its report.
@@ -41,4 +41,4 @@ rule page:
     params:
         plan=config["page"]["plan"],
     shell:
-        "python -m pipeline page {params.plan:q} {output.page:q} 2>&1 | tee {log:q}"
+        "python -m pipeline page {params.plan:q} {output.page:q} > {log:q} 2>&1"

@@ -24,4 +24,4 @@ for each in config["rules"]:
             stage=each.stage,
             plan=config["plan"],
         shell:
-            "python -m pipeline {params.stage:q} {params.plan:q} {output:q} 2>&1 | tee {log:q}"
+            "python -m pipeline {params.stage:q} {params.plan:q} {output:q} > {log:q} 2>&1"

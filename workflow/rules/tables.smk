@@ -17,7 +17,7 @@ rule tables:
         command=config["command"],
         plans=config["plans"],
     shell:
-        "python -m pipeline {params.command:q} {params.plans:q} {output.text:q} 2>&1 | tee {log:q}"
+        "python -m pipeline {params.command:q} {params.plans:q} {output.text:q} > {log:q} 2>&1"
 
 
 rule page:
@@ -35,4 +35,4 @@ rule page:
     params:
         plan=config["page"]["plan"],
     shell:
-        "python -m pipeline page-of-tables {params.plan:q} {input:q} {output.page:q} 2>&1 | tee {log:q}"
+        "python -m pipeline page-of-tables {params.plan:q} {input:q} {output.page:q} > {log:q} 2>&1"

@@ -15,7 +15,7 @@ rule transfer:
     params:
         plans=config["plans"],
     shell:
-        "python -m pipeline transfer {params.plans:q} {output.text:q} 2>&1 | tee {log:q}"
+        "python -m pipeline transfer {params.plans:q} {output.text:q} > {log:q} 2>&1"
 
 
 rule page:
@@ -34,4 +34,4 @@ rule page:
     params:
         plan=config["page"]["plan"],
     shell:
-        "python -m pipeline page-of-tables {params.plan:q} {input:q} {output.page:q} 2>&1 | tee {log:q}"
+        "python -m pipeline page-of-tables {params.plan:q} {input:q} {output.page:q} > {log:q} 2>&1"

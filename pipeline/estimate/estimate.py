@@ -1,0 +1,176 @@
+"""`python -m pipeline estimate DATASET`: what a run will take, before it starts."""
+
+import math
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pipeline.errors import BadInput
+from pipeline.estimate import measured, samples
+from pipeline.estimate.choice import choose, planned, raw_sizes
+from pipeline.estimate.forecast import CONFIDENCE, Forecast, Sizes, forecasts
+from pipeline.estimate.plan_jobs import jobs
+from pipeline.estimate.schedule import Job, makespan
+from pipeline.plan import graph, machine
+from pipeline.plan.plan import Plan
+from pipeline.progress import format_duration
+from pipeline.tables import aligned, format_bytes
+
+# Of Snakemake: reading the rules and choosing jobs, and of each job the time beside its process.
+# Measured on the demo; a slow file system takes more.
+START, EACH = 6.0, 0.2
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What a run will take on so many cores and GPUs."""
+
+    plan: Plan
+    forecasts: Mapping[str, Forecast]
+    jobs: Sequence[Job]
+    cores: int
+    gpus: int
+    unknown: Sequence[str] = field(default=())  # sentences about what could not be known
+
+    @property
+    def seconds(self) -> float:
+        """From the start of Snakemake to its end."""
+        if not self.jobs:
+            return 0.0
+        own = [Job(**{**vars(job), "seconds": job.seconds + EACH}) for job in self.jobs]
+        return START + makespan(own, self.cores, self.gpus)
+
+    @property
+    def spread(self) -> float:
+        """Seconds around it, as far as samples differ: as if they were spread over all cores."""
+        known = [each.spread or 0.0 for each in self.forecasts.values()]
+        return math.sqrt(sum(each**2 for each in known)) / self.cores
+
+
+def estimate(dataset: str, config: Path, scans: int, cores: int, gpus: int | None) -> Estimate:
+    """Measure what is not recorded on `scans` sample scans, and forecast all that is missing.
+
+    Raises `BadInput` for a bad config, and where a sample cannot be made.
+    """
+    plan, fault = planned(dataset, config)
+    sizes, unknown = raw_sizes(plan), []
+    if fault:
+        unknown.append(f"nothing that needs CLIP could be measured: {fault}")
+    elif not plan.facts.simulated and not sizes:
+        unknown.append(f"no raw scan is at {plan.raw}, so nothing could be measured on samples")
+    elif _lacks(plan, sizes):
+        train, val = (choose(plan.splits[split], sizes, n) for split, n in _counts(scans))
+        _measure(plan, train, val, min(cores, os.cpu_count() or 1))
+        sizes = raw_sizes(plan) if not plan.facts.simulated else {}
+        plan, _ = planned(dataset, config)  # with the digests of the samples
+    elif plan.facts.simulated:
+        sizes = {}
+    found = forecasts(plan, sizes, measured.read(plan))
+    here = machine.own_gpus()
+    return Estimate(
+        plan,
+        found,
+        jobs(plan, found),
+        cores,
+        here if gpus is None else gpus,
+        [*unknown, *_unknown(plan, found, sizes, gpus or 0, here)],
+    )
+
+
+def _counts(scans: int) -> list[tuple[str, int]]:
+    return [("train", scans), ("val", max(1, scans // 2))]
+
+
+def _lacks(plan: Plan, sizes: Sizes) -> bool:
+    """Whether a stage needs something of which nothing is known."""
+    found = forecasts(plan, sizes, measured.read(plan))
+    return any(each.missing and each.entries is None for each in found.values())
+
+
+def _measure(plan: Plan, train: Sequence[str], val: Sequence[str], cores: int) -> None:
+    measured.write(plan, samples.measure(plan, train, val, cores))
+
+
+def _unknown(
+    plan: Plan, found: Mapping[str, Forecast], sizes: Sizes, gpus: int, here: int
+) -> list[str]:
+    said = []
+    if missing := [s for s, each in found.items() if each.missing and each.entries is None]:
+        said.append(f"nothing is known of {', '.join(missing)}")
+    of_gpu = [s for s, each in found.items() if each.missing and graph.stage(s).gpu]
+    if of_gpu and not here:
+        what = "how much faster it is on one" if gpus else "and would be faster on one"
+        said.append(f"there is no GPU here: {', '.join(of_gpu)} were measured without, {what}")
+    absent = [scan for scan in plan.facts.scans if scan not in sizes]
+    if absent and not plan.facts.simulated and sizes:
+        said.append(f"{len(absent)} scans have no complete raw files here: each counts as the mean")
+    if len(plan.facts.scans) > 1 and plan.facts.simulated:
+        said.append("rooms that are not simulated yet count as the mean of those that are")
+    return said
+
+
+def format_report(found: Estimate) -> str:
+    """A table of the stages, the sum, and what could not be known."""
+    head = ("stage", "to make", "of", "jobs", "CPU", "one by one", "+-", "disk", "+-", "memory")
+    rows: list[tuple[str, ...]] = [(*head, "GPU memory", "known by")]
+    counts = [job.stage for job in found.jobs]
+    for stage, each in found.forecasts.items():
+        number = counts.count(stage)
+        cpu, seconds = each.total("cpu"), each.total("seconds")
+        rows.append(
+            (
+                stage,
+                str(len(each.missing)),
+                str(each.planned),
+                str(number),
+                _known(None if cpu is None else cpu + number * each.start_cpu, format_duration),
+                _known(None if seconds is None else seconds + number * each.start, format_duration),
+                "" if not each.spread else format_duration(each.spread),
+                _known(each.total("bytes"), format_bytes),
+                "" if not each.spread_bytes else format_bytes(each.spread_bytes),
+                _megabytes(each.most("memory_mb")),
+                _megabytes(each.most("gpu_mb")),
+                _source(each),
+            )
+        )
+    lines = [aligned(rows, left=(0, len(rows[0]) - 1)), "", sentence(found)]
+    lines += [f"not known: {each}" for each in found.unknown]
+    return "\n".join(lines)
+
+
+def sentence(found: Estimate) -> str:
+    """The sum in a sentence."""
+    known = found.forecasts.values()
+    cpu = sum((e.total("cpu") or 0.0) for e in known)
+    cpu += sum(found.forecasts[job.stage].start_cpu for job in found.jobs)
+    disk = sum((e.total("bytes") or 0.0) for e in known)
+    present = sum(e.present_bytes for e in known)
+    partly = any(e.missing and e.entries is None for e in known)
+    with_ = f"{found.cores} cores" + (f" and {found.gpus} GPUs" if found.gpus else "")
+    return (
+        f"{found.plan.dataset}: {'more than ' if partly else ''}about "
+        f"{format_duration(found.seconds)} (+- {format_duration(found.spread)}) on {with_}; "
+        f"{format_duration(cpu)} of CPU; {format_bytes(disk)} of disk beside the "
+        f"{format_bytes(present)} that are there. +- is where {CONFIDENCE:.0%} of such sums lie "
+        "by how samples differ; trainings have none."
+    )
+
+
+def _source(each: Forecast) -> str:
+    if not each.missing:
+        return "made"
+    if each.entries is None:
+        return "nothing"
+    return f"{each.samples} made with these settings" if each.samples > 1 else "a trial"
+
+
+def _known(value: float | None, formatted) -> str:  # type: ignore[no-untyped-def]
+    return "unknown" if value is None else formatted(value)
+
+
+def _megabytes(value: float | None) -> str:
+    return "" if value is None else format_bytes(value * 1e6)
+
+
+__all__ = ["BadInput", "Estimate", "estimate", "format_report", "sentence"]
