@@ -124,11 +124,12 @@ onstart:
 
 
 onsuccess:
-    for run in RUNS:
-        run.end()
+    ledgers = [sentence for run in RUNS for sentence in run.end()]
     last_words.print_not_made(plan for name in WANTED for plan in EVERY[name])
     for dataset in WANTED:
         print(rules.summary(PLANS[dataset], FOLDS.get(dataset), ROWS.get(dataset)))
+    for sentence in ledgers:
+        print(sentence)
     try:
         for dataset in WANTED:
             for plan in EVERY[dataset]:
@@ -139,7 +140,8 @@ onsuccess:
 
 onerror:
     for run in RUNS:
-        run.end()
+        for sentence in run.end():
+            print(sentence, file=sys.stderr)
     # At the very end, after what Snakemake says of it.
     atexit.register(last_words.print_last_words, workflow.scheduler.failed)
     last_words.print_not_made(plan for name in WANTED for plan in EVERY[name])

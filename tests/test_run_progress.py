@@ -105,8 +105,9 @@ def test_where_a_plugin_shows_the_run_nothing_is_changed() -> None:
     before = logger.handlers[:]
     logger.handlers[:] = []
     try:
-        assert not Reporter("demo", JOBS, lambda jobs, running: None).begin()
-        assert logger.handlers == []
+        run = Reporter("demo", JOBS, lambda jobs, running: None)
+        assert not run.begin()
+        assert logger.handlers == [run], "which counts, and shows nothing"
     finally:
         logger.handlers[:] = before
 

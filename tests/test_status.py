@@ -13,7 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.cli.main import main
-from pipeline.estimate import choice
+from pipeline.estimate import choice, known
+from pipeline.estimate.forecast import Forecast
 from pipeline.facts import Facts
 from pipeline.plan import config
 from pipeline.plan.plan import Entry, Plan
@@ -42,8 +43,8 @@ STAGES = ["frames", "labels", "text", "voxels", "embeddings", "projections", "ta
           "pseudo_labels", "train", "evaluate"]  # fmt: skip
 
 
-def of(stages: list[status.Stage], name: str) -> status.Stage:
-    (found,) = (stage for stage in stages if stage.name == name)
+def of(stages: list[Forecast], name: str) -> Forecast:
+    (found,) = (stage for stage in stages if stage.stage == name)
     return found
 
 
@@ -55,10 +56,11 @@ def test_before_the_first_job_everything_is_missing_and_unknown(
     if exists:
         root.mkdir()
     stages = status.survey(tiny_store.plan(root, **SCANS))
-    assert [stage.name for stage in stages] == STAGES
+    assert [stage.stage for stage in stages] == STAGES
     assert sum(stage.planned for stage in stages) == len(ALL)
-    assert not any(stage.present or stage.bytes or stage.recorded for stage in stages)
-    assert {stage.seconds_needed for stage in stages} == {None}
+    assert all(len(stage.missing) == stage.planned for stage in stages)
+    assert not any(stage.present_bytes or stage.entries for stage in stages)
+    assert {stage.total("seconds") for stage in stages} == {None}
     assert status.table(stages).splitlines()[-1].split() == [
         *("all", str(len(ALL)), "0", str(len(ALL)), "0", "B", "unknown", "unknown")
     ]
@@ -76,17 +78,16 @@ def test_counts_and_bytes_are_those_of_the_planned_entries_that_exist(
             home = put(plan, what, size, seconds=size / 2)
             shutil.copy(home, home.with_name(f"unplanned@{size}.zarr.zip"))
         for stage in status.survey(plan):
-            sizes = [size for (name, _), size in made.items() if name == stage.name]
-            assert stage.planned == sum(name == stage.name for name, _ in ALL)
-            assert (stage.present, stage.bytes) == (len(sizes), sum(sizes))
-            if sizes:
+            sizes = [size for (name, _), size in made.items() if name == stage.stage]
+            assert stage.planned == sum(name == stage.stage for name, _ in ALL)
+            present = stage.planned - len(stage.missing)
+            assert (present, stage.present_bytes) == (len(sizes), sum(sizes))
+            if sizes and stage.stage != "evaluate":  # whose entries are of different kinds
                 mean = sum(sizes) / len(sizes)
-                assert stage.bytes_needed == pytest.approx(mean * stage.missing)
-                assert stage.seconds_needed == pytest.approx(mean / 2 * stage.missing)
-                assert stage.recorded
-                assert stage.recorded.source == "these settings"
-            else:
-                assert stage.recorded is None
+                assert stage.total("bytes") == pytest.approx(mean * len(stage.missing))
+                assert stage.total("seconds") == pytest.approx(mean / 2 * len(stage.missing))
+            elif not sizes:
+                assert stage.entries is None
 
 
 def test_a_link_or_a_folder_is_not_an_entry(tmp_path: Path) -> None:
@@ -94,23 +95,18 @@ def test_a_link_or_a_folder_is_not_an_entry(tmp_path: Path) -> None:
     home = put(plan, ("voxels", "a"))
     plan.home("voxels", "b").symlink_to(home)
     plan.home("voxels", "c").mkdir()
-    assert of(status.survey(plan), "voxels").present == 1
+    assert of(status.survey(plan), "voxels").missing == ["b", "c", "v"]
 
 
-def test_the_nearest_records_are_taken(tmp_path: Path) -> None:
+def test_records_of_other_settings_and_datasets_are_not_taken(tmp_path: Path) -> None:
     plan = tiny_store.plan(tmp_path, **SCANS)
-
-    def seen() -> tuple[str, float]:
-        recorded = of(status.survey(plan), "voxels").recorded
-        assert recorded
-        return recorded.source, recorded.seconds
-
     put(tiny_store.plan(tmp_path, dataset="s3dis"), ("voxels", "scene0000_00"), seconds=1)
-    assert seen() == ("other datasets", 1)
     put(tiny_store.plan(tmp_path, **SCANS, voxel_size=0.3), ("voxels", "a"), seconds=2)
-    assert seen() == ("other settings", 2)
+    assert of(status.survey(plan), "voxels").entries is None
+    stages = status.survey(plan)
+    assert "`python -m pipeline estimate scannet`" in status.format_report(plan, stages, None)
     put(plan, ("voxels", "a"), seconds=3)
-    assert seen() == ("these settings", 3)
+    assert of(status.survey(plan), "voxels").total("seconds") == 9
 
 
 @pytest.mark.parametrize(
@@ -123,17 +119,14 @@ def test_a_damaged_record_is_ignored(tmp_path: Path, text: str) -> None:
     put(plan, ("voxels", "b"), size=2)
     (record,) = (tmp_path / "scannet" / "voxels").glob("*/.records/b@*")
     record.write_text(text)
-    recorded = of(status.survey(plan), "voxels").recorded
-    assert recorded
-    assert recorded.seconds == 3
+    assert of(status.survey(plan), "voxels").total("seconds") == 6
 
 
 def test_of_many_records_few_are_read_from_the_first_to_the_last(tmp_path: Path) -> None:
-    (tmp_path / records.FOLDER).mkdir()
+    plan = tiny_store.plan(tmp_path, [f"{number:03d}" for number in range(99)])
     for number in range(99):
-        record = records.path_for(tmp_path / f"{number:03d}@0.zarr.zip", "0")
-        record.write_text(json.dumps({"seconds": number, "bytes": 1}))
-    seconds = [seconds for seconds, _ in status.sample([tmp_path], most=10)]
+        put(plan, ("voxels", f"{number:03d}"), seconds=number)
+    seconds = [each.seconds for each in known.of_stage(plan, "voxels", most=10).values()]
     assert 5 <= len(seconds) <= 10
     assert seconds[0] == 0
     assert seconds[-1] > 85
@@ -152,7 +145,7 @@ def test_scans_that_were_never_read_are_reported(tmp_path: Path) -> None:
     facts["raw_digests"] = {}
     plan = Plan(Facts.from_json(facts))
     stages = status.survey(plan)
-    assert not any(stage.present for stage in stages)
+    assert all(len(stage.missing) == stage.planned for stage in stages)
     assert "raw files of 4 of 4 scans were never read" in status.format_report(plan, stages, None)
 
 

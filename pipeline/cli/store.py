@@ -43,8 +43,8 @@ def store() -> None:
 def status(dataset: str, config: Path) -> None:
     """List what a run would find, and what it has to make.
 
-    Nothing is made and no raw file is read. Time and disk are estimated from what other entries of
-    the same stage took.
+    Nothing is made and no raw file is read. Time and disk are known by what entries of the same
+    settings took, and by what `estimate` has measured.
     """
     from pipeline.estimate import choice
     from pipeline.upkeep import status

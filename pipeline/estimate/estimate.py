@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from pipeline.errors import BadInput
 from pipeline.estimate import measured, samples
 from pipeline.estimate.choice import choose, planned, raw_sizes
-from pipeline.estimate.forecast import CONFIDENCE, Forecast, Sizes, forecasts
+from pipeline.estimate.forecast import Forecast, forecasts
 from pipeline.estimate.plan_jobs import jobs
+from pipeline.estimate.ratios import CONFIDENCE, Sizes
 from pipeline.estimate.schedule import Job, makespan
 from pipeline.plan import graph, machine
 from pipeline.plan.plan import Plan
@@ -131,7 +131,7 @@ def format_report(found: Estimate) -> str:
                 "" if not each.spread_bytes else format_bytes(each.spread_bytes),
                 _megabytes(each.most("memory_mb")),
                 _megabytes(each.most("gpu_mb")),
-                _source(each),
+                each.source,
             )
         )
     lines = [aligned(rows, left=(0, len(rows[0]) - 1)), "", sentence(found)]
@@ -157,20 +157,9 @@ def sentence(found: Estimate) -> str:
     )
 
 
-def _source(each: Forecast) -> str:
-    if not each.missing:
-        return "made"
-    if each.entries is None:
-        return "nothing"
-    return f"{each.samples} made with these settings" if each.samples > 1 else "a trial"
-
-
 def _known(value: float | None, formatted) -> str:  # type: ignore[no-untyped-def]
     return "unknown" if value is None else formatted(value)
 
 
 def _megabytes(value: float | None) -> str:
     return "" if value is None else format_bytes(value * 1e6)
-
-
-__all__ = ["BadInput", "Estimate", "estimate", "format_report", "sentence"]

@@ -29,7 +29,7 @@ def jobs(plan: Plan, forecasts: Mapping[str, Forecast]) -> list[Job]:
             stage,
             forecasts[stage].of_job(names) or 0.0,
             graph.stage(stage).threads(plan.facts),
-            int(graph.stage(stage).gpu),
+            graph.stage(stage).gpus(plan.facts),
             _priority(stage),
             {makers[e] for name in names for e in _needs(plan, stage, name) if e in makers},
         )

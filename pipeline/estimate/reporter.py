@@ -52,11 +52,13 @@ class Reporter(logging.Handler):
         self.took: dict[int, float] = {}  # seconds of each finished job, by its number
         self._shown, self._last = (0, time.monotonic()), ""
         self._handler = next((each for each in logger.handlers if each.name == HANDLER), None)
-        self.closed = False
+        self.closed = self._shows = False
 
-    def begin(self) -> bool:
-        """Take the place of Snakemake's messages; False where something else shows them."""
-        if self._handler is None:
+    def begin(self, show: bool = True) -> bool:
+        """Take the place of Snakemake's messages; False where it does not, and counts alone."""
+        self._shows = show and self._handler is not None
+        if self._handler is None or not show:
+            logger.addHandler(self)
             return False
         self._formatter = self._handler.formatter
         self._handler.addFilter(self._passes)
@@ -70,7 +72,7 @@ class Reporter(logging.Handler):
         if not self.closed:
             self.closed = True
             logger.removeHandler(self)
-            if self._handler:
+            if self._handler and self._shows:
                 self._handler.removeFilter(self._passes)
                 self._handler.setFormatter(self._formatter)
             self._wipe()
@@ -91,7 +93,7 @@ class Reporter(logging.Handler):
             self._failed += 1
         else:
             return
-        if not self.closed:
+        if self._shows and not self.closed:
             self._show(now)
 
     def line(self) -> str:

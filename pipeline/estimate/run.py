@@ -1,16 +1,20 @@
 """A run of Snakemake, from its first job to its last: progress, and the ledger at its end."""
 
-from collections.abc import Mapping, Sequence
+import time
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pipeline.estimate import measured
+from pipeline.estimate import ledger, measured
 from pipeline.estimate.forecast import Forecast, forecasts
 from pipeline.estimate.reporter import Reporter
 from pipeline.estimate.schedule import Job, makespan
 from pipeline.plan import graph
 from pipeline.plan.plan import Plan
 from pipeline.stages.declaration import ONLY, Over
+
+EACH = 0.2  # seconds of Snakemake beside each job's process, as measured on the demo
 
 
 class Run:
@@ -24,23 +28,46 @@ class Run:
         }
         self.cores = workflow.resource_settings.cores or workflow.resource_settings.nodes or 1
         self.gpus = int(workflow.scheduler.resources.get("gpu", 0))
+        self.unknown = False  # whether there is a job of which nothing is known
+        self._of: dict[int, tuple[str, str]] = {}  # the plan and the stage of a job
         self.jobs = self._jobs(workflow.dag)
-        self.known = all(job.seconds >= 0 for job in self.jobs.values())
         name = " ".join(dict.fromkeys(plan.dataset for plan in plans))
         self.reporter = Reporter(name, self.jobs, self.left)
+        self.expected = self.left(self.jobs, {})
+        self._begin = time.monotonic()
 
     def begin(self, settings: Any) -> None:
-        """Show progress, unless the user has said what Snakemake is to print."""
-        if not (settings.quiet or settings.verbose or settings.printshellcmds):
-            self.reporter.begin()
+        """Follow the run; show progress, unless the user has said what Snakemake is to print."""
+        quiet = settings.quiet or settings.verbose or settings.printshellcmds
+        self.reporter.begin(show=not quiet)
 
-    def end(self) -> None:
-        """Let Snakemake print its last messages."""
+    def end(self) -> Iterator[str]:
+        """Let Snakemake print its last messages; write the ledgers, a sentence about each."""
         self.reporter.close()
+        took = time.monotonic() - self._begin
+        for path, plan in self.plans.items():
+            expected, seen = (self._by_stage(path, each) for each in self._seconds())
+            stages = ledger.rows(plan, self.forecasts[path], expected, seen)
+            if stages:
+                said = ledger.content(plan.dataset, self.expected, took, self.cores, stages)
+                yield f"{ledger.sentence(said)}; by stage: {ledger.write(plan, said)}"
 
     def left(self, jobs: Mapping[int, Job], running: Mapping[int, float]) -> float | None:
         """Seconds until the last of some jobs ends; None where a stage was never measured."""
-        return makespan(jobs.values(), self.cores, self.gpus, running) if self.known else None
+        return None if self.unknown else makespan(jobs.values(), self.cores, self.gpus, running)
+
+    def _seconds(self) -> tuple[dict[int, float], dict[int, float]]:
+        """What each finished job was expected to take, and took."""
+        took = self.reporter.took
+        return {number: self.jobs[number].seconds for number in took}, took
+
+    def _by_stage(self, path: str, seconds: Mapping[int, float]) -> dict[str, float]:
+        found: Counter[str] = Counter()
+        for number, each in seconds.items():
+            of, stage = self._of[number]
+            if of == path:
+                found[stage] += each  # type: ignore[assignment]
+        return dict(found)
 
     def _jobs(self, dag: Any) -> dict[int, Job]:
         needed = {job.jobid: job for job in dag.needrun_jobs()}
@@ -48,24 +75,23 @@ class Run:
         for number, job in needed.items():
             above = {each.jobid for each in dag.dependencies[job]} & needed.keys()
             stage = str(job.params.get("stage") or ("page" if job.output.get("page") else ""))
-            found[number] = Job(
-                number,
-                stage,
-                self._seconds(job, stage),
-                job.threads,
+            self._of[number] = str(job.params.get("plan")), stage
+            seconds, gpu = (
+                self._expected(job, *self._of[number]),
                 int(job.resources.get("gpu") or 0),
-                job.priority,
-                above,
             )
+            name = stage or job.rule.name
+            found[number] = Job(number, name, seconds, job.threads, gpu, job.priority, above)
         return found
 
-    def _seconds(self, job: Any, stage: str) -> float:
-        """What a job is expected to take; -1 if that is unknown."""
-        forecast = self.forecasts.get(str(job.params.get("plan")), {}).get(stage)
+    def _expected(self, job: Any, path: str, stage: str) -> float:
+        """What a job is expected to take; nothing if that is unknown."""
+        forecast = self.forecasts.get(path, {}).get(stage)
         if forecast is None:
-            return 0.0
-        names = {Path(path).name.partition(".")[0] for path in job.output}
+            return EACH
+        names = {Path(each).name.partition(".")[0] for each in job.output}
         if graph.stage(stage).over is Over.DATASET:
             names = {ONLY}
         seconds = forecast.of_job(names)
-        return -1.0 if seconds is None else seconds
+        self.unknown = self.unknown or seconds is None
+        return EACH + (seconds or 0.0)

@@ -5,6 +5,7 @@ and on these scans alone, twice, with more steps and scans the second time: what
 two is what a step or a scan takes. They are made in a folder that goes away.
 """
 
+import csv
 import os
 import shutil
 import tempfile
@@ -25,8 +26,8 @@ from pipeline.progress import Progress
 from pipeline.stages.declaration import ONLY, Over
 from pipeline.store import entry
 
-STEPS, MORE_STEPS = 5, 45
-ENOUGH = 30.0  # seconds of steps in the second training
+STEPS, MORE_STEPS = 10, 50
+ENOUGH = 60.0  # seconds of the steps that the second training has more
 
 
 def measure(
@@ -51,8 +52,7 @@ def measure(
         jobs.run(some, path, stage, batches, cores)
     with tempfile.TemporaryDirectory(prefix="estimate-") as folder:
         few = _Trial(some, train[:1], val[:1], STEPS, Path(folder, "few"), cores)
-        each = max((took.seconds for took in few.trainings.values()), default=0.0) / STEPS
-        steps = STEPS + max(5, min(MORE_STEPS - STEPS, int(ENOUGH / each) if each else 0))
+        steps = STEPS + min(MORE_STEPS, max(STEPS, int(ENOUGH / few.pace())))
         more = _Trial(some, train, val, steps, Path(folder, "more"), cores)
     return _extrapolated(plan, few, more)
 
@@ -87,8 +87,16 @@ class _Trial:
                 (took,) = jobs.run(self.plan, path, stage, [[ONLY]], cores)
                 one = Known(took.seconds, 0.0, took.cpu, took.memory_mb)
                 self.known[stage] = {ONLY: one}
-        trainers = self.plan.facts.trainers
-        self.trainings = {n: k for s in trainers for n, k in self.known.get(s, {}).items()}
+
+    def pace(self) -> float:
+        """The seconds of a step of the slowest training, as its own log has it."""
+        found = [1e-3]
+        for stage, name in self.plan.entries:
+            if stage in self.plan.facts.trainers:
+                log = self.plan.training_log(stage, name) / "training.csv"
+                with suppress(OSError), log.open(newline="", encoding="utf-8") as file:
+                    found += [float(row["seconds"]) for row in csv.DictReader(file)]
+        return max(found)
 
     def work(self, facts: Facts, stage: str, name: str, steps: int) -> float:
         """What the time of an entry grows with: the steps of a training, else scans."""
