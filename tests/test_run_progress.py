@@ -82,6 +82,17 @@ def test_messages_of_jobs_are_kept_from_the_terminal_and_all_others_are_not(
     ]
 
 
+def test_warnings_of_a_job_are_shown_when_it_has_finished(stream: Terminal) -> None:
+    said = {0: ["frames of a: is unusual"], 1: []}
+    run = Reporter("demo", JOBS, lambda jobs, running: None, stream, lambda number: said[number])
+    run.begin()
+    for number in said:
+        event(LogEvent.JOB_INFO, jobid=number)
+        event(LogEvent.JOB_FINISHED, job_id=number)
+    run.close()
+    assert shown(stream.getvalue()) == "frames of a: is unusual\n"
+
+
 def test_without_a_terminal_there_is_a_line_now_and_then(
     stream: Terminal, monkeypatch: pytest.MonkeyPatch
 ) -> None:

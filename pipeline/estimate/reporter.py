@@ -11,7 +11,7 @@ import shutil
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import nullcontext
 from datetime import datetime, timedelta
 from typing import Any, TextIO
@@ -38,15 +38,21 @@ class Reporter(logging.Handler):
     """Follows the events of a run; `close` ends it, and lets all messages through again."""
 
     def __init__(
-        self, name: str, jobs: Mapping[int, Job], left: Left, stream: TextIO | None = None
+        self,
+        name: str,
+        jobs: Mapping[int, Job],
+        left: Left,
+        stream: TextIO | None = None,
+        warnings: Callable[[int], Iterable[str]] = lambda number: (),
     ) -> None:
         """`left` says for how many more seconds a run goes on with the given jobs to do.
 
         It is also told for how many seconds those that run have been running; None if unknown.
+        `warnings` gives those of a job that has finished, which are shown.
         """
         super().__init__(logging.INFO)
         self._name, self._jobs, self._left = name, dict(jobs), left
-        self._stream = stream or sys.stderr
+        self._stream, self._warnings = stream or sys.stderr, warnings
         self._total, self._failed = len(jobs), 0
         self._begun: dict[int, float] = {}
         self.took: dict[int, float] = {}  # seconds of each finished job, by its number
@@ -88,6 +94,8 @@ class Reporter(logging.Handler):
             number = said["job_id"]
             self.took[number] = now - self._begun.pop(number, now)
             self._jobs.pop(number, None)
+            for sentence in self._warnings(number):
+                logger.warning(sentence)
         elif event is LogEvent.JOB_ERROR:
             self._begun.pop(said["jobid"], None)
             self._failed += 1

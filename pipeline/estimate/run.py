@@ -3,6 +3,7 @@
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -29,10 +30,11 @@ class Run:
         self.cores = workflow.resource_settings.cores or workflow.resource_settings.nodes or 1
         self.gpus = int(workflow.scheduler.resources.get("gpu", 0))
         self.unknown = False  # whether there is a job of which nothing is known
+        self._logs: dict[int, list[str]] = {}  # of each job
         self._of: dict[int, tuple[str, str]] = {}  # the plan and the stage of a job
         self.jobs = self._jobs(workflow.dag)
         name = " ".join(dict.fromkeys(plan.dataset for plan in plans))
-        self.reporter = Reporter(name, self.jobs, self.left)
+        self.reporter = Reporter(name, self.jobs, self.left, warnings=self.warnings)
         self.expected = self.left(self.jobs, {})
         self._begin = time.monotonic()
 
@@ -56,6 +58,14 @@ class Run:
         """Seconds until the last of some jobs ends; None where a stage was never measured."""
         return None if self.unknown else makespan(jobs.values(), self.cores, self.gpus, running)
 
+    def warnings(self, number: int) -> Iterator[str]:
+        """The lines of a job's log that begin with its stage and a scan: what is unusual there."""
+        begin = f"{self._of[number][1]} of "
+        for path in self._logs[number]:
+            with suppress(OSError, ValueError):
+                lines = Path(path).read_text(encoding="utf-8").splitlines()
+                yield from (line for line in lines if line.startswith(begin))
+
     def _seconds(self) -> tuple[dict[int, float], dict[int, float]]:
         """What each finished job was expected to take, and took."""
         took = self.reporter.took
@@ -76,6 +86,7 @@ class Run:
             above = {each.jobid for each in dag.dependencies[job]} & needed.keys()
             stage = str(job.params.get("stage") or ("page" if job.output.get("page") else ""))
             self._of[number] = str(job.params.get("plan")), stage
+            self._logs[number] = [*map(str, job.log)]
             seconds, gpu = (
                 self._expected(job, *self._of[number]),
                 int(job.resources.get("gpu") or 0),
