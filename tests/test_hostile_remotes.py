@@ -3,28 +3,21 @@
 What the web server answers in the place of the honest file is given by a function for each case.
 """
 
-import shutil
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
-from pipeline.plan.plan import Plan
-from pipeline.remotes.caches import Caches
-from pipeline.remotes.described import Remote
-from pipeline.remotes.taking import take
-from pipeline.remotes.wanted import Wanted
-from pipeline.store import entry, records
 from tests.helpers import tiny_store
 from tests.helpers.forged_remotes import (
-    WHAT,
     bytes_of,
     forged,
     refused,
     taken,
 )
-from tests.helpers.tiny_remotes import SHORT, Lab, Shown, served
+from tests.helpers.tiny_remotes import Lab, Shown, served
 
 
 @pytest.fixture(scope="module")
@@ -46,16 +39,13 @@ def sent(*pieces: bytes, pause: float = 0.0, length: int = 1 << 40) -> Callable[
         request.send_response(200)
         request.send_header("Content-Length", str(length))
         request.end_headers()
-        try:
-            left = length
+        left = length
+        with suppress(OSError):  # the other one has had enough
             while left > 0:
                 for piece in pieces:
                     request.wfile.write(piece[:left])
-                    request.wfile.flush()
                     left -= len(piece)
                     time.sleep(pause)
-        except OSError:  # the other one has had enough
-            pass
         return True
 
     return answer
@@ -77,6 +67,19 @@ def test_a_server_without_a_word(lab: Lab, capsys: pytest.CaptureFixture[str]) -
     with served(lab.given, silent) as url:
         said = refused(lab, capsys, lab.caches(url))
     assert f"{url}: is not used: " in said
+
+
+def test_headers_that_drip(lab: Lab, capsys: pytest.CaptureFixture[str]) -> None:
+    def drip(request: Shown) -> bool:
+        with suppress(OSError):
+            for letter in b"HTTP/1.1 200 OK\r\nX: " + b"x" * 1000:
+                request.wfile.write(bytes([letter]))
+                time.sleep(0.05)
+        return True
+
+    with served(lab.given, drip) as url:
+        said = refused(lab, capsys, lab.caches(url))
+    assert "is not answered within 1 s" in said
 
 
 def test_bytes_that_drip(lab: Lab, capsys: pytest.CaptureFixture[str]) -> None:
@@ -143,57 +146,3 @@ def test_redirections_lead_nowhere_else(
     with served(lab.given, elsewhere) as url:
         said = refused(lab, capsys, lab.caches(url))
     assert "is not taken: " in said
-
-
-def test_what_disappears_in_the_middle_goes_on_where_it_was(
-    lab: Lab, capsys: pytest.CaptureFixture[str]
-) -> None:
-    home = lab.plan.home(*WHAT)
-    whole = home.read_bytes()
-    asked: list[str] = []
-
-    def cut(request: Shown) -> bool:
-        if "/list/" in request.path:
-            return False
-        begin = int((request.headers["Range"] or "bytes=0-")[6:].rstrip("-"))
-        asked.append(f"{begin}")
-        end = begin + len(whole) // 3 + 1
-        request.send_response(206 if begin else 200)
-        request.send_header("Content-Length", str(len(whole) - begin))
-        request.send_header("Content-Range", f"bytes {begin}-{len(whole) - 1}/{len(whole)}")
-        request.end_headers()
-        request.wfile.write(whole[begin:end])
-        request.close_connection = True
-        return True
-
-    plan = tiny_store.plan(lab.folder / "other")
-    with served(lab.given, cut) as url:
-        counts = [taken_in_pieces(lab.caches(url), plan) for _ in range(3)]
-    assert sum(counts) == 1
-    assert plan.home(*WHAT).read_bytes() == whole
-    assert len(set(asked)) > 1
-    assert "0" not in asked[1:]
-
-
-def taken_in_pieces(caches: Caches, plan: Plan) -> int:
-    return take(caches, [Wanted(plan, [WHAT], or_made=False)])
-
-
-def test_a_server_that_knows_no_ranges_begins_again(lab: Lab) -> None:
-    plan = tiny_store.plan(lab.folder / "other")
-    home = plan.home(*WHAT)
-    digest = records.digest(lab.plan.home(*WHAT))
-    partial = home.parent / f"{entry.SCRATCH}{digest[:16]}" / home.name
-    partial.parent.mkdir(parents=True)
-    partial.write_bytes(b"half of it")
-    with served(lab.given) as url:
-        assert taken(lab.caches(url), plan) == 1
-    assert not partial.parent.exists()
-
-
-def test_the_next_remote_is_asked_for_what_one_does_not_give(lab: Lab) -> None:
-    shutil.copytree(lab.given, lab.folder / "sound")
-    bytes_of(lab).unlink()
-    key = lab.public_key
-    remotes = [Remote(str(lab.folder / name), key) for name in ("nowhere", "given", "sound")]
-    assert taken(Caches(remotes, SHORT), tiny_store.plan(lab.folder / "other")) == 1

@@ -1,5 +1,6 @@
 """Bytes from a remote and to it, within limits of size and time whatever it answers."""
 
+import asyncio
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -71,12 +72,27 @@ class Connection:
             raise FileNotFoundError(path)  # a pipe would be waited for
         begin, count = time.monotonic(), 0
         options: Any = {"range": {"offset": offset}} if offset else {}
+        least = 1 << 20 if self._folder else 1  # of a network each byte counts, to see if it drips
         with _sentences():
-            for chunk in obstore.get(self._store, path, options=options).stream(min_chunk_size=1):
+            for chunk in self._open(path, options).stream(min_chunk_size=least):
                 count, elapsed = count + len(chunk), time.monotonic() - begin
                 if elapsed > max(self._limits.patience, count / self._limits.slowest):
                     raise Unreachable(f"{path} comes too slowly ({count / elapsed:.0f} bytes/s)")
                 yield bytes(chunk)
+
+    def _open(self, path: str, options: Any) -> Any:
+        """A file of which the headers have come, within a time even if they come byte by byte."""
+        most = self._limits.silence + self._limits.patience
+
+        async def opened() -> Any:
+            return await asyncio.wait_for(
+                obstore.get_async(self._store, path, options=options), most
+            )
+
+        try:
+            return asyncio.run(opened())
+        except TimeoutError:
+            raise Unreachable(f"{path} is not answered within {most:g} s") from None
 
     def size(self, path: str) -> int | None:
         """The bytes of a file; None where there is none. Raises `Unreachable`."""

@@ -5,10 +5,10 @@ import shutil
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from pipeline.errors import BadInput
 from pipeline.plan import config, missing
@@ -134,6 +134,9 @@ def _fetch_all(caches: Caches, found: list[Found]) -> list[Found]:
     stop, leases, done = threading.Event(), Leases(), list[Found]()
     failures: Counter[Remote] = Counter()
     total = sum(each.record.bytes for each in found)
+    # In this thread: two at once cannot read code as a key does (Python 3.11, gh-106905).
+    plans = {(each.plan, each.what[0]): None for each in found}
+    recipes = {(plan, stage): plan.own_recipe(stage) for plan, stage in plans}
     pool = ThreadPoolExecutor(caches.limits.at_once)
     with Progress(desc="fetching", total=total, unit="B", unit_scale=True) as bar:
         lock = threading.Lock()
@@ -147,7 +150,8 @@ def _fetch_all(caches: Caches, found: list[Found]) -> list[Found]:
             if connection is None:
                 raise Unreachable("it has failed before")
             fetching = Fetching(connection, caches.limits.tries, tell, stop)
-            _fetch(fetching, leases, each, stop)
+            recipe = recipes[each.plan, each.what[0]]
+            _fetch(fetching, leases, each, recipe, stop)
 
         jobs = {pool.submit(one, each): each for each in found}
         try:
@@ -168,13 +172,19 @@ def _fetch_all(caches: Caches, found: list[Found]) -> list[Found]:
     return done
 
 
-def _fetch(fetching: Fetching, leases: Leases, each: Found, stop: threading.Event) -> None:
+def _fetch(
+    fetching: Fetching,
+    leases: Leases,
+    each: Found,
+    recipe: Mapping[str, Any] | None,
+    stop: threading.Event,
+) -> None:
     """Fetch an entry, unless another process does so or makes it: then wait for that."""
-    home, (stage, _) = each.home, each.what
+    home = each.home
     while not entry.present(home):
         with leases.take(home) as mine:
             if mine and not entry.present(home):
-                fetching.fetch(each.record, home, each.plan.own_recipe(stage))
+                fetching.fetch(each.record, home, recipe)
                 return
         if stop.wait(POLL):
             raise Stopped
