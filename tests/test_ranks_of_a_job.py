@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +17,10 @@ import pytest
 import torch
 
 from model.network import files
+from model.training import ranks as together
 from pipeline.errors import BadInput
 from pipeline.facts import Facts
-from pipeline.jobs import entries, gpus, ranks
+from pipeline.jobs import entries, gpus, rank, ranks
 from pipeline.plan import machine, rules
 from pipeline.plan.plan import Plan
 from pipeline.stopped import Stopped
@@ -54,17 +55,12 @@ def _store(plan: Plan, stage: str, name: str, made: Path) -> None:
         groups.create(path, dict(known.attrs)) as out,
     ):
         for array in known.array_keys():
-            arrays.write(out, array, known[array][:])  # type: ignore[index, arg-type]
+            arrays.write(out, array, known[array][:], compress=array != "feature")  # type: ignore[index, arg-type]
 
 
 def train_section(steps: int) -> dict[str, Any]:
     found = tiny_params(steps) | {"variants": ["esgs"], "seeds": [0]}
     return {"train": found}
-
-
-@pytest.fixture
-def two_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(machine, "gpu_names", lambda: ["0", "1"])
 
 
 @pytest.fixture
@@ -98,27 +94,6 @@ def test_two_nodes_of_slurm_train_one_network(slurm: Path, tmp_path: Path) -> No
     assert "--cpus-per-task=1" in asked
 
 
-@no_gpu
-@pytest.mark.usefixtures("two_gpus")
-def test_a_signal_to_the_job_stops_its_processes_with_a_checkpoint(tmp_path: Path) -> None:
-    plan = plan_of(tmp_path, **train_section(5000), gpus=2)
-    log = plan.training_log("train", RUN) / "training.csv"
-
-    def signal_later() -> None:
-        end = time.monotonic() + LATER
-        while not log.exists() and time.monotonic() < end:
-            time.sleep(0.1)
-        os.kill(os.getpid(), signal.SIGUSR1)
-
-    threading.Thread(target=signal_later, daemon=True).start()
-    with pytest.raises(Stopped, match=r"stopped after step \d+ of 5000, which is kept"):
-        entries.maker("train", plan)(plan.link("train", RUN))
-    assert log.exists()
-    (kept,) = plan.scratch("train", RUN).iterdir()
-    assert len(files.read(kept)[0]["losses"]) > 0
-    assert not plan.link("train", RUN).exists()
-
-
 @pytest.mark.parametrize(
     "error",
     [
@@ -137,6 +112,31 @@ def test_a_job_says_what_the_first_of_its_processes_said(error: Exception, tmp_p
     else:
         assert (type(found), str(found)) == (type(error), str(error))
     assert [path.name for path in tmp_path.iterdir()] == ["said.json"]
+
+
+@pytest.mark.parametrize(
+    ("error", "raised"),
+    [(None, False), (Stopped("after step 3"), False), (OSError(5, "broken"), True)],
+)
+def test_each_process_says_why_it_ends_before_it_does(
+    error: Exception | None, raised: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def work(name: str, path: Path) -> None:
+        assert (name, path) == (RUN, tmp_path / "out")
+        if error:
+            raise error
+
+    plan = tiny_store.plan(tmp_path, work=str(tmp_path / "work"))
+    plan.write()
+    said = tmp_path / "said.json"
+    monkeypatch.setattr(together, "joined", nullcontext)
+    monkeypatch.setattr(entries, "load", lambda stage, plan: work)
+    arguments = (plan.path, "train", RUN, tmp_path / "out", said, "")
+    with pytest.raises(OSError, match="broken") if raised else nullcontext():
+        assert rank.main(*arguments) == int(error is not None)
+    assert said.exists() == (error is not None)
+    if error:
+        assert str(ranks._error(said, asked=True, code=1)).endswith(str(error.args[-1]))
 
 
 def test_processes_that_say_nothing_failed_unless_they_were_stopped(tmp_path: Path) -> None:

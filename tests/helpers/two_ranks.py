@@ -67,7 +67,7 @@ def half_empty(folder: Path) -> list[Room]:
         unseen.path(stage).unlink()
         with groups.create(unseen.path(stage), attributes) as out:
             for name, values in found.items():
-                arrays.write(out, name, values)
+                arrays.write(out, name, values, compress=name != "feature")
     return [seen, unseen]
 
 
