@@ -83,3 +83,21 @@ def test_the_next_remote_is_asked_for_what_one_does_not_give(lab: Lab) -> None:
     key = lab.public_key
     remotes = [Remote(str(lab.folder / name), key) for name in ("nowhere", "given", "sound")]
     assert taken(Caches(remotes, SHORT), tiny_store.plan(lab.folder / "other")) == 1
+
+
+def test_what_a_bucket_refuses_to_show_counts_as_absent(
+    lab: Lab, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def strict(request: Shown) -> bool:
+        there = (lab.given / request.path.lstrip("/").replace("%40", "@")).is_file()
+        if not there:
+            request.send_error(403)
+        return not there
+
+    plan = tiny_store.plan(lab.folder / "other")
+    plan.keys["frames"] = "0" * 12
+    with served(lab.given, strict) as url:
+        wanted = [Wanted(plan, [("frames", WHAT[1]), WHAT], or_made=False)]
+        assert take(lab.caches(url), wanted) == 1
+    said = capsys.readouterr().err
+    assert said.count("what it refuses to show") == 1

@@ -27,6 +27,7 @@ class Caches:
         self.remotes, self.limits = [*remotes], limits or Limits()
         self._connections: dict[Remote, Connection | None] = {}
         self._listings: dict[tuple[Remote, str], Listing | None] = {}
+        self._forbidding: set[Remote] = set()
         self._refused: set[tuple[Remote, str]] = set()
 
     def find(self, plan: Plan, what: Entry) -> tuple[Remote, Record] | None:
@@ -77,6 +78,9 @@ class Caches:
             except Unreachable as error:
                 self.leave(remote, str(error))
             self._listings[remote, folder] = found
+            if found and found.forbidden and remote not in self._forbidding:
+                self._forbidding.add(remote)
+                say(f"{remote.url}: what it refuses to show, such as {folder}, counts as absent.")
         return self._listings[remote, folder]
 
     def say_refused(self) -> None:

@@ -35,6 +35,10 @@ class Unreachable(Exception):
     """A remote does not answer, answers too slowly or too much, or breaks off: one sentence."""
 
 
+class Forbidden(Unreachable):
+    """A remote does not show something, which a bucket also says of what it has not."""
+
+
 class CannotResume(Exception):
     """The server gives whole files only."""
 
@@ -149,4 +153,8 @@ def _sentences() -> Iterator[None]:
         raise
     except (exceptions.BaseError, ValueError, OSError) as error:
         first = (str(error).splitlines() or [""])[0][:300]
-        raise Unreachable("".join(c for c in first if c.isprintable())) from error
+        said = "".join(c for c in first if c.isprintable())
+        denied = isinstance(
+            error, exceptions.PermissionDeniedError | exceptions.UnauthenticatedError
+        )
+        raise (Forbidden if denied else Unreachable)(said) from error

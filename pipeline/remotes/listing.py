@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterator
 
-from pipeline.remotes.connection import CannotResume, Connection, Limits, Unreachable
+from pipeline.remotes.connection import Connection, Forbidden, Limits, Unreachable
 from pipeline.remotes.signed import Line, Record, decode
 
 
@@ -18,6 +18,7 @@ class Listing:
     ) -> None:
         """Raises `Unreachable`. A record counts if `key` signed it; all do where there is none."""
         self.folder, self.next, self._key = folder, 0, key
+        self.forbidden = False  # whether a part was not shown, which is taken for the end
         self.lines: dict[str, list[Line]] = defaultdict(list)
         self.refused = 0  # records that the key has not signed, as far as they were asked for
         for part in self._parts(connection, limits):
@@ -45,7 +46,7 @@ class Listing:
 
     def _parts(self, connection: Connection, limits: Limits) -> Iterator[list[Line]]:
         left = limits.listing
-        while (content := _read(connection, self.part(self.next), limits.part)) is not None:
+        while (content := self._read(connection, limits.part)) is not None:
             left -= len(content)
             if left < 0 or self.next >= limits.parts:
                 raise Unreachable(f"{self.folder}/list does not end")
@@ -56,9 +57,9 @@ class Listing:
             self.next += 1
             yield own
 
-
-def _read(connection: Connection, path: str, most: int) -> bytes | None:
-    try:
-        return connection.read(path, most)
-    except CannotResume:
-        return None
+    def _read(self, connection: Connection, most: int) -> bytes | None:
+        try:
+            return connection.read(self.part(self.next), most)
+        except Forbidden:
+            self.forbidden = True
+            return None
