@@ -63,7 +63,7 @@ def test_entries_records_and_digests_are_copied_and_a_damaged_one_is_made_again(
             assert name in found
         else:
             assert found[name] == content, name
-    assert f"projections {damaged.name.partition('@')[0]}: made in" in said
+    assert f"projections {damaged.name.partition('@')[0]}: made in" in checkout.logs()
     again = checkout.snakemake()
     assert "Nothing to be done" in again.stdout + again.stderr
     assert "copying" not in again.stdout + again.stderr

@@ -122,7 +122,7 @@ def test_a_row_that_fails_does_not_stop_the_others(tmp_path: Path) -> None:
     done = checkout.snakemake("--keep-going")
     said = done.stdout + done.stderr
     assert done.returncode != 0
-    assert "scannet frames scene0000_00: " in said, "its only frame is lost"
+    assert "frames of scene0000_00: " in said, "its only frame is lost"
     assert "Traceback" not in said
     checkout.set_rows(others)
     assert checkout.stale() == TABLE, "all else is made"

@@ -1,5 +1,6 @@
 """What a user reads at the end of a run that could not make everything."""
 
+import re
 import sys
 from collections.abc import Iterable
 from contextlib import suppress
@@ -9,6 +10,8 @@ from typing import Any
 from pipeline.plan.plan import Plan
 
 MOST = 20  # sentences
+# Of a job about an entry, `demo frames scene0000_00: ...`, unless it says that this was made.
+_FAILED = re.compile(r"\w+ \w+ \S+: (?!\w+ in \d+\.\d s$)")
 
 
 def print_not_made(plans: Iterable[Plan]) -> None:
@@ -21,10 +24,12 @@ def print_not_made(plans: Iterable[Plan]) -> None:
 
 
 def print_last_words(failed: Iterable[Any]) -> None:
-    """Print the last line of the log of each job of Snakemake that failed: the sentence of why."""
+    """Print of each job of Snakemake that failed why: its failures by its log, or the last line."""
     for job in failed:
         for log in job.log:
             with suppress(OSError, ValueError):
                 lines = Path(log).read_text(encoding="utf-8").split("\n")
-                last = [line.strip() for line in lines if line.strip()][-1:]
-                print(*(f"{job.name}: {line}" for line in last), file=sys.stderr, flush=True)
+                said = [line.strip() for line in lines if line.strip()]
+                why = [line for line in said if _FAILED.match(line)][:MOST] or said[-1:]
+                for line in why:
+                    print(f"{job.name}: {line}", file=sys.stderr, flush=True)

@@ -59,7 +59,9 @@ def run(folder: Path, count: int, stages: Sequence[str] = ()) -> list[str]:
         for number, tree in enumerate(trees)
     ]
     codes = [process.wait() for process in runs]
-    outputs = [(tree.folder / "output.txt").read_text(errors="replace") for tree in trees]
+    outputs = [
+        (tree.folder / "output.txt").read_text(errors="replace") + tree.logs() for tree in trees
+    ]
     jobs = Counter(found for text in outputs for found in _JOB.findall(text))
     made = Counter({what: n for (what, how), n in jobs.items() if how == "made"})
     read = [{name: records.digest(path) for name, path in links(tree.folder)} for tree in trees]

@@ -98,6 +98,10 @@ class Checkout:
         done = self.snakemake(*arguments)
         assert done.returncode == 0, done.stdout + done.stderr
 
+    def logs(self) -> str:
+        """What all jobs have said."""
+        return "\n".join(p.read_text() for p in sorted((self.folder / "logs").rglob("*.log")))
+
     def stale(self, *arguments: str) -> set[str]:
         """The stages, and the target that writes tables, that `snakemake -n` would run."""
         done = self.snakemake("-n", *arguments)
