@@ -1,6 +1,7 @@
 """The scans of a training: read lazily, by number, in this process or in others."""
 
 from collections.abc import Sequence
+from multiprocessing import get_context
 from typing import Any, Protocol, TypeVar
 
 import numpy as np
@@ -67,13 +68,19 @@ class Scenes(Dataset):
 
 
 def load(dataset: Dataset, batches: Sequence[Any], collate_fn: Any, workers: int) -> DataLoader:
-    """Read `batches`, each a list of keys of `dataset`, in `workers` processes (0: in this one)."""
+    """Read `batches`, each a list of keys of `dataset`, in `workers` processes (0: in this one).
+
+    Workers are forked from a server that imports torch and the data set's module once for all.
+    """
+    context = get_context("forkserver") if workers else None
+    if context is not None:
+        context.set_forkserver_preload([type(dataset).__module__])
     return DataLoader(
         dataset,
         batch_sampler=batches,
         collate_fn=collate_fn,
         num_workers=workers,
-        multiprocessing_context="forkserver" if workers else None,
+        multiprocessing_context=context,
         pin_memory=torch.cuda.is_available(),
     )
 
