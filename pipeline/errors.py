@@ -1,4 +1,4 @@
-"""The exception for bad input, which becomes one sentence on the command line."""
+"""The exceptions that become one sentence on the command line."""
 
 import os
 
@@ -12,3 +12,7 @@ class BadInput(Exception):
     def __str__(self) -> str:
         where, what, remedy = self.args
         return f"{where}: {what}; {remedy}."
+
+
+class Stopped(Exception):
+    """Work that was stopped from outside, and goes on from where it is when it is tried again."""

@@ -15,8 +15,8 @@ from model.training import loop
 from model.training.checkpoint import Checkpoint
 from model.training.loop import OptimiserConfig
 from pipeline.cli.stages import TRY_AGAIN, make_all
+from pipeline.errors import Stopped
 from pipeline.plan import machine
-from pipeline.stopped import Stopped
 from tests.helpers.tiny_checkout import Checkout
 from tests.helpers.tiny_entries import train_tiny, write_rooms, write_text
 

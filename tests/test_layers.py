@@ -12,7 +12,7 @@ LAYERS = (
     (
         *("pipeline.scan", "pipeline.facts", "pipeline.tables", "pipeline.palette"),
         *("pipeline.images", "pipeline.progress", "pipeline.whole_file"),
-        *("pipeline.foreign", "pipeline.stopped"),
+        "pipeline.foreign",
     ),
     ("pipeline.whole_frames",),
     ("pipeline.store",),

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from model.network import files
-from pipeline.stopped import Stopped
+from pipeline.errors import Stopped
 from tests.helpers import two_ranks
 from tests.helpers.tiny_entries import Room, write_text
 

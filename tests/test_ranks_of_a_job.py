@@ -18,12 +18,11 @@ import torch
 
 from model.network import files
 from model.training import ranks as together
-from pipeline.errors import BadInput
+from pipeline.errors import BadInput, Stopped
 from pipeline.facts import Facts
 from pipeline.jobs import entries, gpus, rank, ranks
 from pipeline.plan import machine, rules
 from pipeline.plan.plan import Plan
-from pipeline.stopped import Stopped
 from pipeline.store import arrays, groups, publish
 from tests.helpers import tiny_store
 from tests.helpers.tiny_entries import tiny_params, write_rooms, write_text

@@ -22,8 +22,8 @@ from model.training.curves import Curves
 from model.training.ranks import Mean
 from model.training.stop import Due, StopSignals
 from model.training.watch import Watch
+from pipeline.errors import Stopped
 from pipeline.progress import Progress
-from pipeline.stopped import Stopped
 
 CHECKPOINT_SECONDS = 300.0  # after which the state is written, however few steps were taken
 

@@ -16,10 +16,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from pipeline.errors import BadInput
+from pipeline.errors import BadInput, Stopped
 from pipeline.plan import graph
 from pipeline.stages.declaration import Over
-from pipeline.stopped import Stopped
 from pipeline.store import notes
 from pipeline.store.notes import Note, NotMade
 

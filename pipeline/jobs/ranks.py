@@ -16,10 +16,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 
-from pipeline.errors import BadInput
+from pipeline.errors import BadInput, Stopped
 from pipeline.plan import graph, machine
 from pipeline.plan.plan import Plan
-from pipeline.stopped import Stopped
 from pipeline.store import lease
 
 SIGNALS = (signal.SIGTERM, signal.SIGUSR1)  # with which schedulers stop a job

@@ -51,8 +51,9 @@ def one_node(folder: Path) -> Iterator[dict[str, str]]:
         (folder / part).mkdir(parents=True, exist_ok=True)
     config = folder / "slurm.conf"
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2**20
-    host, cores = os.uname().nodename, os.cpu_count()
-    # Memory is not what is tried: a node that claims more than it has takes jobs side by side.
+    # Neither is what is tried: a node that claims more than it has takes jobs side by side, and
+    # groups of jobs, which ask for as many cores as they can use at once.
+    host, cores = os.uname().nodename, 4 * (os.cpu_count() or 1)
     known = {"host": host, "cores": cores, "memory": 4 * memory}
     config.write_text(CONFIG.format(**known, ports=PORTS, folder=folder), encoding="utf-8")
     # Snakemake's plugin takes SLURM_CONF out of the environment of a job's step.

@@ -20,8 +20,7 @@ from model.network.trained import build_network
 from model.training import ranks
 from model.training.loop import OptimiserConfig, Outputs
 from model.training.objective import Objective, loss_config
-from pipeline.errors import BadInput
-from pipeline.stopped import Stopped
+from pipeline.errors import BadInput, Stopped
 from pipeline.store import arrays, groups
 from tests.helpers.tiny_entries import (
     CLASSES,
