@@ -17,16 +17,10 @@ from pipeline.plan import (
     moved_store,
     rules,
 )
-from pipeline.plan.config import (
-    ablated,
-    check,
-    datasets,
-    folded,
-    register,
-    transfers,
-    wanted,
-)
+from pipeline.plan.config import check, datasets
 from pipeline.plan.making import make_plans, read_plans
+from pipeline.plan.registered import register
+from pipeline.plan.targets import ablated, folded, transfers, wanted
 from pipeline.plan.transfer import Transfer
 from pipeline.remotes.run import Brought
 

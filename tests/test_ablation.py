@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from pipeline.errors import BadInput
 from pipeline.facts import FUSED
-from pipeline.plan import ablation, config, rules
+from pipeline.plan import ablation, registered, rules, targets
 from pipeline.plan.plan import Plan
 from tests.helpers.tiny_ablation import ROOT, ROWS, Overrides, planned
 
@@ -158,8 +158,8 @@ def test_rows_have_plans_and_registrations_of_their_own(tmp_path: Path) -> None:
     assert len({each.path for each in plans}) == len(plans)
     assert rows["No text loss"].path == plan.work / "ablation_no_text_loss" / "plan.json"
     for each in plans:
-        config.register(each)
-    there = {user.plan.keys["train"] for user in config.registered(Path(plan.facts.store))}
+        registered.register(each)
+    there = {user.plan.keys["train"] for user in registered.registered(Path(plan.facts.store))}
     assert there == {each.keys["train"] for each in plans}
 
 
@@ -239,8 +239,8 @@ def test_what_a_row_changes_is_what_the_config_says(
 )
 def test_rows_are_planned_if_a_command_asks_for_them(argument: str, found: list[str]) -> None:
     names = ["demo", "s3dis", "demo_s3dis"]
-    assert config.ablated(names, ["snakemake", argument]) == found
-    assert set(found) <= set(config.wanted(names, ["snakemake", argument], {}))
+    assert targets.ablated(names, ["snakemake", argument]) == found
+    assert set(found) <= set(targets.wanted(names, ["snakemake", argument], {}))
 
 
 def test_the_target_exists_where_the_config_has_rows(tmp_path: Path) -> None:

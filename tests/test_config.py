@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from pipeline.errors import BadInput
-from pipeline.plan import config, manifest
+from pipeline.plan import config, manifest, registered, targets
 from pipeline.plan.making import make_plans
 
 ROOT = Path(__file__).parent.parent
@@ -56,7 +56,7 @@ def test_a_command_asks_for_the_datasets_that_its_targets_name_as_a_whole(
     arguments: str, found: str
 ) -> None:
     pairs = {"demo": "demo_s3dis", "scannet": "s3dis"}
-    assert config.wanted(DATASETS, arguments.split(), pairs) == found.split()
+    assert targets.wanted(DATASETS, arguments.split(), pairs) == found.split()
 
 
 def test_a_section_of_any_name_is_a_dataset_with_the_defaults(tmp_path: Path) -> None:
@@ -145,25 +145,25 @@ def test_a_plan_that_was_registered_is_found_again_by_others(
     store = tmp_path / "store"
     planned = config.plan("demo", wanted=False)
     monkeypatch.setenv("LOGNAME", "ada")
-    config.register(planned)
-    config.register(planned)
+    registered.register(planned)
+    registered.register(planned)
     monkeypatch.setenv("LOGNAME", "bob")
-    config.register(planned)
-    found = config.registered(store)
+    registered.register(planned)
+    found = registered.registered(store)
     assert sorted(each.user for each in found) == ["ada", "bob"], "one line for each user"
     assert {each.work for each in found} == {str(ROOT / "work")}
     for each in found:
         assert each.plan.keys == planned.keys
         homes = {each.plan.home(*entry) for entry in each.plan.entries}
         assert homes == {planned.home(*entry) for entry in planned.entries}
-    assert [p.suffix for p in (store / config.PLANS).iterdir()] == [".json", ".json"]
+    assert [p.suffix for p in (store / registered.PLANS).iterdir()] == [".json", ".json"]
 
 
 def test_plans_are_found_in_the_store_that_was_asked_about(tmp_path: Path) -> None:
     """The path that its user wrote may be relative, or that of another machine."""
-    config.register(config.plan("demo", wanted=False))
+    registered.register(config.plan("demo", wanted=False))
     moved = (tmp_path / "store").rename(tmp_path / "moved")
-    (found,) = config.registered(moved)
+    (found,) = registered.registered(moved)
     assert found.plan.home("text", "classes").is_relative_to(moved)
 
 
@@ -174,22 +174,22 @@ def test_a_store_that_cannot_be_written_is_no_fault_but_the_run_says_so_once(
     monkeypatch.setenv("SCAN_STORE", str(tmp_path / "file" / "store"))
     planned = config.plan("demo", wanted=False)
     capsys.readouterr()
-    config.register(planned)
-    config.register(planned)
+    registered.register(planned)
+    registered.register(planned)
     (told,) = capsys.readouterr().err.splitlines()
-    where = tmp_path / "file" / "store" / config.PLANS
+    where = tmp_path / "file" / "store" / registered.PLANS
     assert told.startswith(f"{where}: this run cannot be registered (Not a directory), so `python")
     assert told.endswith("prune` may remove what it uses; ask its owner for access.")
-    assert config.registered(tmp_path / "file" / "store") == []
+    assert registered.registered(tmp_path / "file" / "store") == []
 
 
 @pytest.mark.parametrize("text", ["", "[]", '{"plan": {}}'])
 def test_what_is_no_plan_is_named_and_not_overlooked(tmp_path: Path, text: str) -> None:
-    folder = tmp_path / "store" / config.PLANS
+    folder = tmp_path / "store" / registered.PLANS
     folder.mkdir(parents=True)
     (folder / "x.json").write_text(text)
     with pytest.raises(BadInput, match=r"x\.json: is not a plan that a run has written"):
-        config.registered(tmp_path / "store")
+        registered.registered(tmp_path / "store")
 
 
 def test_a_plan_follows_the_blessings_of_the_checkout(

@@ -17,7 +17,7 @@ from model.reports.lines import scores
 from model.scoring.results import Result, as_result
 from pipeline.errors import BadInput
 from pipeline.jobs import results
-from pipeline.plan import config, folds, graph
+from pipeline.plan import config, folds, graph, registered, targets
 from pipeline.plan.plan import Plan
 from pipeline.store import entry, publish
 
@@ -158,15 +158,15 @@ def test_scans_without_two_areas_are_refused(tmp_path: Path, rows: list[str], me
 )
 def test_folds_are_planned_if_a_command_asks_for_them(argument: str, found: list[str]) -> None:
     names = ["demo", "s3dis", "demo_s3dis", "scannet"]
-    assert config.folded(names, ["snakemake", argument]) == found
-    assert set(found) <= set(config.wanted(names, ["snakemake", argument], {}))
+    assert targets.folded(names, ["snakemake", argument]) == found
+    assert set(found) <= set(targets.wanted(names, ["snakemake", argument], {}))
 
 
 def test_folds_are_registered_beside_the_plan(plan: Plan) -> None:
     found = folds.folds(plan)
     for each in found.values():
-        config.register(each)
-    there = config.registered(Path(plan.facts.store))
+        registered.register(each)
+    there = registered.registered(Path(plan.facts.store))
     assert {r.plan.home("train", "esgs-0") for r in there} == {
         fold.home("train", "esgs-0") for fold in found.values()
     }

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from pipeline.cli.main import main
 from pipeline.errors import BadInput
 from pipeline.facts import Facts
-from pipeline.plan import config
+from pipeline.plan import config, registered
 from pipeline.plan.plan import Plan
 from pipeline.store import damaged, entry, lease, publish, records
 from pipeline.upkeep import in_use, inventory, prune
@@ -72,12 +72,12 @@ def test_what_a_plan_needs_is_never_listed_and_all_else_is(data: st.DataObject) 
             for home in data.draw(st.lists(st.sampled_from(homes), max_size=5)):
                 put(home, {"of": home.parent.name})
             if use == "registered":
-                config.register(plan)
+                registered.register(plan)
             if use == "given":
                 used |= in_use.of_plan(plan)
             if use != "no":
                 needed |= set(homes)
-        for user in config.registered(root):
+        for user in registered.registered(root):
             used |= in_use.of_plan(user.plan)
         before, present = tiny_store.tree(root), entries(root)
 
@@ -242,7 +242,7 @@ def test_a_lease_taken_meanwhile_keeps_the_entry_its_record_and_scratch(
 def test_a_plan_registered_meanwhile_keeps_its_entries(root: Path, home: Path) -> None:
     unreachable = prune.find(root, set(), **QUICK)
     assert unreachable.entries.keys() == {home}
-    config.register(tiny_store.plan(root))
+    registered.register(tiny_store.plan(root))
     assert prune.remove(root, unreachable)[1].keys() == {home}
     assert home.exists()
 
@@ -265,7 +265,7 @@ def test_what_a_run_found_that_began_during_the_removal_is_put_back(
     def begin(path: Path, *given: Any) -> Any:
         nonlocal count, found
         if count == at:
-            config.register(plan)
+            registered.register(plan)
             found = {home for home in homes if home.exists()}
         count += 1
         return real(path, *given)
@@ -289,8 +289,8 @@ def test_a_plan_that_cannot_be_read_during_the_removal_puts_all_back(
     unreachable = prune.find(root, set(), **QUICK)
 
     def move(*given: Any) -> Path:
-        (root / config.PLANS).mkdir()
-        (root / config.PLANS / "x.json").write_text("{")
+        (root / registered.PLANS).mkdir()
+        (root / registered.PLANS / "x.json").write_text("{")
         return real(*given)
 
     real = prune._move_away
@@ -388,8 +388,8 @@ def test_the_command_lists_first_and_removes_with_delete(checkout: Path, root: P
     stale = put(mine.parents[1] / "0123456789ab" / mine.name)
     theirs = tiny_store.plan(root, dataset="s3dis", work=str(checkout / "gone"))
     used = put(theirs.home("frames", "scene0000_00"))
-    config.register(theirs)
-    (name,) = (user.path.stem for user in config.registered(root))
+    registered.register(theirs)
+    (name,) = (user.path.stem for user in registered.registered(root))
 
     done = run_prune()
     assert done.exit_code == 0
@@ -432,7 +432,7 @@ def test_the_last_run_of_this_work_tree_replaces_what_cannot_be_planned(
     ran = tiny_store.plan(root, work=str(unplanned / "work"))
     kept = put(ran.home("voxels", "scene0000_00"))
     other = put(root / "scannet" / "voxels" / "0123456789ab" / "x@1.zarr.zip")
-    config.register(ran)
+    registered.register(ran)
     done = run_prune("--delete")
     assert done.exit_code == 0
     assert "counts as in use" not in done.stdout
@@ -444,8 +444,8 @@ def test_nothing_is_removed_where_a_registered_plan_cannot_be_read(
     checkout: Path, root: Path
 ) -> None:
     home = put(root / "scannet" / "voxels" / "0123456789ab" / "x@1.zarr.zip")
-    (root / config.PLANS).mkdir()
-    (root / config.PLANS / "x.json").write_text("{")
+    (root / registered.PLANS).mkdir()
+    (root / registered.PLANS / "x.json").write_text("{")
     assert run_prune("--delete").exit_code == 1
     assert home.exists()
     with pytest.raises(BadInput):

@@ -78,6 +78,7 @@ def pull(
     A run does so itself. With --stage, all entries of that stage that the results go back to.
     """
     from pipeline.plan import config as configs
+    from pipeline.plan.registered import register
     from pipeline.remotes import taking
     from pipeline.remotes.caches import Caches
     from pipeline.remotes.described import remotes
@@ -86,7 +87,7 @@ def pull(
     if not caches.remotes:
         raise BadInput(config, "names no `remotes:`", "name one, as docs/remotes.md says")
     plan = taking.planned(dataset, config, caches)
-    configs.register(plan)
+    register(plan)
     wanted = taking.asked(plan, stages, everything)
     if dry_run:
         found = taking.told(taking.look(caches, wanted))

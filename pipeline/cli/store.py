@@ -109,7 +109,7 @@ def prune(configs: tuple[Path, ...], delete: bool, forget: str | None) -> None:
     In use are the given configs and every plan that was registered in the store by running it.
     Exits with 1 if something could not be removed.
     """
-    from pipeline.plan.config import registered
+    from pipeline.plan.registered import registered
     from pipeline.tables import format_bytes
     from pipeline.upkeep import in_use, prune
     from pipeline.upkeep.inventory import printable

@@ -1,22 +1,14 @@
-"""The config as a run reads it, the plans that follow from it, and whose plans use a store.
+"""The config as a run reads it, and the plan that follows from it.
 
 Commands that look at a store or keep it use these; `snakemake` reads the same two files itself.
 """
 
 import copy
-import getpass
-import json
 import os
-import re
-import socket
-import sys
-import uuid
-from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Mapping
 from dataclasses import replace
-from functools import cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from snakemake.common.configfile import load_configfile
 from snakemake.exceptions import WorkflowError
@@ -24,28 +16,12 @@ from snakemake.utils import update_config
 
 from pipeline import readers
 from pipeline.errors import BadInput
-from pipeline.facts import Facts
-from pipeline.plan import ablation, config_text, provenance, schema, weights
+from pipeline.plan import ablation, config_text, schema, weights
 from pipeline.plan.making import make_plan
 from pipeline.plan.plan import Plan
-from pipeline.store import filesystem
 
 CONFIG = Path("workflow/config.yaml")
 TARGETS = ("train", "clouds", "sixfold", "ablation", "transfer")  # <target>_<dataset>
-PLANS = "plans"  # the folder of a store in which those who use it write their plans
-
-
-class Registered(NamedTuple):
-    """A plan that a user ran on a store: `plan` has the keys of their code, not of this one.
-
-    `plan.facts` are theirs too, but for the path of the store, which is the one asked about.
-    """
-
-    plan: Plan
-    user: str
-    host: str
-    work: str  # absolute path of their links
-    path: Path  # of the file in the store
 
 
 def load(path: Path = CONFIG) -> dict[str, Any]:
@@ -147,38 +123,6 @@ def datasets(config: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(k for k, v in config.items() if isinstance(v, Mapping) and "embeddings" in v)
 
 
-def wanted(names: Iterable[str], arguments: Sequence[str], pairs: Mapping[str, str]) -> list[str]:
-    """The datasets that a command asks for, by the names in its targets.
-
-    A name counts as a whole (`train_demo_s3dis` asks for `demo_s3dis`, not for `demo` or `s3dis`),
-    and not in the value of an option (`store=demo`) or in an absolute path (`/home/demo`).
-    `pairs` are the config's `transfer`: `transfer_demo` asks for the other dataset, too.
-    """
-    found = {match["name"] for match in _mentions(names, arguments)}
-    found |= {pairs[name] for name in transfers(pairs, arguments)}
-    return [name for name in names if name in found]
-
-
-def folded(names: Iterable[str], arguments: Iterable[str]) -> list[str]:
-    """The datasets of which a command asks for all folds, or for one."""
-    return _asked(names, arguments, "sixfold", "fold_")
-
-
-def ablated(names: Iterable[str], arguments: Iterable[str]) -> list[str]:
-    """The datasets of which a command asks for an ablation, or for a row of it."""
-    return _asked(names, arguments, "ablation", "ablation")
-
-
-def transfers(pairs: Mapping[str, str], arguments: Iterable[str]) -> list[str]:
-    """The pairs of `transfer` in the config that a command asks for, by their first datasets.
-
-    On a cluster a job's target is `transfer_demo:`, which wildcards would follow.
-    """
-    targets = {each.partition(":")[0] for each in arguments}
-    rules = {name: {f"transfer_{name}", f"transfer_{name}_tables"} for name in pairs}
-    return [name for name, own in rules.items() if own & targets]
-
-
 def plan(dataset: str, path: Path = CONFIG, wanted: bool = True) -> Plan:
     """The plan of a run. Raises `BadInput` for an unknown dataset, and where `make_plan` does.
 
@@ -196,79 +140,3 @@ def plan(dataset: str, path: Path = CONFIG, wanted: bool = True) -> Plan:
     digest = weights.weights_digest(section["embeddings"], Path(facts.store))
     planned = Plan(replace(facts, weights=digest, keys=None))
     return Plan(replace(planned.facts, keys=planned.keys))
-
-
-def register(plan: Plan) -> None:
-    """Write down in the store that this work tree uses it, and for what; warn where that fails."""
-    work = os.path.abspath(plan.facts.work)
-    who = {"user": _user(), "host": socket.gethostname(), "work": work}
-    name = provenance.digest(*who.values(), *plan.parts)
-    path = Path(plan.facts.store, PLANS, f"{name}.json")
-    partial = path.with_suffix(f".{uuid.uuid4().hex}")
-    facts = replace(plan.facts, keys=plan.keys, work=work).to_json()
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            partial.write_text(json.dumps({**who, "plan": facts}, sort_keys=True), encoding="utf-8")
-            os.replace(partial, path)
-        finally:
-            with suppress(OSError):
-                partial.unlink(missing_ok=True)
-    except OSError as error:
-        what = f"this run cannot be registered ({error.strerror})"
-        what += ", so `python -m pipeline store prune` may remove what it uses"
-        _say(f"{path.parent}: {what}; ask its owner for access.")
-
-
-@cache
-def _say(sentence: str) -> None:
-    """Print it once, however many plans a run has."""
-    print(sentence, file=sys.stderr, flush=True)
-
-
-def registered(store_: Path) -> list[Registered]:
-    """Everybody's plans on a store, by file name. Raises `BadInput` where one cannot be read."""
-    found = []
-    for name in sorted(filesystem.list_names(store_ / PLANS)):
-        if not name.endswith(".json"):
-            continue
-        path = store_ / PLANS / name
-        try:
-            said = json.loads(filesystem.read_text(path))
-            facts = Facts.from_json(said["plan"] | {"store": str(store_)})
-            if facts.keys is None:
-                raise LookupError("keys")
-            planned = Plan(facts)
-            found.append(Registered(planned, said["user"], said["host"], said["work"], path))
-        except FileNotFoundError:  # taken away just now
-            continue
-        except (OSError, ValueError, LookupError, TypeError) as error:
-            what = f"is not a plan that a run has written ({error!r})"
-            raise BadInput(path, what, "find out whose it is, and remove it") from error
-    return found
-
-
-def _asked(names: Iterable[str], arguments: Iterable[str], target: str, part: str) -> list[str]:
-    """The datasets that arguments name after a target, or before the name of a part of them."""
-    names, found = list(names), set()
-    for match in _mentions(names, arguments):
-        if match["before"] == target or (match["after"] or "").startswith(part):
-            found.add(match["name"])
-    return [name for name in names if name in found]
-
-
-def _mentions(names: Iterable[str], arguments: Iterable[str]) -> list[re.Match[str]]:
-    """Where arguments name datasets: <name>, sixfold_<name>, <name>_fold_<area> and so on."""
-    known = sorted(names, key=len, reverse=True)  # of two that fit, the longer is meant
-    after = r"(?:[_/](?P<after>fold_[A-Za-z0-9]+|ablation(?:_[a-z0-9_]+)?))?"
-    name = rf"(?:(?P<before>sixfold|ablation)_)?(?P<name>{'|'.join(known)}){after}"
-    pattern = re.compile(rf"(?<![a-z0-9]){name}(?![a-z0-9])")
-    parts = [each.partition("=")[0] for each in arguments if not each.startswith("/")]
-    return [match for part in parts for match in pattern.finditer(part)]
-
-
-def _user() -> str:
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError):  # a container without a name for its user
-        return str(os.getuid())

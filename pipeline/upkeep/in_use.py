@@ -7,9 +7,9 @@ from contextlib import suppress
 from pathlib import Path
 
 from pipeline.errors import BadInput
-from pipeline.plan import config, graph, keys
-from pipeline.plan.config import Registered
+from pipeline.plan import config, graph, keys, registered
 from pipeline.plan.plan import Plan
+from pipeline.plan.registered import Registered
 from pipeline.store import filesystem
 
 
@@ -24,13 +24,13 @@ class Plans:
         """Whether a path of the store is in use now. Raises `BadInput` if a plan is unreadable."""
         seen = set(self._files())
         if self._used is None or seen != self._seen:
-            users = config.registered(self._root)
+            users = registered.registered(self._root)
             self._used = {path for user in users for path in of_plan(user.plan)}
             self._seen = seen
         return contains(self._used, path.relative_to(self._root))
 
     def _files(self) -> Iterator[tuple[str, int, int]]:
-        with filesystem.scan(self._root / config.PLANS) as found:
+        with filesystem.scan(self._root / registered.PLANS) as found:
             for item in found:
                 with suppress(FileNotFoundError):  # taken away just now
                     status = item.stat(follow_symlinks=False)

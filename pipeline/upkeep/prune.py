@@ -15,8 +15,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from pipeline.errors import BadInput
-from pipeline.plan import config
-from pipeline.plan.config import Registered
+from pipeline.plan import registered
+from pipeline.plan.registered import Registered
 from pipeline.store import damaged, entry, filesystem, lease, publish, records
 from pipeline.tables import format_bytes
 from pipeline.upkeep import abandoned, in_use, inventory
@@ -51,7 +51,7 @@ def common_store(configs: Sequence[Path]) -> Path:
 
 def forget(root: Path, name: str) -> None:
     """Remove a registered plan. Raises `BadInput` where there is none of that name."""
-    chosen = [user.path for user in config.registered(root) if user.path.stem == name]
+    chosen = [user.path for user in registered.registered(root) if user.path.stem == name]
     if not chosen:
         raise BadInput(root, f"has no registered plan {name!r}", "give a name from the list")
     with filesystem.write_errors(chosen[0]):
