@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from model.network import files
-from model.network.weights import require_like
+from model.network.tensors import require_like
 from pipeline.errors import BadInput
 from pipeline.foreign import one_line, parse_json
 

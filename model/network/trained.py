@@ -10,8 +10,9 @@ import torch
 
 from model.network import files, metadata
 from model.network.inputs import COLOR_ONLY, in_channels
+from model.network.tensors import require_text
 from model.network.unet import MinkUNet
-from model.network.weights import network_of, require_text
+from model.network.weights import network_of
 from pipeline.errors import BadInput
 from pipeline.foreign import one_line
 

@@ -9,8 +9,8 @@ from typing import Protocol
 import torch
 
 from model.network import files
+from model.network.tensors import require_like
 from model.network.unet import MinkUNet
-from model.network.weights import require_like
 from model.training.curves import Curves
 from pipeline.errors import BadInput
 from pipeline.foreign import one_line, parse_json

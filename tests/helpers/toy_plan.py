@@ -15,7 +15,7 @@ import zarr
 from numpy.typing import NDArray
 
 from pipeline.cli.stages import make_all
-from pipeline.jobs import entries
+from pipeline.jobs import entries, ranks
 from pipeline.store import arrays, entry, groups, publish
 
 SUFFIX = {"numbers": "zarr.zip", "score": "json"}
@@ -80,6 +80,7 @@ def run(plan: ToyPlan, name: str, job: Callable[[str, Path], None]) -> int:
     """`python -m pipeline score PLAN LINK` where `job` is what the stage does."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(entries, "load", lambda stage, plan: job)
+        patch.setattr(ranks, "processes", lambda stage, plan: (1, 1))
         run = entries.maker("score", cast(Any, plan))
         return make_all(run, "toy", [plan.link("score", name)], wait=0.02)
 

@@ -20,12 +20,12 @@ NO_INTEGER = ["1.0", "2000.5", "1e3", "1.0e+3", "010", "1:30", "0x", "2020-01-01
 
 def load(folder: Path, text: str | bytes) -> dict[str, Any]:
     """The config as all commands read it, in bounded time."""
-    path, begin = folder / "config.yaml", time.monotonic()
+    path, begin = folder / "config.yaml", time.process_time()
     path.write_bytes(text.encode() if isinstance(text, str) else text)
     try:
         return config.load(path)
     finally:
-        assert time.monotonic() - begin < SECONDS
+        assert time.process_time() - begin < SECONDS
 
 
 def setting(section: str, key: str, value: str) -> str:
