@@ -10,6 +10,7 @@ import platform
 from collections.abc import Callable
 from concurrent.futures import CancelledError
 from contextlib import suppress
+from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
@@ -41,6 +42,14 @@ class LocalExecutor:
         return function(*args)
 
 
+@dataclass
+class _Shared:
+    """A value, and what workers know it by."""
+
+    value: Any
+    sent: Any
+
+
 class DaskExecutor:
     """The workers of a cluster: they need this environment and checkout, and no file of a run."""
 
@@ -65,8 +74,8 @@ class DaskExecutor:
         return 2 * max(1, sum(self.client.nthreads().values()))
 
     def share(self, value: Any) -> Any:
-        """Send a value to every worker, once."""
-        return self.client.scatter(value, broadcast=True)
+        """Send a value to every worker, once, and again where all who had it are lost."""
+        return _Shared(value, self.client.scatter(value, broadcast=True))
 
     def call(self, function: Callable[..., T], *args: Any) -> T:
         """The result of a function that some worker calls; raises what it raises.
@@ -77,10 +86,14 @@ class DaskExecutor:
         for _ in range(_TRIES - 1):
             with suppress(CancelledError):
                 return self._submitted(function, *args)
+            for each in args:
+                if isinstance(each, _Shared):
+                    each.sent = self.client.scatter(each.value, broadcast=True)
         return self._submitted(function, *args)
 
     def _submitted(self, function: Callable[..., T], *args: Any) -> T:
-        future = self.client.submit(_call, code_digest(), function, *args, pure=False)
+        sent = [each.sent if isinstance(each, _Shared) else each for each in args]
+        future = self.client.submit(_call, code_digest(), function, *sent, pure=False)
         return future.result()
 
 
