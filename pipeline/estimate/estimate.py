@@ -2,8 +2,8 @@
 
 import math
 import os
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from pipeline.estimate import measured, samples
@@ -11,15 +11,15 @@ from pipeline.estimate.choice import choose, planned, raw_sizes
 from pipeline.estimate.forecast import Forecast, forecasts
 from pipeline.estimate.plan_jobs import jobs
 from pipeline.estimate.ratios import CONFIDENCE, Sizes
-from pipeline.estimate.schedule import Job, makespan
+from pipeline.estimate.schedule import EACH, Job, makespan
 from pipeline.plan import graph, machine
 from pipeline.plan.plan import Plan
 from pipeline.progress import format_duration
 from pipeline.tables import aligned, format_bytes
 
-# Of Snakemake: reading the rules and choosing jobs, and of each job the time beside its process.
-# Measured on the demo; a slow file system takes more.
-START, EACH = 6.0, 0.2
+# Seconds in which Snakemake reads the rules and chooses jobs, as measured on the demo; a slow file
+# system takes more.
+START = 6.0
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Estimate:
         """From the start of Snakemake to its end."""
         if not self.jobs:
             return 0.0
-        own = [Job(**{**vars(job), "seconds": job.seconds + EACH}) for job in self.jobs]
+        own = [replace(job, seconds=job.seconds + EACH) for job in self.jobs]
         return START + makespan(own, self.cores, self.gpus)
 
     @property
@@ -157,7 +157,7 @@ def sentence(found: Estimate) -> str:
     )
 
 
-def _known(value: float | None, formatted) -> str:  # type: ignore[no-untyped-def]
+def _known(value: float | None, formatted: Callable[[float], str]) -> str:
     return "unknown" if value is None else formatted(value)
 
 

@@ -5,7 +5,7 @@ forecast is in proportion to it (`ratios`). Records of other settings are never 
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -110,9 +110,9 @@ def of_stage(
     """The forecast of one stage for the entries that are missing of `names`."""
     missing, present_bytes = [], 0
     for name in names:
-        place = _place(plan, stage, name)
-        if entry.present(place):
-            present_bytes += place.stat().st_size
+        file = place(plan, stage, name)
+        if entry.present(file):
+            present_bytes += file.stat().st_size
         else:
             missing.append(name)
     records = known.of_stage(plan, stage)
@@ -121,17 +121,19 @@ def of_stage(
     base = Forecast(stage, len(names), missing, None, present_bytes=present_bytes)
     if measured and measured.key == plan.keys[stage] and set(missing) <= measured.entries.keys():
         entries = {name: measured.entries[name] for name in missing}
-        return _with(base, entries, measured.start, measured.start_cpu, samples=0)
+        start, start_cpu = measured.start, measured.start_cpu
+        return replace(base, entries=entries, start=start, start_cpu=start_cpu)
     if not records:
         return base
     start, start_cpu = ratios.start(records.values())
+    base = replace(base, start=start, start_cpu=start_cpu, samples=len(records))
     if graph.stage(stage).over is not Over.SCAN:
         same = {name: ratios.alike(name, records) for name in missing}
-        return _with(base, same, start, start_cpu, samples=len(records))
-    return _of_scans(base, records, sizes, start, start_cpu)
+        return replace(base, entries=same)
+    return _of_scans(base, records, sizes)
 
 
-def _place(plan: Plan, stage: str, name: str) -> Path:
+def place(plan: Plan, stage: str, name: str) -> Path:
     """The file by which it is known that something was made."""
     if stage == "simulate":
         return plan.places(stage, name)[0]
@@ -140,9 +142,7 @@ def _place(plan: Plan, stage: str, name: str) -> Path:
     return plan.page(plan.results) if stage == "page" else plan.home(stage, name)
 
 
-def _of_scans(
-    base: Forecast, records: Mapping[str, Known], sizes: Sizes, start: float, start_cpu: float
-) -> Forecast:
+def _of_scans(base: Forecast, records: Mapping[str, Known], sizes: Sizes) -> Forecast:
     declared, samples = graph.stage(base.stage), [*records.values()]
     work = ratios.works(sizes, {*base.missing, *records}, declared.time_grows_with)
     volume = ratios.works(sizes, {*base.missing, *records}, declared.size_grows_with)
@@ -166,27 +166,4 @@ def _of_scans(
     sizes_ = {name: each.bytes for name, each in records.items()}
     spread = ratios.spread(work, seconds, per_work, base.missing)
     spread_bytes = ratios.spread(volume, sizes_, per_byte, base.missing)
-    return _with(base, entries, start, start_cpu, len(samples), spread, spread_bytes)
-
-
-def _with(
-    base: Forecast,
-    entries: Mapping[str, Known],
-    start: float,
-    start_cpu: float,
-    samples: int,
-    spread: float | None = None,
-    spread_bytes: float | None = None,
-) -> Forecast:
-    return Forecast(
-        base.stage,
-        base.planned,
-        base.missing,
-        entries,
-        start,
-        start_cpu,
-        spread,
-        spread_bytes,
-        samples,
-        base.present_bytes,
-    )
+    return replace(base, entries=entries, spread=spread, spread_bytes=spread_bytes)

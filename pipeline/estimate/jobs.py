@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.errors import BadInput
+from pipeline.estimate.forecast import place
 from pipeline.plan import graph
 from pipeline.plan.plan import Plan
 
@@ -45,10 +46,8 @@ def _job(plan: Plan, path: Path, stage: str, names: Sequence[str], threads: int)
 
 
 def _places(plan: Plan, stage: str, name: str) -> list[Path]:
-    if stage == "report":
-        return [plan.results / "table.txt"]
-    if stage == "page":
-        return [plan.page(plan.results)]
+    if stage in ("report", "page"):
+        return [place(plan, stage, name)]
     return plan.places(stage, name)
 
 

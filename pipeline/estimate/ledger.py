@@ -1,7 +1,6 @@
 """How good the estimate of a run was: what each stage was expected to take, and what it took."""
 
 import json
-import os
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
@@ -13,6 +12,7 @@ from pipeline.plan import graph
 from pipeline.plan.plan import Plan
 from pipeline.progress import format_duration
 from pipeline.tables import aligned, format_bytes
+from pipeline.whole_file import whole_file
 
 NAME = "ledger"  # .txt and .json, beside the plan
 
@@ -66,9 +66,8 @@ def write(plan: Plan, content: Mapping[str, Any]) -> Path:
     prefix = plan.path.with_name(NAME)
     texts = {".json": json.dumps(content, indent=1), ".txt": text(content) + "\n"}
     for suffix, each in texts.items():
-        partial = prefix.with_suffix(f".{os.getpid()}")
-        partial.write_text(each, encoding="utf-8")
-        os.replace(partial, prefix.with_suffix(suffix))
+        with whole_file(prefix.with_suffix(suffix)) as partial:
+            partial.write_text(each, encoding="utf-8")
     return prefix.with_suffix(".txt")
 
 

@@ -1,12 +1,12 @@
 """What was measured of stages beside the store, kept in the work tree for the runs to come."""
 
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 
 from pipeline.estimate.forecast import Measured
 from pipeline.plan.plan import Plan
+from pipeline.whole_file import whole_file
 
 
 def path_for(plan: Plan) -> Path:
@@ -25,9 +25,6 @@ def read(plan: Plan) -> dict[str, Measured]:
 
 def write(plan: Plan, found: Mapping[str, Measured]) -> None:
     """Keep what was measured, in the place of what was before."""
-    path = path_for(plan)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(f".{os.getpid()}")
     content = {stage: each.to_json() for stage, each in found.items()}
-    partial.write_text(json.dumps(content, indent=1, sort_keys=True), encoding="utf-8")
-    os.replace(partial, path)
+    with whole_file(path_for(plan)) as partial:
+        partial.write_text(json.dumps(content, indent=1, sort_keys=True), encoding="utf-8")

@@ -1,7 +1,7 @@
 """A run of Snakemake, from its first job to its last: progress, and the ledger at its end."""
 
 import time
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -10,12 +10,10 @@ from typing import Any
 from pipeline.estimate import ledger, measured
 from pipeline.estimate.forecast import Forecast, forecasts
 from pipeline.estimate.reporter import Reporter
-from pipeline.estimate.schedule import Job, makespan
+from pipeline.estimate.schedule import EACH, Job, makespan
 from pipeline.plan import graph
 from pipeline.plan.plan import Plan
 from pipeline.stages.declaration import ONLY, Over
-
-EACH = 0.2  # seconds of Snakemake beside each job's process, as measured on the demo
 
 
 class Run:
@@ -72,12 +70,12 @@ class Run:
         return {number: self.jobs[number].seconds for number in took}, took
 
     def _by_stage(self, path: str, seconds: Mapping[int, float]) -> dict[str, float]:
-        found: Counter[str] = Counter()
+        found: defaultdict[str, float] = defaultdict(float)
         for number, each in seconds.items():
             of, stage = self._of[number]
             if of == path:
-                found[stage] += each  # type: ignore[assignment]
-        return dict(found)
+                found[stage] += each
+        return found
 
     def _jobs(self, dag: Any) -> dict[int, Job]:
         needed = {job.jobid: job for job in dag.needrun_jobs()}
@@ -87,10 +85,8 @@ class Run:
             stage = str(job.params.get("stage") or ("page" if job.output.get("page") else ""))
             self._of[number] = str(job.params.get("plan")), stage
             self._logs[number] = [*map(str, job.log)]
-            seconds, gpu = (
-                self._expected(job, *self._of[number]),
-                int(job.resources.get("gpu") or 0),
-            )
+            seconds = self._expected(job, *self._of[number])
+            gpu = int(job.resources.get("gpu") or 0)
             name = stage or job.rule.name
             found[number] = Job(number, name, seconds, job.threads, gpu, job.priority, above)
         return found

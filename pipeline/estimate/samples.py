@@ -17,7 +17,7 @@ from statistics import fmean
 
 from pipeline.estimate import jobs, known
 from pipeline.estimate.choice import part
-from pipeline.estimate.forecast import Measured
+from pipeline.estimate.forecast import Measured, place
 from pipeline.estimate.known import Known
 from pipeline.facts import FUSED, Facts, round_of
 from pipeline.plan import ablation, graph
@@ -47,7 +47,7 @@ def measure(
     for stage in bar:
         bar.set_postfix_str(stage)
         names = [ONLY] if stage == "text" else [*some.needed(stage)]
-        missing = [name for name in names if not entry.present(_place(some, stage, name))]
+        missing = [name for name in names if not entry.present(place(some, stage, name))]
         batches = [missing[first::cores] for first in range(min(cores, len(missing)))]
         jobs.run(some, path, stage, batches, cores)
     with tempfile.TemporaryDirectory(prefix="estimate-") as folder:
@@ -178,10 +178,6 @@ def _line(plan: Plan, stage: str, name: str, few: _Trial, more: _Trial) -> Known
         memory_mb=high.memory_mb,
         gpu_mb=high.gpu_mb,
     )
-
-
-def _place(plan: Plan, stage: str, name: str) -> Path:
-    return plan.places(stage, name)[0] if stage == "simulate" else plan.home(stage, name)
 
 
 def _copy(home: Path, to: Path) -> None:

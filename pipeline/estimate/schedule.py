@@ -5,6 +5,8 @@ from collections.abc import Collection, Hashable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+EACH = 0.2  # seconds of Snakemake beside each job's process, as measured on the demo
+
 
 @dataclass(frozen=True)
 class Job:
