@@ -16,23 +16,12 @@ from tests.helpers.forged_remotes import (
     WHAT,
     bytes_of,
     folder_of,
-    forged,
     listed,
     refused,
     relist,
     taken,
 )
 from tests.helpers.tiny_remotes import Lab
-
-
-@pytest.fixture(scope="module")
-def honest(tmp_path_factory: pytest.TempPathFactory) -> Lab:
-    return Lab(tmp_path_factory.mktemp("lab"))
-
-
-@pytest.fixture
-def lab(honest: Lab, tmp_path: Path) -> Lab:
-    return forged(honest, tmp_path)
 
 
 def test_wrong_bytes_of_the_right_size(lab: Lab, capsys: pytest.CaptureFixture[str]) -> None:

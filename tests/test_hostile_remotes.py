@@ -6,28 +6,16 @@ What the web server answers in the place of the honest file is given by a functi
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from pathlib import Path
 
 import pytest
 
 from tests.helpers import tiny_store
 from tests.helpers.forged_remotes import (
     bytes_of,
-    forged,
     refused,
     taken,
 )
 from tests.helpers.tiny_remotes import Lab, Shown, served
-
-
-@pytest.fixture(scope="module")
-def honest(tmp_path_factory: pytest.TempPathFactory) -> Lab:
-    return Lab(tmp_path_factory.mktemp("lab"))
-
-
-@pytest.fixture
-def lab(honest: Lab, tmp_path: Path) -> Lab:
-    return forged(honest, tmp_path)
 
 
 def sent(*pieces: bytes, pause: float = 0.0, length: int = 1 << 40) -> Callable[[Shown], bool]:

@@ -1,7 +1,6 @@
 """What breaks off goes on where it was, or comes from the next remote."""
 
 import shutil
-from pathlib import Path
 
 import pytest
 
@@ -15,20 +14,9 @@ from tests.helpers import tiny_store
 from tests.helpers.forged_remotes import (
     WHAT,
     bytes_of,
-    forged,
     taken,
 )
 from tests.helpers.tiny_remotes import SHORT, Lab, Shown, served
-
-
-@pytest.fixture(scope="module")
-def honest(tmp_path_factory: pytest.TempPathFactory) -> Lab:
-    return Lab(tmp_path_factory.mktemp("lab"))
-
-
-@pytest.fixture
-def lab(honest: Lab, tmp_path: Path) -> Lab:
-    return forged(honest, tmp_path)
 
 
 def test_what_disappears_in_the_middle_goes_on_where_it_was(

@@ -89,13 +89,15 @@ def read_plans(config: Mapping[str, Any], wanted: Sequence[str]) -> dict[str, Pl
 def _know_weights(
     config: Mapping[str, Any], dataset: str, elsewhere: Elsewhere, fetch: bool
 ) -> None:
-    tower, store = (
-        config[dataset]["embeddings"],
-        Path(os.environ.get("SCAN_STORE", config["store"])),
-    )
+    tower, store = config[dataset]["embeddings"], Path(store_of(config))
     elsewhere.bring_weights(tower, store)
     if fetch:
         weights.fetch_unknown(tower, store)
+
+
+def store_of(config: Mapping[str, Any]) -> str:
+    """The folder of the store: $SCAN_STORE, or what the config names."""
+    return os.environ.get("SCAN_STORE", str(config["store"]))
 
 
 def collect(dataset: str, config: Mapping[str, Any]) -> Facts:
@@ -107,7 +109,7 @@ def collect(dataset: str, config: Mapping[str, Any]) -> Facts:
     reader = readers.load(section["reader"], "files")
     return Facts(
         dataset=dataset,
-        store=os.environ.get("SCAN_STORE", config["store"]),
+        store=store_of(config),
         work=config["work"],
         results=config["results"],
         section=section,

@@ -32,8 +32,7 @@ class Caches:
 
     def find(self, plan: Plan, what: Entry) -> tuple[Remote, Record] | None:
         """The first remote that has an entry, with its record; None if none has."""
-        stage, _ = what
-        folder = f"{plan.dataset}/{stage}/{plan.keys[stage]}"
+        folder = folder_of(plan, what[0])
         path = f"{folder}/{plan.home(*what).name}"
         for remote in self.remotes:
             listing = self.listing(remote, folder)
@@ -118,6 +117,11 @@ class Caches:
                     break
         self.say_refused()
         return count
+
+
+def folder_of(plan: Plan, stage: str) -> str:
+    """The folder of a remote that has the entries of a stage."""
+    return f"{plan.dataset}/{stage}/{plan.keys[stage]}"
 
 
 def digest_records(plan: Plan) -> dict[str, Sequence[str]]:

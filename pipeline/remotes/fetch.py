@@ -16,7 +16,7 @@ class Refused(Exception):
     """What came is not what the record says: one sentence."""
 
 
-class Stopped(Exception):
+class GivenUp(Exception):
     """The fetching of everything was given up."""
 
 
@@ -78,7 +78,7 @@ class Fetching:
         with partial.open("ab") as file:
             for chunk in self._connection.stream(f"{record.path}.{record.sha256}", offset):
                 if self._stop.is_set():
-                    raise Stopped
+                    raise GivenUp
                 offset += len(chunk)
                 if offset > record.bytes:
                     partial.unlink()

@@ -15,7 +15,7 @@ from pipeline.plan import weights
 from pipeline.plan.plan import Plan
 from pipeline.progress import Progress
 from pipeline.remotes import keys
-from pipeline.remotes.caches import digest_records, say
+from pipeline.remotes.caches import digest_records, folder_of, say
 from pipeline.remotes.connection import Connection, Limits, Unreachable
 from pipeline.remotes.described import Remote
 from pipeline.remotes.listing import Listing
@@ -47,8 +47,8 @@ def reachable(plans: Iterable[Plan], stages: Sequence[str] = ()) -> list[Gift]:
         for stage, name in plan.entries:
             home = plan.home(stage, name)
             if (not stages or stage in stages) and entry.present(home):
-                folder = f"{plan.dataset}/{stage}/{plan.keys[stage]}"
-                found.setdefault(home, Gift(home, folder, home.stat().st_size))
+                gift = Gift(home, folder_of(plan, stage), home.stat().st_size)
+                found.setdefault(home, gift)
     return [*found.values()]
 
 

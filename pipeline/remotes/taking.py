@@ -1,6 +1,5 @@
 """Absent entries that are needed come from remotes, in parallel, before anything is planned."""
 
-import os
 import shutil
 import threading
 import time
@@ -11,13 +10,13 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from pipeline.errors import BadInput
-from pipeline.plan import config, missing
+from pipeline.plan import config, making, missing
 from pipeline.plan.plan import Plan
 from pipeline.progress import Progress
 from pipeline.remotes.caches import Caches, say
 from pipeline.remotes.connection import Unreachable
 from pipeline.remotes.described import Remote
-from pipeline.remotes.fetch import Fetching, Refused, Stopped
+from pipeline.remotes.fetch import Fetching, GivenUp, Refused
 from pipeline.remotes.signed import Record
 from pipeline.remotes.wanted import Wanted
 from pipeline.stages.declaration import Entry
@@ -47,7 +46,7 @@ def planned(dataset: str, path: Path, caches: Caches) -> Plan:
     """The plan of a config, with what remotes know of raw files. Raises `BadInput`."""
     described = config.load(path)
     if dataset in config.datasets(described):
-        store = Path(os.environ.get("SCAN_STORE", described["store"]))
+        store = Path(making.store_of(described))
         caches.bring_weights(described[dataset]["embeddings"], store)
     plan = config.plan(dataset, path)
     if set(plan.facts.scans) <= plan.facts.raw_digests.keys():
@@ -187,4 +186,4 @@ def _fetch(
                 fetching.fetch(each.record, home, recipe)
                 return
         if stop.wait(POLL):
-            raise Stopped
+            raise GivenUp

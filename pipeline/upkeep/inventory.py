@@ -9,6 +9,7 @@ from pathlib import Path
 
 from pipeline.errors import BadInput
 from pipeline.plan import config
+from pipeline.plan.making import store_of
 from pipeline.store import damaged, entry, lease, publish, records
 
 _LEVELS = (r"[\w-]+", r"(?!raw$)[\w-]+", r"[0-9a-f]{12}")  # `raw` has the digests of raw files
@@ -29,7 +30,7 @@ class Folder:
 
 def configured_store(path: Path = config.CONFIG) -> Path:
     """The store that a config names. Raises `BadInput` for a bad config."""
-    return Path(os.environ.get("SCAN_STORE", config.load(path)["store"]))
+    return Path(store_of(config.load(path)))
 
 
 def folders(root: Path, dataset: str | None = None) -> tuple[list[Path], list[Path]]:
