@@ -18,6 +18,7 @@ import torch
 
 from model.network import files
 from model.training import ranks as together
+from model.training.stop import SIGNALS
 from pipeline.errors import BadInput, Stopped
 from pipeline.facts import Facts
 from pipeline.jobs import entries, gpus, rank, ranks
@@ -143,7 +144,7 @@ def test_processes_that_say_nothing_failed_unless_they_were_stopped(tmp_path: Pa
     assert "exit code 9" in str(ranks._error(tmp_path / "none", asked=False, code=9))
 
 
-@pytest.mark.parametrize("number", ranks.SIGNALS)
+@pytest.mark.parametrize("number", SIGNALS)
 @pytest.mark.parametrize("way", [signal.SIGTERM, signal.SIGUSR1])
 def test_a_signal_to_the_job_is_passed_on_as_one_that_stops(
     number: signal.Signals, way: signal.Signals

@@ -1,7 +1,6 @@
 """What tensors of a file must be, before they are put into a network."""
 
 import math
-from typing import Any
 
 import torch
 
@@ -16,7 +15,7 @@ def require_like(
         raise ValueError(f"its {name} has the shape {tuple(found.shape)} and not {shape}")
     if found.is_floating_point() != dtype.is_floating_point or found.is_complex():
         raise ValueError(f"its {name} is {found.dtype}")
-    if found.is_floating_point() and not finite(found.float()):
+    if found.is_floating_point() and not _finite(found.float()):
         raise ValueError(f"its {name} has numbers that are not finite")
     if name.endswith("running_var") and (found < 0).any():
         raise ValueError(f"its {name} is negative")
@@ -35,10 +34,6 @@ def require_text(text: torch.Tensor, count: int, normalised: bool) -> None:
         raise ValueError("its text embeddings are not of unit length")
 
 
-def finite(found: torch.Tensor) -> bool:
+def _finite(found: torch.Tensor) -> bool:
     """Whether all are: a sum is not finite if one is not, and needs no memory."""
     return math.isfinite(float(found.abs().max())) if found.numel() else True
-
-
-def first(names: set[Any]) -> str:
-    return repr(min(map(str, names)))[:60]

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 
 from model.network.inputs import in_channels
-from model.network.tensors import first, require_like
+from model.network.tensors import require_like
 from model.network.unet import ARCHITECTURES, MinkUNet
 
 _SIZES = ("planes", "layers", "head")  # lists of whole numbers
@@ -29,7 +29,7 @@ def network_of(
     expected = network.state_dict()
     for names, what in ((expected.keys() - weights.keys(), "no"), (weights.keys() - expected, "a")):
         if names:
-            raise ValueError(f"it has {what} tensor {first(names)}")
+            raise ValueError(f"it has {what} tensor {_first(names)}")
     for name, tensor in expected.items():
         require_like(name, weights[name], tuple(tensor.shape), tensor.dtype)
     network.to_empty(device="cpu").load_state_dict(weights)
@@ -42,7 +42,7 @@ def _sizes(sizes: object, weights: Mapping[str, torch.Tensor]) -> dict[str, Any]
         raise ValueError("its config does not describe a network")
     unknown = sizes.keys() - {"arch", *_SIZES, *_STEM}
     if unknown:
-        raise ValueError(f"its network has the unknown size {first(unknown)}")
+        raise ValueError(f"its network has the unknown size {_first(unknown)}")
     if sizes.get("arch", "18A") not in list(ARCHITECTURES):
         raise ValueError("its network is of an unknown arch")
     most = max((tensor.numel() for tensor in weights.values()), default=0)
@@ -62,3 +62,7 @@ def _sizes(sizes: object, weights: Mapping[str, torch.Tensor]) -> dict[str, Any]
 
 def _whole(values: list[Any], most: int) -> bool:
     return all(type(value) is int and 1 <= value <= most for value in values)
+
+
+def _first(names: set[Any]) -> str:
+    return repr(min(map(str, names)))[:60]

@@ -16,12 +16,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 
+from model.training.stop import SIGNALS
 from pipeline.errors import BadInput, Stopped
 from pipeline.plan import graph, machine
 from pipeline.plan.plan import Plan
 from pipeline.store import lease
 
-SIGNALS = (signal.SIGTERM, signal.SIGUSR1)  # with which schedulers stop a job
 _PORTS = range(20000, 30000)  # where the nodes of a job of Slurm meet: by the number of the job
 
 

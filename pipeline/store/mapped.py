@@ -79,11 +79,11 @@ class MappedArray:
 
     def _layout(self, file: BinaryIO) -> _Layout:
         found = os.fstat(file.fileno())
-        return _layout(self._home, self._name, found.st_ino, found.st_ctime_ns, found.st_size)
+        return _read_layout(self._home, self._name, found.st_ino, found.st_ctime_ns, found.st_size)
 
 
 @lru_cache(maxsize=1 << 14)
-def _layout(home: Path, name: str, inode: int, changed: int, length: int) -> _Layout:
+def _read_layout(home: Path, name: str, inode: int, changed: int, length: int) -> _Layout:
     """The layout of an array whose bytes have their checksums; the numbers say which file it is."""
     with zipfile.ZipFile(home) as pack, home.open("rb") as file:
         parts = {part.filename: part for part in pack.infolist()}
