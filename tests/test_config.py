@@ -129,8 +129,8 @@ def test_an_unknown_dataset_is_refused_with_the_known_ones() -> None:
 
 def test_without_raw_data_there_is_a_plan_with_the_keys_of_a_run(tmp_path: Path) -> None:
     absent = edited(tmp_path, "raw: data/scannet", f"raw: {tmp_path}/nowhere")
-    text = absent.read_text().replace("ViT-B-16-quickgelu", "local-dir:data_manifest/demo/clip")
-    absent.write_text(text.replace("pretrained: openai", "pretrained: null"))
+    tower = "model: local-dir:data_manifest/demo/clip"
+    absent.write_text(absent.read_text().replace("preset: good", tower))
     planned = config.plan("scannet", absent)
     assert planned.digest("frames", planned.facts.scans[0]) == "unknown"
     assert planned.facts.weights, "keys hold the digest of local weights"
@@ -241,7 +241,7 @@ def test_names_that_could_not_work_are_refused(
 
 
 def test_a_fault_in_a_dataset_that_is_not_asked_for_stops_no_other(tmp_path: Path) -> None:
-    described = edited(tmp_path, "model: ViT-B-16-quickgelu", "model: ViT-typo")
+    described = edited(tmp_path, "preset: good", "preset: good\n    model: ViT-typo")
     loaded = config.load(described)
     names = config.datasets(loaded)
     plans = make_plans(names, loaded, ["demo"])

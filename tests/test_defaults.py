@@ -47,7 +47,7 @@ PAIRS = {
     "projections.weight": Pair(projections.Weighting),
     # The others choose modules, or take the place of all.
     "embeddings": Pair(
-        reader.Settings, in_schema=frozenset({"recipe", "codec", "regions", "features"})
+        reader.Settings, in_schema=frozenset({"recipe", "codec", "regions", "features", "preset"})
     ),
     "embeddings.regions": Pair(Regions),
     "pseudo_labels": Pair(pseudo_labels.Settings),

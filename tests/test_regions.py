@@ -95,8 +95,8 @@ def test_what_parts_images_is_in_the_key_only_where_it_is_asked_for(tmp_path: Pa
 @pytest.mark.parametrize("asked", [None, "{}"])
 def test_the_schema_leaves_it_off_and_has_defaults_for_it(tmp_path: Path, asked: Any) -> None:
     text = (schema.SCHEMA.parent / "config.yaml").read_text()
-    line = "recipe: naclip" + (f"\n    regions: {asked}" if asked else "")
+    line = "preset: good" + (f"\n    regions: {asked}" if asked else "")
     path = tmp_path / "config.yaml"
-    path.write_text(text.replace("recipe: naclip", line))
+    path.write_text(text.replace("preset: good", line))
     found = config.load(path)["scannet"]["embeddings"].get("regions")
     assert found == ({"scale": 100, "smallest": 50} if asked else None)

@@ -14,7 +14,7 @@ from typing import Any
 
 from pipeline.errors import BadInput
 from pipeline.facts import PSEUDO_LABELS, SUPERVISED
-from pipeline.plan import graph, missing, provenance, rawdata, schema, weights
+from pipeline.plan import graph, missing, presets, provenance, rawdata, schema, weights
 from pipeline.plan.missing import Elsewhere
 from pipeline.plan.plan import Plan, plain
 from pipeline.store import links
@@ -56,11 +56,11 @@ def sections(section: Mapping[str, Any], where: str) -> dict[str, dict[str, Any]
     found = {BASE: base}
     for name, override in overrides.items():
         fixed = sorted(FIXED & override.keys())
+        row = f"{where}: row {name!r} of `ablation:`"
         if fixed:
-            row = f"{where}: row {name!r} of `ablation:`"
             what = f"changes {fixed[0]}, which is the same in all rows"
             raise BadInput(row, what, "describe another dataset with it")
-        found[name] = merged(base, override)
+        found[name] = merged(base, presets.resolved(override, row))
     if len({plain(name) for name in found}) <= len(overrides):
         what = f"two rows have names of the same letters (the first of all is {BASE!r})"
         raise BadInput(f"{where}: `ablation:`", what, "rename one")

@@ -16,7 +16,7 @@ from snakemake.utils import update_config
 
 from pipeline import readers
 from pipeline.errors import BadInput
-from pipeline.plan import ablation, config_text, schema, weights
+from pipeline.plan import ablation, config_text, presets, schema, weights
 from pipeline.plan.making import make_plan
 from pipeline.plan.plan import Plan
 
@@ -58,7 +58,9 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def check(config: dict[str, Any], where: Path | str = "the config") -> None:
-    """Put defaults in. Raises `BadInput` where a key is unknown or has a bad value."""
+    """Put presets and defaults in. Raises `BadInput` where a key is unknown or has a bad value."""
+    for name in datasets(config):
+        config[name] = presets.resolved(config[name], f"{where}: {name}")
     whole = copy.deepcopy(config)
     schema.validate(whole, where)
     # Defaults are objects of the schema, and YAML's aliases too are shared by those that name

@@ -41,7 +41,7 @@ from tests.helpers.input_errors import OFFSET, rng_of, write_moved, wrong_tags
 
 ROOT = Path(__file__).resolve().parents[2]
 CODE = ("Snakefile", "pipeline", "model", "envs")
-FILES = ("data_manifest", "workflow/rules", "workflow/config.schema.yaml")
+FILES = ("data_manifest", "workflow/rules", "workflow/config.schema.yaml", "workflow/presets.yaml")
 DATASET, MOVED = "demo", "demo_moved"
 SHARES = (0.1, 0.3)  # of wrong tags
 
