@@ -50,11 +50,16 @@ def tried(tmp_path_factory: pytest.TempPathFactory) -> Tried:
         two_ranks.train("esgs", rooms, text, one / "begun")
     undo()
     shutil.copy(one / "begun.scratch" / CHECKPOINT, folder / CHECKPOINT)
-    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
-    command = [*torchrun, "--nproc-per-node", "2", "-m", "tests.helpers.two_ranks", str(folder)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    done = torchrun("main", folder)
     assert done.returncode == 0, done.stderr
     return Tried(one, (folder / "rank0", folder / "rank1"), rooms, text)
+
+
+def torchrun(what: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    """Two processes that do what the helper calls so."""
+    start = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    command = [*start, "-m", "tests.helpers.two_ranks", what, str(folder)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=300)
 
 
 def losses(path: Path, name: str = "network") -> list[float]:
@@ -119,6 +124,17 @@ def test_two_processes_go_on_from_what_one_has_begun(tried: Tried) -> None:
     kept, _ = files.read(tried.one / "begun.scratch" / CHECKPOINT)
     found = losses(tried.both[0] / "begun.safetensors")
     assert found[:1] == kept["losses"].tolist()
+    assert found == pytest.approx(losses(tried.train("esgs", "whole")), rel=CLOSE)
+
+
+def test_one_process_goes_on_where_one_of_two_was_killed(tried: Tried, tmp_path: Path) -> None:
+    """With -9, in the last step: all before it is kept, and the other process does not hang."""
+    assert torchrun("killed", tmp_path).returncode != 0
+    shutil.copytree(tmp_path / "rank0" / "killed.scratch", tried.one / "killed.scratch")
+    kept, _ = files.read(tried.one / "killed.scratch" / CHECKPOINT)
+    assert len(kept["losses"]) == two_ranks.STEPS - 1
+    found = losses(tried.train("esgs", "killed"))
+    assert found[:-1] == kept["losses"].tolist()
     assert found == pytest.approx(losses(tried.train("esgs", "whole")), rel=CLOSE)
 
 

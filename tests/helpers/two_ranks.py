@@ -102,13 +102,13 @@ def gradients(rooms: list[Room], balance: bool, frozen: bool) -> dict[str, torch
     return {n: g for n, g in found.items() if g is not None} | {"loss": torch.tensor(value)}
 
 
-def stopped_at(step: int) -> Callable[[], None]:
-    """Send SIGTERM to this process in a step; gives what takes that back."""
+def stopped_at(step: int, with_: signal.Signals = signal.SIGTERM) -> Callable[[], None]:
+    """Send this process a signal in a step; gives what takes that back."""
     rate = OptimiserConfig.rate
 
     def signalled(self: OptimiserConfig, number: int) -> float:
         if number == step:
-            os.kill(os.getpid(), signal.SIGTERM)
+            os.kill(os.getpid(), with_)
         return rate(self, number)
 
     OptimiserConfig.rate = signalled  # type: ignore[method-assign, assignment]
@@ -117,6 +117,15 @@ def stopped_at(step: int) -> Callable[[], None]:
         OptimiserConfig.rate = rate  # type: ignore[method-assign]
 
     return back
+
+
+def killed(folder: Path) -> None:
+    """A training of which the second process is killed in its last step."""
+    own = folder / f"rank{ranks.number()}"
+    own.mkdir()
+    if ranks.number() == 1:
+        stopped_at(STEPS - 1, signal.SIGKILL)
+    train("esgs", rooms_in(own), write_text(own), own / "killed", checkpoint_every=1)
 
 
 def main(folder: Path) -> None:
@@ -161,4 +170,4 @@ HALF: dict[str, Any] = {
 if __name__ == "__main__":
     with ranks.joined():
         torch.set_num_threads(1)
-        main(Path(sys.argv[1]))
+        {"main": main, "killed": killed}[sys.argv[1]](Path(sys.argv[2]))
