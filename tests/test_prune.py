@@ -21,7 +21,7 @@ from pipeline.facts import Facts
 from pipeline.plan import config, registered
 from pipeline.plan.plan import Plan
 from pipeline.store import damaged, entry, lease, publish, records
-from pipeline.upkeep import in_use, inventory, prune
+from pipeline.upkeep import in_use, inventory, prune, unused
 from tests.helpers import tiny_store
 from tests.helpers.full_disk import full_disk
 
@@ -81,7 +81,7 @@ def test_what_a_plan_needs_is_never_listed_and_all_else_is(data: st.DataObject) 
             used |= in_use.of_plan(user.plan)
         before, present = tiny_store.tree(root), entries(root)
 
-        unreachable = prune.find(root, used, **QUICK)
+        unreachable = unused.find(root, used, **QUICK)
         assert unreachable.entries.keys() == present - needed
         assert unreachable.bytes == len(present - needed)
         assert tiny_store.tree(root) == before, "a dry run changed the store"
@@ -109,14 +109,14 @@ def home(root: Path) -> Path:
 
 def test_records_and_recipe_stay_with_the_entries_that_stay(root: Path) -> None:
     plan = tiny_store.plan(root)
-    kept, unused = (plan.home("frames", name) for name in ("scene0000_00", "scene0001_00"))
-    for home in (kept, unused):
+    kept, spare = (plan.home("frames", name) for name in ("scene0000_00", "scene0001_00"))
+    for home in (kept, spare):
         put(home, {"of": "frames"})
-    prune.remove(root, prune.find(root, {kept.relative_to(root)}))
-    assert not unused.exists()
+    prune.remove(root, unused.find(root, {kept.relative_to(root)}))
+    assert not spare.exists()
     assert records.digests_by_entry(kept.parent).keys() == {kept.name}
     assert kept.with_name(publish.RECIPE).exists()
-    prune.remove(root, prune.find(root, set()))
+    prune.remove(root, unused.find(root, set()))
     assert sorted(os.listdir(kept.parent)) == [records.FOLDER]
 
 
@@ -142,10 +142,10 @@ def test_all_folders_of_a_plan_that_this_code_would_not_make_are_in_use(
     theirs.keys = facts["keys"]
     mine = {put(plan.home("frames", name)) for name in ("scene0000_00", "scene0001_00")}
     unknown = root / "scannet" / "superpoints" / "0123456789ab" / "x@1.zarr.zip"
-    listed = prune.find(root, in_use.of_plan(theirs)).entries.keys()
+    listed = unused.find(root, in_use.of_plan(theirs)).entries.keys()
     assert not listed & mine
     put(unknown)
-    listed = prune.find(root, in_use.of_plan(theirs)).entries.keys()
+    listed = unused.find(root, in_use.of_plan(theirs)).entries.keys()
     assert (unknown in listed) == ("superpoints" not in facts["keys"])
 
 
@@ -182,17 +182,17 @@ def beating(home: Path) -> Iterator[Path]:
 def test_an_entry_that_is_being_made_here_is_kept(root: Path, home: Path) -> None:
     with lease.Leases(beat=0.02).take(home) as mine:
         assert mine
-        unreachable = prune.find(root, set(), **QUICK)
+        unreachable = unused.find(root, set(), **QUICK)
         assert not unreachable.leases
         assert not unreachable.entries
-    assert prune.find(root, set(), **QUICK).entries.keys() == {home}
+    assert unused.find(root, set(), **QUICK).entries.keys() == {home}
 
 
 def test_a_lease_of_a_dead_process_of_this_machine_is_found_without_waiting(
     root: Path, home: Path
 ) -> None:
     path = write_lease(home, GONE)
-    unreachable = prune.find(root, set(), pause=999, patience=999)
+    unreachable = unused.find(root, set(), pause=999, patience=999)
     assert unreachable.leases.keys() == {path}
     assert unreachable.entries.keys() == {home}
 
@@ -200,14 +200,14 @@ def test_a_lease_of_a_dead_process_of_this_machine_is_found_without_waiting(
 def test_an_entry_whose_lease_beats_elsewhere_is_kept(
     root: Path, home: Path, beating: Path
 ) -> None:
-    unreachable = prune.find(root, set(), **QUICK)
+    unreachable = unused.find(root, set(), **QUICK)
     assert not unreachable.leases
     assert not unreachable.entries
 
 
 def test_a_lease_from_elsewhere_that_does_not_change_is_dead(root: Path, home: Path) -> None:
     path = write_lease(home, ELSEWHERE)
-    unreachable = prune.find(root, set(), **QUICK)
+    unreachable = unused.find(root, set(), **QUICK)
     assert unreachable.leases.keys() == {path}
     prune.remove(root, unreachable)
     assert not path.exists()
@@ -216,7 +216,7 @@ def test_a_lease_from_elsewhere_that_does_not_change_is_dead(root: Path, home: P
 
 def test_a_dead_lease_that_was_taken_meanwhile_is_kept(root: Path, home: Path) -> None:
     path = write_lease(home, GONE)
-    unreachable = prune.find(root, set(), **QUICK)
+    unreachable = unused.find(root, set(), **QUICK)
     write_lease(home, ELSEWHERE)
     gone, kept = prune.remove(root, unreachable)
     assert not gone
@@ -229,7 +229,7 @@ def test_a_lease_taken_meanwhile_keeps_the_entry_its_record_and_scratch(
 ) -> None:
     scratch = home.parent / f"{entry.SCRATCH}abc"
     scratch.mkdir()
-    unreachable = prune.find(root, set(), **QUICK)
+    unreachable = unused.find(root, set(), **QUICK)
     assert unreachable.entries.keys() == {home}
     assert unreachable.scratch.keys() == {scratch}
     write_lease(home, ELSEWHERE)
@@ -240,7 +240,7 @@ def test_a_lease_taken_meanwhile_keeps_the_entry_its_record_and_scratch(
 
 
 def test_a_plan_registered_meanwhile_keeps_its_entries(root: Path, home: Path) -> None:
-    unreachable = prune.find(root, set(), **QUICK)
+    unreachable = unused.find(root, set(), **QUICK)
     assert unreachable.entries.keys() == {home}
     registered.register(tiny_store.plan(root))
     assert prune.remove(root, unreachable)[1].keys() == {home}
@@ -255,9 +255,9 @@ def test_what_a_run_found_that_began_during_the_removal_is_put_back(
     """The run begins at any moment between the first move and the last removal."""
     plan = tiny_store.plan(root, train=("a", "b", "c"), work=str(root.parent / "work"))
     homes = [put(plan.home("frames", name), {"of": "frames"}) for name in "abc"]
-    unused = put(plan.home("frames", "a").with_name("z@0.zarr.zip"))
-    unreachable = prune.find(root, set(), **QUICK)
-    assert unreachable.entries.keys() == {*homes, unused}
+    spare = put(plan.home("frames", "a").with_name("z@0.zarr.zip"))
+    unreachable = unused.find(root, set(), **QUICK)
+    assert unreachable.entries.keys() == {*homes, spare}
     count, found = 0, set[Path]()
     owner: Any = Path if call == "rename" else prune
     real = getattr(owner, call)
@@ -275,8 +275,8 @@ def test_what_a_run_found_that_began_during_the_removal_is_put_back(
     assert count > at
     assert found <= entries(root)
     assert entries(root) == set(kept) & {*homes}
-    assert {*removed} == {*homes, unused} - set(kept)
-    assert sorted(os.listdir(unused.parent)) == sorted(
+    assert {*removed} == {*homes, spare} - set(kept)
+    assert sorted(os.listdir(spare.parent)) == sorted(
         [records.FOLDER, *(home.name for home in kept), *([publish.RECIPE] if kept else [])]
     )
     for home in kept:
@@ -286,7 +286,7 @@ def test_what_a_run_found_that_began_during_the_removal_is_put_back(
 def test_a_plan_that_cannot_be_read_during_the_removal_puts_all_back(
     root: Path, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    unreachable = prune.find(root, set(), **QUICK)
+    unreachable = unused.find(root, set(), **QUICK)
 
     def move(*given: Any) -> Path:
         (root / registered.PLANS).mkdir()
@@ -302,7 +302,7 @@ def test_a_plan_that_cannot_be_read_during_the_removal_puts_all_back(
 
 
 def test_entries_can_be_removed_on_a_full_disk(root: Path, home: Path) -> None:
-    unreachable = prune.find(root, set(), **QUICK)
+    unreachable = unused.find(root, set(), **QUICK)
     with full_disk(root):
         removed, kept = prune.remove(root, unreachable)
     assert (removed, kept) == ([home], {})
@@ -314,7 +314,7 @@ def test_scratch_is_removed_where_no_process_works(root: Path, home: Path) -> No
     (scratch / "inner").mkdir(parents=True)
     (scratch / "inner" / "part").write_bytes(b"half")
     used = {Path("scannet")}
-    unreachable = prune.find(root, used, **QUICK)
+    unreachable = unused.find(root, used, **QUICK)
     assert unreachable.scratch == {scratch: 4}
     assert not unreachable.entries
     prune.remove(root, unreachable)
@@ -324,7 +324,7 @@ def test_scratch_is_removed_where_no_process_works(root: Path, home: Path) -> No
 
 def test_scratch_beside_a_lease_in_force_is_kept(root: Path, home: Path, beating: Path) -> None:
     (home.parent / f"{entry.SCRATCH}abc").mkdir()
-    assert not prune.find(root, set(), **QUICK).scratch
+    assert not unused.find(root, set(), **QUICK).scratch
 
 
 def test_scratch_that_is_being_written_is_kept(root: Path, home: Path) -> None:
@@ -332,7 +332,7 @@ def test_scratch_that_is_being_written_is_kept(root: Path, home: Path) -> None:
     scratch.mkdir()
     timer = threading.Timer(0.1, (scratch / "part").write_bytes, [b"more"])
     timer.start()
-    assert not prune.find(root, set(), pause=0.5).scratch
+    assert not unused.find(root, set(), pause=0.5).scratch
     timer.join()
 
 
@@ -341,7 +341,7 @@ def test_what_was_moved_aside_is_listed_and_removed_only_on_request(root: Path, 
     home.mkdir()
     (home / "file").write_bytes(b"yy")
     aside_folder = damaged.move_aside(home)
-    unreachable = prune.find(root, {Path("scannet")}, **QUICK)
+    unreachable = unused.find(root, {Path("scannet")}, **QUICK)
     assert unreachable.damaged == {aside: 1, aside_folder: 2}
     prune.remove(root, unreachable)
     assert os.listdir(aside.parent) == []
@@ -358,7 +358,7 @@ def test_links_are_removed_and_never_followed(root: Path, home: Path, tmp_path: 
     scratch.mkdir()
     (scratch / "link").symlink_to(precious)
     (root / "linked").symlink_to(precious)
-    prune.remove(root, prune.find(root, set(), **QUICK))
+    prune.remove(root, unused.find(root, set(), **QUICK))
     assert not os.path.lexists(aside / "link")
     assert not scratch.exists()
     assert (precious / "file").exists()
@@ -449,7 +449,7 @@ def test_nothing_is_removed_where_a_registered_plan_cannot_be_read(
     assert run_prune("--delete").exit_code == 1
     assert home.exists()
     with pytest.raises(BadInput):
-        prune.remove(root, prune.Unreachable(entries={home: 1}))
+        prune.remove(root, unused.Unreachable(entries={home: 1}))
     assert home.exists()
 
 

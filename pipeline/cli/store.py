@@ -111,7 +111,7 @@ def prune(configs: tuple[Path, ...], delete: bool, forget: str | None) -> None:
     """
     from pipeline.plan.registered import registered
     from pipeline.tables import format_bytes
-    from pipeline.upkeep import in_use, prune
+    from pipeline.upkeep import in_use, prune, unused
     from pipeline.upkeep.inventory import printable
 
     root = prune.common_store(configs)
@@ -124,8 +124,8 @@ def prune(configs: tuple[Path, ...], delete: bool, forget: str | None) -> None:
         used |= found
         for dataset, fault in faults.items():
             click.echo(f"All of {dataset} counts as in use, as it cannot be planned: {fault}")
-    unreachable = prune.find(root, used)
-    click.echo(prune.format_report(root, unreachable, users))
+    unreachable = unused.find(root, used)
+    click.echo(unused.format_report(root, unreachable, users))
     if not delete:
         size = format_bytes(unreachable.bytes)
         click.echo(f"Nothing was removed: --delete would free {size}.")

@@ -7,14 +7,11 @@ the entries, of the older one. Nothing else writes that file. A line names what 
 anybody who has that code and the older entries can compare them again with `--check`.
 """
 
-import csv
-import os
 import re
 import tempfile
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple
 
 from pipeline.errors import BadInput
 from pipeline.jobs import entries
@@ -23,20 +20,11 @@ from pipeline.plan.plan import Plan
 from pipeline.progress import Progress
 from pipeline.stages.declaration import Over
 from pipeline.store import entry, records
-from pipeline.upkeep import changes, comparison, inventory
+from pipeline.upkeep import blessings, changes, comparison, inventory
+from pipeline.upkeep.blessings import Blessing
 from pipeline.upkeep.why import Comparison, Recipe
 
 LEAST = 0.99  # the lowest cosine at which two embeddings may count as equal
-
-
-class Blessing(NamedTuple):
-    """A line of blessed.csv."""
-
-    stage: str
-    new: str  # key of the current recipe
-    old: str  # key of the recipe whose entries it keeps
-    entries: str  # what was compared: <dataset>/<name>@<digest>, joined by spaces
-    how: str  # "bytes", or "cosine" and the lowest that was allowed
 
 
 class Unequal(BadInput):
@@ -71,7 +59,8 @@ def bless(plan: Plan, stage: str, count: int | None = 3, cosine: float | None = 
     entries = " ".join(_label(plan, stage, name) for name in names)
     how = "bytes" if cosine is None else f"cosine {cosine}"
     key = provenance.key(plan.recipe(stage))
-    _record(blessing := Blessing(stage, key, recipe.key, entries, how))
+    blessing = Blessing(stage, key, recipe.key, entries, how)
+    blessings.add(blessing)
     return blessing
 
 
@@ -84,7 +73,7 @@ def unseen(plan: Plan, blessing: Blessing) -> int:
 def check(plan: Plan, stage: str) -> Blessing:
     """Compare again the entries that the line of a stage names. Raises as `bless` does."""
     key = provenance.key(plan.recipe(stage))
-    rows = [row for row in _rows() if (row.stage, row.new) == (stage, key)]
+    rows = [row for row in blessings.read() if (row.stage, row.new) == (stage, key)]
     if not rows:
         raise BadInput(
             manifest.BLESSED,
@@ -193,19 +182,3 @@ def _label(plan: Plan, stage: str, name: str) -> str:
 
 def _folder(plan: Plan, stage: str) -> Path:
     return Path(plan.facts.store, plan.dataset, stage)
-
-
-def _rows() -> list[Blessing]:
-    manifest.read_blessed(manifest.BLESSED)  # raises where it is malformed
-    if not manifest.BLESSED.exists():
-        return []
-    with manifest.BLESSED.open(newline="", encoding="utf-8") as file:
-        return [Blessing(*(row[f] for f in Blessing._fields)) for row in csv.DictReader(file)]
-
-
-def _record(blessing: Blessing) -> None:
-    rows = [*_rows(), blessing]
-    partial = manifest.BLESSED.with_suffix(f".{os.getpid()}")
-    with partial.open("w", newline="", encoding="utf-8") as file:
-        csv.writer(file, lineterminator="\n").writerows([Blessing._fields, *rows])
-    os.replace(partial, manifest.BLESSED)
