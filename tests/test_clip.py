@@ -13,7 +13,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from pipeline.clip import fetch, models, weights
+from pipeline.clip import fetch, models, text_tower, weights
 from pipeline.clip.dense import read_tokens
 from pipeline.clip.recipes import plain
 from pipeline.errors import BadInput
@@ -190,7 +190,7 @@ def write_siglip(folder: Path) -> str:
 def test_a_tokenizer_of_the_hub_is_read_from_the_models_folder(tmp_path: Path) -> None:
     pytest.importorskip("transformers")
     name = write_siglip(tmp_path)
-    tower = models.load_text_tower(name, None)
+    tower = text_tower.load_text_tower(name, None)
     assert tower.tokenizer(["Chair, table!"])[0].tolist() == [3, 4, 1, *[0] * 9]
     own = tiny_clip.build(embed_dim=32, **tiny_towers.FAMILIES["SigLIP"])
     text = own.encode_text(torch.tensor([[3, 1, *[0] * 10]]), normalize=True)
@@ -206,7 +206,7 @@ def test_a_missing_tokenizer_is_reported_with_where_to_put_it(
     name = write_siglip(tmp_path)
     (tmp_path / "tokenizer.json").unlink()
     with pytest.raises(BadInput, match=r"tokenizer.json: no such file; save .*timm/some-siglip"):
-        models.load_text_tower(name, None)
+        text_tower.load_text_tower(name, None)
 
     def no_network(url: str) -> None:
         raise OSError("no network")
@@ -228,5 +228,5 @@ def test_without_the_package_transformers_texts_are_refused_and_images_are_read(
     name = write_siglip(tmp_path)
     monkeypatch.setitem(sys.modules, "transformers", None)
     with pytest.raises(BadInput, match="needs the package transformers, which is not installed"):
-        models.load_text_tower(name, None)
+        text_tower.load_text_tower(name, None)
     assert tiny_clip.load(name, None).view.patch == (8, 8)

@@ -19,7 +19,7 @@ from pipeline.facts import Facts
 from pipeline.jobs import entries
 from pipeline.plan.plan import Plan
 from pipeline.plan.weights import fetch_unknown, require_planned, weights_digest
-from tests.helpers import tiny_clip, tiny_network, tiny_store, tiny_towers
+from tests.helpers import tiny_clip, tiny_network, tiny_store, tiny_tips, tiny_towers
 
 COMMIT, LATER = "a" * 40, "b" * 40
 NAME = f"hf-hub:some/tiny-clip@{COMMIT}"
@@ -209,3 +209,70 @@ def test_queries_of_a_network_need_the_weights_that_it_was_trained_with(
     (snapshot / weights.CONFIG).write_text(json.dumps(config, indent=1))
     with pytest.raises(BadInput, match="has other weights than those that the network was train"):
         embedder(load(path, torch.device("cpu")), path)
+
+
+# TIPSv2, which a hub has in other files
+
+
+def test_tipsv2_of_a_hub_is_read_like_a_folder_with_the_same_files(
+    cache: Path, tmp_path: Path
+) -> None:
+    keep(cache, "some/tiny-clip", COMMIT, tiny_tips.write)
+    how = {"pretrained": None, "image_size": None, "window": None, "stride": None, "batch": 1}
+    own = {"model": tiny_tips.write(tmp_path / "own"), **how}
+    there = {"model": NAME, **how}
+    assert key(tmp_path, there) == key(tmp_path, own)
+    digest = weights_digest(there, tmp_path)
+    facts = planned(tmp_path, there, digest).facts
+    assert entries.load_worker("text", facts)._tower.embed(["chair"]).shape == (1, 32)
+    assert entries.load_worker("embeddings", facts).embedder.reader.tower.mean == [0, 0, 0]
+
+
+class Hub:
+    """A hub with one repository, of which a fetched file is in the cache."""
+
+    def __init__(self, cache: Path, made: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.cache, self.made, self.given = cache, made, set[str]()
+        monkeypatch.setattr("pipeline.clip.fetch.is_there", self.is_there)
+        monkeypatch.setattr(huggingface_hub, "hf_hub_download", self.download)
+        monkeypatch.setattr(huggingface_hub, "snapshot_download", self.snapshot)
+
+    def is_there(self, url: str) -> bool:
+        return (self.made / url.rpartition("/")[2]).is_file()
+
+    def download(self, repo: str, name: str, revision: str) -> str:
+        self.snapshot(repo, revision, [name])
+        return str(self._folder(repo, revision) / name)
+
+    def snapshot(self, repo: str, revision: str, allow_patterns: Sequence[str]) -> None:
+        folder = self._folder(repo, revision)
+        folder.mkdir(parents=True, exist_ok=True)
+        for path in self.made.iterdir():
+            if any(path.match(pattern) for pattern in allow_patterns):
+                self.given.add(path.name)
+                shutil.copy(path, folder)
+
+    def _folder(self, repo: str, revision: str) -> Path:
+        return self.cache / f"models--{repo.replace('/', '--')}" / "snapshots" / revision
+
+
+def test_of_tipsv2_both_towers_and_the_tokenizer_are_fetched(
+    cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tiny_tips.write(tmp_path / "made")
+    (tmp_path / "made" / "modeling_tips.py").write_text("code")
+    there = Hub(cache, tmp_path / "made", monkeypatch)
+    fetch_unknown({"model": NAME, "pretrained": None}, tmp_path)
+    assert there.given == {"config.json", "model.safetensors", "tokenizer.model"}
+    assert hub.located(NAME).startswith("local-dir:")
+
+
+def test_of_another_model_of_transformers_no_weights_are_fetched(
+    cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tiny_tips.write(tmp_path / "made")
+    (tmp_path / "made" / "config.json").write_text('{"model_type": "clip"}')
+    there = Hub(cache, tmp_path / "made", monkeypatch)
+    with pytest.raises(BadInput, match=r"offers no .*; take a model of open_clip .*, or TIPSv2"):
+        fetch_unknown({"model": NAME, "pretrained": None}, tmp_path)
+    assert there.given == {"config.json"}

@@ -106,7 +106,7 @@ def test_without_model_features_and_preset_the_model_is_missed(tmp_path: Path) -
 
 
 # docs/choices.md has these figures
-WINDOWS = {"fast": 1, "good": 32}
+WINDOWS = {"fast": 1, "good": 32, "best": 2}
 
 
 @pytest.mark.parametrize("name", NAMES)

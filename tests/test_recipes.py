@@ -7,7 +7,15 @@ import pytest
 import torch
 
 from pipeline.clip.dense import dense
-from pipeline.clip.recipes import clearclip, naclip, plain, scclip, sclip, value
+from pipeline.clip.recipes import (
+    clearclip,
+    naclip,
+    plain,
+    scclip,
+    sclip,
+    value,
+    value_residual,
+)
 from pipeline.clip.towers import open_clip_vit, timm_vit
 from tests.helpers import tiny_clip, tiny_towers
 
@@ -141,6 +149,12 @@ def sclip_by_hand(tower: Any, outputs: Any) -> np.ndarray:
     return x + tower.mlp(x)
 
 
+def value_residual_by_hand(tower: Any, outputs: Any) -> np.ndarray:
+    x = outputs[-1]
+    y = x + tower.out(tower.qkv(x)[2])
+    return y + tower.mlp(y)
+
+
 def naclip_by_hand(tower: Any, outputs: Any) -> np.ndarray:
     near = np.zeros((tower.prefix + PATCHES, tower.prefix + PATCHES))
     for i in range(PATCHES):
@@ -229,6 +243,7 @@ BY_HAND = {
     clearclip: clearclip_by_hand,
     sclip: sclip_by_hand,
     naclip: naclip_by_hand,
+    value_residual: value_residual_by_hand,
 }
 
 
@@ -252,7 +267,7 @@ def test_every_recipe_is_checked_against_its_formula() -> None:
 def test_the_recipes_differ() -> None:
     view, x = tiny_clip.view(), images(1, 3, 32, 32)
     read = [dense(view, x, recipe) for recipe in tiny_clip.RECIPES.values()]
-    assert len(read) == 6
+    assert len(read) == 7
     for i, one in enumerate(read):
         for other in read[:i]:
             assert (one - other).abs().max() > 0.01

@@ -10,7 +10,7 @@ import torch
 import zarr
 from safetensors.torch import save_file
 
-from pipeline.clip import models
+from pipeline.clip import text_tower
 from pipeline.errors import BadInput
 from pipeline.stages import text
 from tests.helpers import tiny_clip
@@ -43,7 +43,7 @@ def test_a_class_is_the_normalised_mean_of_its_words_in_all_templates(model: str
     out = run(params(model))
     embedding = out["embedding"][:]
     assert (embedding.shape, embedding.dtype) == ((3, 24), np.float32)
-    tower = models.load_text_tower(model, None)
+    tower = text_tower.load_text_tower(model, None)
     for row, entry in zip(embedding, CLASSES, strict=True):
         prompts = [t.format(word) for word in entry["prompts"] for t in TEMPLATES]
         singles = np.concatenate([tower.embed([prompt]) for prompt in prompts])
@@ -75,7 +75,9 @@ def test_an_ensemble_that_goes_by_a_name_is_that_many_different_sentences(
 def test_a_single_word_without_a_sentence_is_that_word_embedded(model: str) -> None:
     one = params(model, classes=CLASSES[1:2], templates=["{}"])
     np.testing.assert_allclose(
-        run(one)["embedding"][:], models.load_text_tower(model, None).embed(["table"]), atol=1e-6
+        run(one)["embedding"][:],
+        text_tower.load_text_tower(model, None).embed(["table"]),
+        atol=1e-6,
     )
 
 
@@ -83,7 +85,7 @@ def test_the_tokenizer_is_the_model_s_own_in_any_working_directory(
     model: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.chdir(tmp_path)  # bpe_path of the configuration is relative to its own folder
-    tower = models.load_text_tower(model, None)
+    tower = text_tower.load_text_tower(model, None)
     chair = 512 + tiny_clip.MERGES.index("chai r</w>")
     end = tiny_clip.VOCABULARY - 1
     tokens = torch.zeros(1, 12, dtype=torch.long)
@@ -93,7 +95,7 @@ def test_the_tokenizer_is_the_model_s_own_in_any_working_directory(
 
 
 def test_many_texts_are_embedded_as_each_alone(model: str) -> None:
-    tower = models.load_text_tower(model, None)
+    tower = text_tower.load_text_tower(model, None)
     texts = [f"table {i}" for i in range(300)]
     together = tower.embed(texts)
     assert together.shape == (300, 24)
@@ -102,7 +104,7 @@ def test_many_texts_are_embedded_as_each_alone(model: str) -> None:
 
 
 def test_a_text_beyond_the_context_is_cut_off(model: str) -> None:
-    tower = models.load_text_tower(model, None)
+    tower = text_tower.load_text_tower(model, None)
     long = "table " * 50
     assert np.isfinite(tower.embed([long])).all()
     np.testing.assert_allclose(tower.embed([long]), tower.embed([long + "chair"]), atol=1e-6)
@@ -112,7 +114,7 @@ def test_open_clip_s_own_tokenizer_serves_a_model_of_its_own(tmp_path: Path) -> 
     whole = open_clip.create_model("ViT-S-32-alt")
     file = tmp_path / "weights.safetensors"
     save_file(whole.eval().state_dict(), file)
-    tower = models.load_text_tower("ViT-S-32-alt", str(file))
+    tower = text_tower.load_text_tower("ViT-S-32-alt", str(file))
     tokens = open_clip.get_tokenizer("ViT-S-32-alt")(["a photo of a sofa"])
     expected = whole.encode_text(tokens, normalize=True).detach().numpy()
     np.testing.assert_allclose(tower.embed(["a photo of a sofa"]), expected, atol=1e-5)

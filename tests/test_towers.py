@@ -10,7 +10,7 @@ import torch
 from timm.layers import AttentionPoolLatent
 from torch.nn import functional as F
 
-from pipeline.clip import models
+from pipeline.clip import text_tower
 from pipeline.clip.dense import dense, obstacle, read_tokens
 from pipeline.clip.inputs import Inputs
 from pipeline.clip.recipes import plain
@@ -230,7 +230,7 @@ def test_a_model_in_a_folder_needs_no_text_tower(tmp_path: Path) -> None:
     (tmp_path / "open_clip_config.json").write_text(json.dumps(config))
     assert tiny_clip.load(name, None).view.patch == (8, 8)
     with pytest.raises(BadInput, match="text tower is one of the package transformers"):
-        models.load_text_tower(name, None)
+        text_tower.load_text_tower(name, None)
 
 
 # Precision

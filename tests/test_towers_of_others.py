@@ -8,7 +8,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from pipeline.clip import models
+from pipeline.clip import text_tower
 from pipeline.errors import BadInput
 from tests.helpers import tiny_clip
 
@@ -53,6 +53,6 @@ def test_a_bad_text_tower_is_named_in_one_sentence(
     model = tiny_clip.write(tmp_path / "clip")
     spoil(tmp_path / "clip")
     with pytest.raises(BadInput) as caught:
-        models.load_text_tower(model, None)
+        text_tower.load_text_tower(model, None)
     assert str(tmp_path / "clip") in str(caught.value)
     assert "\n" not in str(caught.value)

@@ -11,7 +11,7 @@ import open_clip
 import pytest
 import torch
 
-from pipeline.clip import fetch, models
+from pipeline.clip import fetch, models, text_tower
 from pipeline.clip.dense import dense, obstacle
 from pipeline.clip.image_tower import skeleton
 from pipeline.clip.recipes import plain
@@ -104,7 +104,7 @@ def test_every_tag_is_found_or_its_address_is_reported_for_images_and_for_texts(
             models.weights_file(model, tag)
         foreign = models.configuration(model)["text_cfg"].get("hf_model_name")
         with pytest.raises(BadInput, match="one of the package transformers" if foreign else usual):
-            models.load_text_tower(model, tag)
+            text_tower.load_text_tower(model, tag)
         without_text |= {model} if foreign else set()
     assert {"xlm-roberta-base-ViT-B-32", "nllb-clip-base-siglip"} < without_text
     assert not [

@@ -62,9 +62,9 @@ def embedder(trained: Trained, network: Path) -> Embed:
         what = "has other weights than those that the network was trained with"
         raise BadInput(model, what, "restore them, or train again")
     try:
-        from pipeline.clip.models import load_text_tower  # slow to import
         from pipeline.clip.prompts import ensemble, templates_of
         from pipeline.clip.sound import require_sound
+        from pipeline.clip.text_tower import load_text_tower  # slow to import
     except ImportError as error:
         what = f"its text tower needs a package that is not installed ({error.name})"
         raise BadInput(network, what, "pip install open_clip_torch") from error

@@ -9,7 +9,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from pipeline.clip.weights import config_file, local_folder
+from pipeline.clip.weights import config_file, is_tipsv2, local_folder
 from pipeline.errors import BadInput
 
 _CONVNETS = ("convnext", "fastvit")  # in names of timm
@@ -26,6 +26,9 @@ def family(model: str) -> str:
     Raises `BadInput` for a model that open_clip does not know, or without a configuration that can
     be read.
     """
+    folder = local_folder(model)
+    if folder and is_tipsv2(folder):
+        return "tipsv2"
     path = _configuration(model)
     try:
         config = json.loads(path.read_text(encoding="utf-8"))

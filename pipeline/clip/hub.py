@@ -14,8 +14,11 @@ from huggingface_hub.errors import HFValidationError
 from pipeline.clip import weights
 from pipeline.clip.weights import (
     CONFIG,
+    TIPS_CONFIG,
+    TIPS_WEIGHTS,
     TOKENIZER,
     WEIGHTS,
+    is_tipsv2,
     local_file,
     local_files,
     local_folder,
@@ -44,10 +47,12 @@ def located(model: str) -> str:
     if not is_hub(model):
         return model
     repo, revision = _repo(model)
-    found = [_cached(repo, name, revision) for name in (CONFIG, WEIGHTS)]
-    if not all(found) or found[0] is None:
-        return model
-    return f"local-dir:{found[0].parent}"
+    for config, file in ((CONFIG, WEIGHTS), (TIPS_CONFIG, TIPS_WEIGHTS)):
+        found = _cached(repo, config, revision)
+        folder = found.parent if found and _cached(repo, file, revision) else None
+        if folder and (config == CONFIG or is_tipsv2(folder)):
+            return f"local-dir:{folder}"
+    return model
 
 
 def files(model: str, pretrained: str | None) -> list[Path]:
@@ -103,16 +108,28 @@ def _fetch_snapshot(model: str) -> None:
     repo, revision = _repo(model)
     url = huggingface_hub.hf_hub_url(repo, WEIGHTS, revision=revision)
     try:
-        if is_there(url):
-            wanted = [WEIGHTS, *_WORDS]
+        ours = WEIGHTS if is_there(url) else None
+        if file := ours or (TIPS_WEIGHTS if _offers_tipsv2(repo, revision) else None):
+            wanted = [file, *_WORDS]
             huggingface_hub.snapshot_download(repo, revision=revision, allow_patterns=wanted)
     except Exception as error:  # many kinds, from several network packages
         what = f"is not here and cannot be fetched ({first_line(error)})"
-        remedy = f"copy {Path(url).name}, {CONFIG} and its tokenizer to a folder"
+        ours, tips = f"{WEIGHTS}, {CONFIG}", f"of TIPSv2 {TIPS_WEIGHTS}, {TIPS_CONFIG}"
+        remedy = f"copy its files ({ours}, or {tips}, and those of its tokenizer) to a folder"
         raise BadInput(model, what, f"{remedy} and write `model: local-dir:<folder>`") from error
     if is_hub(located(model)):
         what = f"offers no {WEIGHTS} with an {CONFIG} at that revision"
-        raise BadInput(model, what, "take a model of open_clip with safetensors")
+        raise BadInput(model, what, "take a model of open_clip with safetensors, or TIPSv2")
+
+
+def _offers_tipsv2(repo: str, revision: str) -> bool:
+    from pipeline.clip.fetch import is_there
+
+    if not is_there(huggingface_hub.hf_hub_url(repo, TIPS_CONFIG, revision=revision)):
+        return False
+    return is_tipsv2(
+        Path(huggingface_hub.hf_hub_download(repo, TIPS_CONFIG, revision=revision)).parent
+    )
 
 
 def _fetch_tag(model: str, pretrained: str | None) -> None:

@@ -29,8 +29,11 @@ def skeleton(model: str, family: ModuleType) -> tuple[Tower, int]:
 
     `family` is the model's module of `pipeline.clip.towers`. All that depends on the model alone is
     known before anything is fetched. Raises `BadInput` for a model that open_clip does not know and
-    for a tower that cannot be read densely.
+    for a tower that cannot be read densely. A family that is not open_clip's has its own `skeleton`
+    and `load`, which take a model.
     """
+    if own := getattr(family, "skeleton", None):
+        return own(model)
     with torch.device("meta"):
         visual = _build(model)
     view = family.view(visual)
@@ -46,6 +49,8 @@ def load_image_tower(model: str, pretrained: str | None, family: ModuleType) -> 
     activation differs from the model's, weights that are absent and cannot be fetched, pickled
     weights and those of another model.
     """
+    if own := getattr(family, "load", None):
+        return own(model)
     skeleton(model, family)
     path = weights_file(model, pretrained)
     visual = _build(model)

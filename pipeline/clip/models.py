@@ -1,75 +1,17 @@
-"""open_clip models: their configurations and weights, and the text tower.
+"""open_clip models: their configurations and weights.
 
-The image tower, which is another matter, is loaded by `towers/load.py`.
+Towers, which are another matter, are loaded by `image_tower.py` and `text_tower.py`.
 """
 
 import json
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import open_clip
-import torch
-from numpy.typing import NDArray
 
-from pipeline.clip.fetch import first_line, hub_tokenizer, tagged_file
-from pipeline.clip.weights import config_file, local_file, local_folder, merges_file
+from pipeline.clip.fetch import first_line, tagged_file
+from pipeline.clip.weights import config_file, local_file, local_folder
 from pipeline.errors import BadInput
-
-
-class TextTower:
-    """A text encoder with its tokenizer."""
-
-    def __init__(self, model: Any, tokenizer: Any, device: torch.device) -> None:
-        self._model, self._device = model, device
-        self.tokenizer = tokenizer
-
-    @property
-    def logit_scale(self) -> float:
-        """The inverse temperature that the towers were trained with."""
-        return float(self._model.logit_scale.exp())
-
-    @torch.inference_mode()
-    def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """L2-normalised embeddings (len(texts), d) of texts, cut off at the tower's context."""
-        batches = [texts[i : i + 256] for i in range(0, len(texts), 256)]
-        tokens = [self.tokenizer(list(batch)).to(self._device) for batch in batches]
-        embedded = [self._model.encode_text(batch, normalize=True) for batch in tokens]
-        return torch.cat(embedded).float().cpu().numpy()
-
-
-def load_text_tower(model: str, pretrained: str | None) -> TextTower:
-    """The text tower of `model` with weights `pretrained` (see `weights.py`).
-
-    Raises `BadInput` for a model that open_clip does not know, a text tower from transformers, a
-    tag whose activation differs from the model's, weights or tokenizers that are absent and cannot
-    be fetched, and pickled weights.
-    """
-    folder, text = local_folder(model), configuration(model)["text_cfg"]
-    if text.get("hf_model_name"):
-        what = "its text tower is one of the package transformers, which this project does not load"
-        raise BadInput(model, what, "take a model with a text tower of open_clip's own")
-    path = weights_file(model, pretrained)
-    if text.get("hf_tokenizer_name"):
-        tokenizer: Any = hub_tokenizer(model, text)
-    else:
-        merges = merges_file(folder) if folder else None
-        try:
-            tokenizer = open_clip.get_tokenizer(
-                _name(model), **({"bpe_path": str(merges)} if merges else {})
-            )
-        except Exception as error:  # many kinds
-            what = f"is no tokenizer that can be read ({first_line(error)})"
-            raise BadInput(merges or model, what, "fetch its files again") from error
-    try:
-        whole = open_clip.create_model(_name(model), None if folder else str(path))
-    except Exception as error:  # many kinds, assertions and safetensors' own among them
-        raise other_weights(model, path, error) from error
-    if not all(bool(torch.isfinite(weights).all()) for weights in whole.parameters()):
-        raise other_weights(model, path, ValueError("they have numbers that are not finite"))
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    return TextTower(whole.eval().requires_grad_(False).to(device), tokenizer, device)
 
 
 def configuration(model: str) -> dict[str, Any]:
@@ -78,7 +20,9 @@ def configuration(model: str) -> dict[str, Any]:
     if folder:
         config_file(folder)
     try:
-        config = open_clip.get_model_config(_name(model)) if folder or ":" not in model else None
+        config = (
+            open_clip.get_model_config(model_name(model)) if folder or ":" not in model else None
+        )
         if config is None:
             remedy = "take one of open_clip.list_models() or local-dir:<folder>"
             raise BadInput(model, "is no model of open_clip", remedy)
@@ -130,7 +74,8 @@ def other_weights(model: str, path: Path, error: Exception) -> BadInput:
     return BadInput(path, what, "fetch it again or name the model that it belongs to")
 
 
-def _name(model: str) -> str:
+def model_name(model: str) -> str:
+    """The name by which open_clip finds a model."""
     folder = local_folder(model)
     return f"local-dir:{folder}" if folder else model
 

@@ -6,13 +6,15 @@ import numpy as np
 from numpy.typing import NDArray
 from open_clip import OPENAI_IMAGENET_TEMPLATES, SIMPLE_IMAGENET_TEMPLATES
 
-from pipeline.clip.models import TextTower
+from pipeline.clip.text_tower import TextTower
 
 # Ensembles with a name: what Radford et al. classify ImageNet by, and the seven of these that they
-# picked one after the other (their notebook Prompt_Engineering_for_ImageNet).
+# picked one after the other (their notebook Prompt_Engineering_for_ImageNet). TIPSv2 adds two.
+_SEVEN = [template("{}") for template in SIMPLE_IMAGENET_TEMPLATES]
 ENSEMBLES = {
     "imagenet_80": [template("{}") for template in OPENAI_IMAGENET_TEMPLATES],
-    "imagenet_7": [template("{}") for template in SIMPLE_IMAGENET_TEMPLATES],
+    "imagenet_7": _SEVEN,
+    "tipsv2_9": [*_SEVEN, "a photo of many {}.", "a photo of {}s."],
 }
 
 

@@ -11,8 +11,8 @@ from PIL import Image
 from model.scoring import scores
 from model.scoring.counting import confusion
 from pipeline.clip.embedder import Embedder
-from pipeline.clip.models import load_text_tower
 from pipeline.clip.prompts import ensemble
+from pipeline.clip.text_tower import load_text_tower
 from pipeline.demo_clip.captions import HELD_OUT, WORDS
 from pipeline.demo_clip.pairs import NOTHING, Views, render_views
 from pipeline.simulate.catalogue import Catalogue

@@ -133,7 +133,7 @@ class Reader:
         if self._texts:
             what = "features made elsewhere bring the texts of classes, and no text tower"
             raise BadInput(self._texts.path, what, "look without --query")
-        from pipeline.clip.models import load_text_tower
+        from pipeline.clip.text_tower import load_text_tower
 
         tower = self._plan.section["embeddings"]
         return load_text_tower(tower["model"], tower["pretrained"]).embed(list(texts))

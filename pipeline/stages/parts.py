@@ -10,7 +10,7 @@ from types import ModuleType
 from typing import Any
 
 from pipeline.clip import families, hub, recipes
-from pipeline.clip.weights import CONFIG, local_folder
+from pipeline.clip.weights import CONFIG, is_tipsv2, local_folder
 from pipeline.grids import codecs
 
 
@@ -30,7 +30,8 @@ def part_names(stage: str, section: Mapping[str, Any], needed: bool = True) -> d
     names["recipe"] = recipes.module_name(params.get("recipe", "naclip"))
     model = hub.located(params.get("model") or "")
     folder = local_folder(model)
-    absent = hub.is_hub(model) or (folder is not None and not (folder / CONFIG).is_file())
+    here = folder is None or (folder / CONFIG).is_file() or is_tipsv2(folder)
+    absent = hub.is_hub(model) or not here
     if model and (needed or not absent):
         names["family"] = families.module_name(model)
     if params.get("regions"):

@@ -54,7 +54,7 @@ class Worker:
         `pipeline.clip.prompts`). Raises `BadInput` for templates without {}, classes without a
         word, and weights that cannot be used.
         """
-        from pipeline.clip import models, prompts
+        from pipeline.clip import prompts, text_tower
 
         self.classes: Sequence[Mapping[str, Any]] = params["classes"]
         self.templates = prompts.templates_of(params["templates"])
@@ -66,7 +66,7 @@ class Worker:
             if not entry["prompts"]:
                 what = f"the class {entry['name']} has no prompts"
                 raise BadInput("text", what, "give it a word")
-        self._tower = models.load_text_tower(params["model"], params["pretrained"])
+        self._tower = text_tower.load_text_tower(params["model"], params["pretrained"])
         self._ensemble = prompts.ensemble
 
     def __call__(self, out: zarr.Group) -> None:

@@ -14,8 +14,8 @@ from model.training.checkpoint import Checkpoint
 from model.training.curves import Curves
 from pipeline.clip.fetch import hub_tokenizer
 from pipeline.clip.image_tower import load_image_tower
-from pipeline.clip.models import load_text_tower
 from pipeline.clip.sound import require_sound
+from pipeline.clip.text_tower import load_text_tower
 from pipeline.clip.towers import open_clip_vit
 from tests.helpers import tiny_clip, tiny_towers
 from tests.other_files._written_networks import SIZES

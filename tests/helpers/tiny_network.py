@@ -6,8 +6,8 @@ import numpy as np
 import torch
 
 from model.network.trained import LAST_STEP, ClassifierHead, Trained, build_network
-from pipeline.clip.models import load_text_tower
 from pipeline.clip.prompts import ensemble
+from pipeline.clip.text_tower import load_text_tower
 from pipeline.plan.weights import weights_digest
 from tests.helpers.tiny_entries import CLASSES, SMALL_NETWORK, VOXEL_SIZE, WIDTH
 
