@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import huggingface_hub
 import pytest
 import torch
 from safetensors.torch import save_file
@@ -19,7 +18,7 @@ from pipeline.facts import Facts
 from pipeline.jobs import entries
 from pipeline.plan.plan import Plan
 from pipeline.plan.weights import fetch_unknown, require_planned, weights_digest
-from tests.helpers import tiny_clip, tiny_network, tiny_store, tiny_tips, tiny_towers
+from tests.helpers import tiny_clip, tiny_hub, tiny_network, tiny_store, tiny_tips, tiny_towers
 
 COMMIT, LATER = "a" * 40, "b" * 40
 NAME = f"hf-hub:some/tiny-clip@{COMMIT}"
@@ -30,30 +29,7 @@ SIGLIP = {"model": "ViT-B-16-SigLIP2", "pretrained": "webli"}
 
 @pytest.fixture
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty cache of Hugging Face, an empty data/weights, and no network."""
-    folder = tmp_path / "cache"
-    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(folder))
-    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
-    monkeypatch.setattr(weights, "CHECKOUT", tmp_path / "checkout")
-    monkeypatch.setattr("pipeline.clip.fetch.CHECKOUT", tmp_path / "checkout")
-    return folder
-
-
-def keep(cache: Path, repo: str, commit: str, write: Callable[[Path], Any], ref: str = "") -> Path:
-    """Put files into the cache as the hub's client does: blobs, and a folder of links to them."""
-    home = cache / f"models--{repo.replace('/', '--')}"
-    snapshot, made = home / "snapshots" / commit, cache / "made"
-    write(made)
-    for folder in (snapshot, home / "blobs", home / "refs"):
-        folder.mkdir(parents=True, exist_ok=True)
-    for path in sorted(made.iterdir()):
-        blob = home / "blobs" / f"{commit}-{path.name}"
-        path.rename(blob)
-        (snapshot / path.name).symlink_to(Path("../../blobs", blob.name))
-    shutil.rmtree(made)
-    if ref:
-        (home / "refs" / ref).write_text(commit)
-    return snapshot
+    return tiny_hub.empty(tmp_path, monkeypatch)
 
 
 def clip(seed: int) -> Callable[[Path], str]:
@@ -82,7 +58,7 @@ def key(root: Path, tower: dict[str, Any]) -> str:
 def test_a_revision_of_a_hub_is_read_like_a_folder_with_the_same_files(
     cache: Path, tmp_path: Path
 ) -> None:
-    keep(cache, "some/tiny-clip", COMMIT, clip(seed=1))
+    tiny_hub.keep(cache, "some/tiny-clip", COMMIT, clip(seed=1))
     own = {"model": tiny_clip.write(tmp_path / "own", seed=1), "pretrained": None}
     there = {"model": NAME, "pretrained": None}
     assert weights_digest(there, tmp_path) == weights_digest(own, tmp_path)
@@ -96,7 +72,7 @@ def test_other_bytes_under_the_same_name_have_another_key(cache: Path, tmp_path:
     tower = {"model": "hf-hub:some/tiny-clip@main", "pretrained": None}
     keys, digests = set(), []
     for seed, commit in ((1, COMMIT), (2, LATER)):
-        keep(cache, "some/tiny-clip", commit, clip(seed), ref="main")
+        tiny_hub.keep(cache, "some/tiny-clip", commit, clip(seed), ref="main")
         digests.append(weights_digest(tower, tmp_path))
         keys.add(key(tmp_path, tower))
     assert len(keys) == 2
@@ -112,20 +88,20 @@ def test_every_file_that_is_read_is_in_the_digest(cache: Path, tmp_path: Path, n
         (folder / "tokenizer.json").write_text("{}")
 
     tower = {"model": NAME, "pretrained": None}
-    snapshot = keep(cache, "some/tiny-clip", COMMIT, write)
+    snapshot = tiny_hub.keep(cache, "some/tiny-clip", COMMIT, write)
     before = weights_digest(tower, tmp_path)
     (snapshot / name).write_bytes((snapshot / name).read_bytes() + b" ")
     assert weights_digest(tower, tmp_path) != before
 
 
 def test_a_tag_keeps_the_bytes_that_were_fetched_first(cache: Path, tmp_path: Path) -> None:
-    keep(cache, REPO, COMMIT, some_weights(1.0), ref="main")
+    tiny_hub.keep(cache, REPO, COMMIT, some_weights(1.0), ref="main")
     assert weights_digest(TAGGED, tmp_path) is None
     fetch_unknown(TAGGED, tmp_path)
     link = weights.CHECKOUT / "data/weights/ViT-B-16-quickgelu.openai.safetensors"
     first, content = weights_digest(TAGGED, tmp_path), link.read_bytes()
     assert first is not None
-    keep(cache, REPO, LATER, some_weights(2.0), ref="main")
+    tiny_hub.keep(cache, REPO, LATER, some_weights(2.0), ref="main")
     fetch_unknown(TAGGED, tmp_path)
     require_planned(planned(tmp_path, TAGGED, first), "embeddings")
     assert (weights_digest(TAGGED, tmp_path), link.read_bytes()) == (first, content)
@@ -134,13 +110,13 @@ def test_a_tag_keeps_the_bytes_that_were_fetched_first(cache: Path, tmp_path: Pa
 def test_a_machine_to_which_the_hub_gives_other_bytes_plans_other_entries_or_stops(
     cache: Path, tmp_path: Path
 ) -> None:
-    keep(cache, REPO, COMMIT, some_weights(1.0), ref="main")
+    tiny_hub.keep(cache, REPO, COMMIT, some_weights(1.0), ref="main")
     fetch_unknown(TAGGED, tmp_path)
     first, key_of_first = weights_digest(TAGGED, tmp_path), key(tmp_path, TAGGED)
     shutil.rmtree(cache)  # another machine with the same store
     shutil.rmtree(weights.CHECKOUT)
     assert key(tmp_path, TAGGED) == key_of_first, "the store knows what was read"
-    keep(cache, REPO, LATER, some_weights(2.0), ref="main")
+    tiny_hub.keep(cache, REPO, LATER, some_weights(2.0), ref="main")
     with pytest.raises(BadInput, match="weights or tokenizer are not those that the run was plan"):
         require_planned(planned(tmp_path, TAGGED, first), "text")
     assert key(tmp_path, TAGGED) != key_of_first
@@ -155,7 +131,7 @@ def test_the_tokenizer_of_a_tag_is_part_of_the_digest(cache: Path, tmp_path: Pat
             some_weights(1.0)(folder)
             tiny_towers.write_tokenizer(folder, words)
 
-        keep(cache, "timm/ViT-B-16-SigLIP2", commit, write, ref="main")
+        tiny_hub.keep(cache, "timm/ViT-B-16-SigLIP2", commit, write, ref="main")
         fetch_unknown(SIGLIP, tmp_path)
         found = {path.name for path in hub.files(**SIGLIP)}
         assert {"ViT-B-16-SigLIP2.webli.safetensors", "tokenizer.json"} < found
@@ -202,7 +178,7 @@ def test_the_name_of_a_model_stays_in_the_key_beside_a_file_of_weights(tmp_path:
 def test_queries_of_a_network_need_the_weights_that_it_was_trained_with(
     cache: Path, tmp_path: Path
 ) -> None:
-    snapshot = keep(cache, "some/tiny-clip", COMMIT, clip(seed=1))
+    snapshot = tiny_hub.keep(cache, "some/tiny-clip", COMMIT, clip(seed=1))
     path = tiny_network.network(tmp_path, f"local-dir:{snapshot}", model=NAME)
     assert embedder(load(path, torch.device("cpu")), path)([["chair"]]).shape == (1, 24)
     config = json.loads((snapshot / weights.CONFIG).read_text())
@@ -217,7 +193,7 @@ def test_queries_of_a_network_need_the_weights_that_it_was_trained_with(
 def test_tipsv2_of_a_hub_is_read_like_a_folder_with_the_same_files(
     cache: Path, tmp_path: Path
 ) -> None:
-    keep(cache, "some/tiny-clip", COMMIT, tiny_tips.write)
+    tiny_hub.keep(cache, "some/tiny-clip", COMMIT, tiny_tips.write)
     how = {"pretrained": None, "image_size": None, "window": None, "stride": None, "batch": 1}
     own = {"model": tiny_tips.write(tmp_path / "own"), **how}
     there = {"model": NAME, **how}
@@ -228,40 +204,12 @@ def test_tipsv2_of_a_hub_is_read_like_a_folder_with_the_same_files(
     assert entries.load_worker("embeddings", facts).embedder.reader.tower.mean == [0, 0, 0]
 
 
-class Hub:
-    """A hub with one repository, of which a fetched file is in the cache."""
-
-    def __init__(self, cache: Path, made: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.cache, self.made, self.given = cache, made, set[str]()
-        monkeypatch.setattr("pipeline.clip.fetch.is_there", self.is_there)
-        monkeypatch.setattr(huggingface_hub, "hf_hub_download", self.download)
-        monkeypatch.setattr(huggingface_hub, "snapshot_download", self.snapshot)
-
-    def is_there(self, url: str) -> bool:
-        return (self.made / url.rpartition("/")[2]).is_file()
-
-    def download(self, repo: str, name: str, revision: str) -> str:
-        self.snapshot(repo, revision, [name])
-        return str(self._folder(repo, revision) / name)
-
-    def snapshot(self, repo: str, revision: str, allow_patterns: Sequence[str]) -> None:
-        folder = self._folder(repo, revision)
-        folder.mkdir(parents=True, exist_ok=True)
-        for path in self.made.iterdir():
-            if any(path.match(pattern) for pattern in allow_patterns):
-                self.given.add(path.name)
-                shutil.copy(path, folder)
-
-    def _folder(self, repo: str, revision: str) -> Path:
-        return self.cache / f"models--{repo.replace('/', '--')}" / "snapshots" / revision
-
-
 def test_of_tipsv2_both_towers_and_the_tokenizer_are_fetched(
     cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tiny_tips.write(tmp_path / "made")
     (tmp_path / "made" / "modeling_tips.py").write_text("code")
-    there = Hub(cache, tmp_path / "made", monkeypatch)
+    there = tiny_hub.Hub(cache, tmp_path / "made", monkeypatch)
     fetch_unknown({"model": NAME, "pretrained": None}, tmp_path)
     assert there.given == {"config.json", "model.safetensors", "tokenizer.model"}
     assert hub.located(NAME).startswith("local-dir:")
@@ -272,7 +220,7 @@ def test_of_another_model_of_transformers_no_weights_are_fetched(
 ) -> None:
     tiny_tips.write(tmp_path / "made")
     (tmp_path / "made" / "config.json").write_text('{"model_type": "clip"}')
-    there = Hub(cache, tmp_path / "made", monkeypatch)
+    there = tiny_hub.Hub(cache, tmp_path / "made", monkeypatch)
     with pytest.raises(BadInput, match=r"offers no .*; take a model of open_clip .*, or TIPSv2"):
         fetch_unknown({"model": NAME, "pretrained": None}, tmp_path)
     assert there.given == {"config.json"}

@@ -7,6 +7,10 @@ COMMANDS = {
     "Before a run": {
         "doctor": ("pipeline.cli.doctor:doctor", "Find what is wrong with raw scans."),
         "estimate": ("pipeline.cli.estimate:estimate", "Say what a run takes, before it starts."),
+        "fetch-weights": (
+            "pipeline.cli.fetch_weights:fetch_weights",
+            "Fetch weights for a machine without a network.",
+        ),
         "look": ("pipeline.cli.look:look", "See what CLIP sees in a few frames, and codec costs."),
     },
     "Results": {

@@ -1,8 +1,9 @@
 """Weights from a hub as files of this machine, so that their bytes can be known.
 
-A name of a hub, `hf-hub:<owner>/<name>@<revision>`, is a folder of Hugging Face's cache, which is
-read as a `local-dir:` model. What a tag of open_clip gives is linked into `data/weights` when it is
-fetched first: what the hub gives under the same tag later is not looked at.
+A name of a hub, `hf-hub:<owner>/<name>@<revision>`, is a folder of `data/weights` or of Hugging
+Face's cache, which is read as a `local-dir:` model. What a tag of open_clip gives is linked into
+`data/weights` when it is fetched first: what the hub gives under the same tag later is not looked
+at.
 """
 
 import re
@@ -47,12 +48,23 @@ def located(model: str) -> str:
     if not is_hub(model):
         return model
     repo, revision = _repo(model)
-    for config, file in ((CONFIG, WEIGHTS), (TIPS_CONFIG, TIPS_WEIGHTS)):
-        found = _cached(repo, config, revision)
-        folder = found.parent if found and _cached(repo, file, revision) else None
-        if folder and (config == CONFIG or is_tipsv2(folder)):
-            return f"local-dir:{folder}"
+    found = [_cached(repo, name, revision) for name in (CONFIG, TIPS_CONFIG)]
+    for place in [saved(model), *(path.parent for path in found if path)]:
+        ours = (place / CONFIG).is_file() and (place / WEIGHTS).is_file()
+        if ours or (is_tipsv2(place) and (place / TIPS_WEIGHTS).is_file()):
+            return f"local-dir:{place}"
     return model
+
+
+def folder() -> Path:
+    """Where weights are saved by hand, or linked."""
+    return weights.CHECKOUT / "data" / "weights"
+
+
+def saved(model: str) -> Path:
+    """The folder of `data/weights` for a model of a hub; raises `BadInput` as `located`."""
+    repo, revision = _repo(model)
+    return folder() / f"{repo}@{revision}".replace("/", "--")
 
 
 def files(model: str, pretrained: str | None) -> list[Path]:
@@ -63,10 +75,10 @@ def files(model: str, pretrained: str | None) -> list[Path]:
     if is_hub(model):
         own = located(model)
         return [] if is_hub(own) else local_files(own, None)
-    path, folder = _places(model, pretrained)
+    path, beside = _places(model, pretrained)
     if not path.is_file():
         return []
-    words = [each for each in folder.glob("*") if each.is_file()] if folder.is_dir() else []
+    words = [each for each in beside.glob("*") if each.is_file()] if beside.is_dir() else []
     return [path, *sorted(words)]
 
 
@@ -136,22 +148,21 @@ def _fetch_tag(model: str, pretrained: str | None) -> None:
     from pipeline.clip.fetch import hub_tokenizer  # loads torch
     from pipeline.clip.models import configuration, weights_file
 
-    path, folder = _places(model, pretrained)
+    path, beside = _places(model, pretrained)
     text = configuration(model)["text_cfg"]
     found, repo = weights_file(model, pretrained), text.get("hf_tokenizer_name")
-    if repo and not text.get("hf_model_name") and not (folder / TOKENIZER[0]).is_file():
+    if repo and not text.get("hf_model_name") and not (beside / TOKENIZER[0]).is_file():
         if not _cached(repo, TOKENIZER[0]):
             hub_tokenizer(model, text)
         if words := _cached(repo, TOKENIZER[0]):
-            _link(folder, words.parent)
+            _link(beside, words.parent)
     if not path.is_file():
         _link(path, found)
 
 
 def _places(model: str, pretrained: str | None) -> tuple[Path, Path]:
     """Where the weights and the tokenizer of a tag are saved by hand, or linked."""
-    folder = weights.CHECKOUT / "data" / "weights"
-    return folder / f"{model}.{pretrained}.safetensors", folder / f"{model}.tokenizer"
+    return folder() / f"{model}.{pretrained}.safetensors", folder() / f"{model}.tokenizer"
 
 
 def _link(place: Path, target: Path) -> None:
