@@ -1,4 +1,4 @@
-"""`python -m pipeline look ...`: what CLIP sees in a few frames, and what codecs cost."""
+"""`python -m pipeline look ...`: frames as CLIP sees them, and costs of presets and codecs."""
 
 from pathlib import Path
 
@@ -57,3 +57,28 @@ def codecs(dataset: str, config: Path, scans: tuple[str, ...], frames: int) -> N
 
     planned = plan(dataset, config, wanted=False)
     click.echo(write_report(planned, scans or None, frames))
+
+
+@look.command("presets")
+@click.argument("dataset")
+@config_option
+@click.option("--preset", "names", multiple=True, help="A preset; repeat for more. [default: all]")
+@click.option("--scan", "scans", multiple=True, help=_SCAN_HELP)
+@click.option(
+    "--frames", type=click.IntRange(1), default=1, show_default=True, help="Frames of each scan."
+)
+@click.option("--query", "queries", multiple=True, help="Words to look for; repeat for more.")
+def presets_(
+    dataset: str,
+    config: Path,
+    names: tuple[str, ...],
+    scans: tuple[str, ...],
+    frames: int,
+    queries: tuple[str, ...],
+) -> None:
+    """Draw what each preset sees in the same frames, and measure its time and bytes."""
+    from pipeline.look.presets import write_report
+    from pipeline.plan.config import plan
+
+    planned = plan(dataset, config, wanted=False)
+    click.echo(write_report(planned, names, scans or None, frames, queries))

@@ -42,9 +42,16 @@ class Row:
 
 
 def draw(
-    rows: Sequence[Row], classes: Sequence[Mapping[str, Any]], queries: Sequence[str], title: str
+    rows: Sequence[Row],
+    classes: Sequence[Mapping[str, Any]],
+    queries: Sequence[str],
+    title: str,
+    near: str = "cosine",
 ) -> Figure:
-    """The picture: a row for each frame, its columns the image, the classes and each query."""
+    """The picture: a row for each frame, its columns the image, the classes and each query.
+
+    `near` says what numbers the rows have in their `near`.
+    """
     columns, color = 2 + len(queries), colors(classes)
     count = np.bincount(
         np.concatenate([row.best[row.best >= 0] for row in rows]), minlength=len(classes)
@@ -72,7 +79,7 @@ def draw(
         second.imshow(np.where(known, 0.72 * color[row.best] + 0.28 * row.grey, 1.0))
         _name_areas(second, row.best, [c["name"] for c in classes])
     for index in range(len(queries)):
-        _draw_heat(figure, axes[:, 2 + index], rows, index)
+        _draw_heat(figure, axes[:, 2 + index], rows, index, near)
     share = 100 * count / max(1, count.sum())
     figure.legend(
         [Patch(facecolor=color[k], edgecolor="0.4", linewidth=0.5) for k in shown],
@@ -107,7 +114,9 @@ def _name_areas(axis: Axes, best: NDArray[np.int64], names: Sequence[str]) -> No
         text.set_path_effects([withStroke(linewidth=1.6, foreground="white")])
 
 
-def _draw_heat(figure: Figure, axes: NDArray[Any], rows: Sequence[Row], index: int) -> None:
+def _draw_heat(
+    figure: Figure, axes: NDArray[Any], rows: Sequence[Row], index: int, label: str
+) -> None:
     """One scale for all frames, so that what is nowhere in them is nowhere bright."""
     near = [row.near[index] for row in rows]
     low, high = np.percentile(np.concatenate([n.ravel() for n in near]), (0.5, 99.8))
@@ -115,5 +124,5 @@ def _draw_heat(figure: Figure, axes: NDArray[Any], rows: Sequence[Row], index: i
     for axis, cosine, row in zip(axes, near, rows, strict=False):
         axis.imshow(0.75 * _HEAT(norm(cosine))[..., :3] + 0.25 * row.grey)
     bar = figure.colorbar(ScalarMappable(norm, _HEAT), cax=axes[-1], orientation="horizontal")
-    bar.set_label("cosine", fontsize=8)
+    bar.set_label(label, fontsize=8)
     bar.ax.tick_params(labelsize=7)

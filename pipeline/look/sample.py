@@ -10,6 +10,7 @@ import zarr
 from numpy.typing import NDArray
 
 from pipeline import readers
+from pipeline.clip import hub
 from pipeline.errors import BadInput
 from pipeline.geometry.poses import is_rigid
 from pipeline.jobs import entries
@@ -102,7 +103,7 @@ class Reader:
     """What reads frames densely as the config says: an image tower, or features made elsewhere."""
 
     def __init__(self, plan: Plan, codec: str | None = None) -> None:
-        """Load it; raises `BadInput` as the stage does, for missing weights among others.
+        """Load it, and fetch weights of a hub that are not here; raises `BadInput` as a run does.
 
         Grids are written in `codec` instead of the config's if one is given.
         """
@@ -110,6 +111,8 @@ class Reader:
         self._texts = features.read_texts(plan.facts.features) if plan.facts.features else None
         how = plan.section["embeddings"] | ({"codec": codec} if codec else {})
         self._facts = replace(plan.facts, section={**plan.section, "embeddings": how})
+        if not plan.facts.features:
+            hub.fetch(how["model"], how["pretrained"])
         self.codec = load_parts("embeddings", self._facts.section)["codec"]
         self.stage = entries.load_worker("embeddings", self._facts)
 
@@ -136,7 +139,8 @@ class Reader:
         from pipeline.clip.text_tower import load_text_tower
 
         tower = self._plan.section["embeddings"]
-        return load_text_tower(tower["model"], tower["pretrained"]).embed(list(texts))
+        model = hub.located(tower["model"])
+        return load_text_tower(model, tower["pretrained"]).embed(list(texts))
 
     def _raw(self, sample: Sample) -> dict[str, Any]:
         if self._texts is None or self._plan.facts.features is None:
@@ -154,7 +158,7 @@ def made_by(plan: Plan) -> str:
     how = plan.section["embeddings"]
     if plan.facts.features:
         return f"features of {plan.facts.features}"
-    parts = [Path(how["model"]).name if ":" in how["model"] else how["model"]]
+    parts = [Path(how["model"]).name.partition("@")[0] if ":" in how["model"] else how["model"]]
     parts += [how["pretrained"]] if how["pretrained"] else []
     parts += [f"recipe {how['recipe']}"]
     parts += ["{} x {} px".format(*how["image_size"])] if how.get("image_size") else []
