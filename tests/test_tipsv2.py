@@ -199,6 +199,40 @@ def test_a_model_that_transformers_has_written_is_read_the_same(name: str, tmp_p
     assert torch.equal(dense(other.view, x, plain), dense(tower.load(name).view, x, plain))
 
 
+def test_with_the_configuration_of_the_release_it_is_the_same(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(tipsv2._SIZES, "vit_tiny", (3, 4, 4))
+    model = tiny_tips.write(tmp_path)
+    nested = tiny_tips.described(tmp_path)
+    text = nested["text_config"]
+    flat = RELEASED | {
+        "architectures": ["TIPSv2Model"],
+        "auto_map": {"AutoModel": "modeling_tips.TIPSv2Model"},
+        "vision_fn": "vit_tiny",
+        "ffn_layer": "mlp",
+        "embed_dim": tiny_tips.WIDTH,
+        "img_size": tiny_tips.SIDE,
+        "text_hidden_size": tiny_tips.WIDTH,
+        "text_mlp_dim": text["intermediate_size"],
+        "text_num_heads": text["num_attention_heads"],
+        "text_num_layers": text["num_hidden_layers"],
+        "vocab_size": text["vocab_size"],
+        "max_len": tiny_tips.LONGEST,
+        "temperature": 0.02,
+    }
+    (tmp_path / weights.TIPS_CONFIG).write_text(json.dumps(flat))
+    sound.require_sound(model, None)
+    x = images(42, 70)
+    assert torch.equal(
+        dense(tower.load(model).view, x, plain), dense(tower.load(name).view, x, plain)
+    )
+    towers = [text_tower.load_text_tower(each, None) for each in (model, name)]
+    one, other = (each.embed(TEXTS) for each in towers)
+    np.testing.assert_array_equal(one, other)
+    assert towers[0].logit_scale == towers[1].logit_scale
+
+
 def without(part: str) -> Any:
     def damage(folder: Path) -> None:
         path = folder / weights.TIPS_WEIGHTS
