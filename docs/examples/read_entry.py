@@ -5,7 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
-from model.data.entries import read_array, read_entry
+from model.data.entries import read_entry
+from pipeline.grids.fused import FusedRows
 
 # An entry is a zip file of zarr arrays that never changes; `work/` has links to the store's.
 entry = read_entry(Path(sys.argv[1]))
@@ -15,6 +16,6 @@ print(f"attributes: {dict(entry.attrs)}")
 
 # Arrays are read whole or by rows. Here the fused embeddings of the voxels that a frame sees: their
 # length, from 0 to 1, tells how far the views agree.
-if "feature" in entry:
-    feature = read_array(entry, "feature", slice(0, 100_000)).astype(np.float32)
+if "views" in entry:
+    feature = FusedRows(entry)[:100_000].astype(np.float32)
     print(f"mean agreement of views: {np.linalg.norm(feature, axis=1).mean():.2f}")

@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from model.data.augment import Augmentation
-from model.data.features import read_features
+from model.data.features import Gathered, gather
 from model.data.samples import Sample, crop, make_sample
 from model.data.scans import Scan, Scenes, load
 from model.network.inputs import COLOR_ONLY
@@ -25,16 +25,21 @@ class Batch(NamedTuple):
     inputs: torch.Tensor  # (m, C) float32
     indices: torch.Tensor  # (m, 4) int32 [scan, x, y, z]
     row: torch.Tensor  # (s,) int64 rows of the supervised voxels
-    feature: torch.Tensor  # (s, d) float16
+    feature: torch.Tensor  # (s, d) float16; codes of them until the batch is moved
     label: torch.Tensor  # (s,) int64, -1 = ignored
     scan: torch.Tensor  # (s,) int64, in 0..B-1
     superpoint: torch.Tensor  # (s,) int64, no two scans share one; -1 = none
     probability: torch.Tensor  # (s, K) float16, or (s, 0) without soft labels
     present: torch.Tensor  # (B, K) bool, the tags of each scan; (B, 0) with dense labels
+    scale: torch.Tensor = torch.empty(0, 1)  # of codes, see `Gathered`
+    along: torch.Tensor = torch.empty(0, 0, 3)
 
     def to(self, device: torch.device) -> "Batch":
-        """The same batch on another device."""
-        return Batch(*(part.to(device, non_blocking=True) for part in self))
+        """The same batch on the device that trains, where features are decoded."""
+        count = torch.bincount(self.scan, minlength=len(self.along)).tolist()
+        moved = Batch(*(part.to(device, non_blocking=True) for part in self))
+        features = Gathered(moved.feature, moved.scale, moved.along)
+        return moved._replace(feature=features.decoded(count), scale=moved.scale[:0])
 
 
 def batch_indices(coords: Sequence[NDArray[np.int32]]) -> torch.Tensor:
@@ -53,16 +58,19 @@ def collate(samples: Sequence[Sample]) -> Batch:
     scan = np.repeat(np.arange(len(samples)), [len(s.row) for s in samples])
     superpoint = np.concatenate([s.superpoint for s in samples])
     own = superpoint * len(samples) + scan
+    features = gather([s.feature for s in samples])
     return Batch(
         inputs=torch.from_numpy(np.concatenate([s.inputs for s in samples])),
         indices=batch_indices([s.coords for s in samples]),
         row=torch.from_numpy(np.concatenate(row)),
-        feature=read_features([s.feature for s in samples]),
+        feature=features.code,
         label=torch.from_numpy(np.concatenate([s.label for s in samples])),
         scan=torch.from_numpy(scan),
         superpoint=torch.from_numpy(np.where(superpoint < 0, -1, own)),
         probability=torch.from_numpy(np.concatenate([s.probability for s in samples])),
         present=torch.from_numpy(np.stack([s.present for s in samples])),
+        scale=features.scale,
+        along=features.along,
     )
 
 

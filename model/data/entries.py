@@ -119,7 +119,7 @@ class ScanEntries:
             voxel_size=voxel_size(voxels),
             superpoint=read_array(voxels, "voxel_segment"),
             voxel=read_array(targets, "voxel").astype(np.int64),
-            feature=open_features(self.targets),
+            feature=open_features(self.targets, targets),
             label=labels.label,
             probability=labels.probability,
             present=self.present(),

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from model.data.entries import read_array, read_entry
 from pipeline.geometry.label_choice import softmax_of
+from pipeline.grids.fused import FusedRows
 from pipeline.stages.pseudo_labels import similarity
 
 TEMPERATURE = 0.05  # of the cosines between fused and text embeddings
@@ -30,12 +31,12 @@ def read_fused(targets: Path, text: NDArray[np.float32]) -> Fused:
     The label is the argmax of x T', and the probabilities are softmax(cos(x, T) / 0.05).
     """
     entry = read_entry(targets)
-    voxel = read_array(entry, "voxel").astype(np.int64)
+    voxel, feature = read_array(entry, "voxel").astype(np.int64), FusedRows(entry)
     label, every = np.zeros(len(voxel), np.int64), np.ones(len(text), bool)
     probability = np.zeros((len(voxel), len(text)), np.float32)
     for begin in range(0, len(voxel), _ROWS):
         rows = slice(begin, begin + _ROWS)
-        cosine = similarity(read_array(entry, "feature", rows), text, normalise=True)
+        cosine = similarity(feature[rows], text, normalise=True)
         label[rows] = cosine.argmax(axis=1)
         probability[rows] = softmax_of(cosine / np.float32(TEMPERATURE), every)
     return Fused(voxel, label, probability)

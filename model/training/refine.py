@@ -20,6 +20,7 @@ from model.network import files
 from model.network.adapter import Adapter, load_adapter
 from model.network.device import device, reproducible
 from pipeline.geometry.label_choice import Chosen, LabelChoice, choose, softmax_of
+from pipeline.grids.fused import FusedRows
 
 _ROWS = 1 << 16  # voxels whose embeddings are in memory at a time
 
@@ -90,12 +91,11 @@ def adapted_probability(
 
     `text` (K, d) is on the adapter's device.
     """
-    feature, present = read_entry(scan.targets), scan.present()
-    count = len(read_array(feature, "voxel"))
+    feature, present = FusedRows(read_entry(scan.targets)), scan.present()
     parts = [np.zeros((0, len(text)), np.float32)]
     with torch.no_grad():
-        for begin in range(0, count, _ROWS):
-            rows = read_array(feature, "feature", slice(begin, begin + _ROWS))
+        for begin in range(0, feature.shape[0], _ROWS):
+            rows = feature[begin : begin + _ROWS]
             logits = adapter.logits(torch.from_numpy(rows).to(text.device), text)
             parts.append(softmax_of(logits.cpu().numpy(), present))
     return np.concatenate(parts)

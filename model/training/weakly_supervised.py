@@ -15,7 +15,7 @@ from typing import Any
 import torch
 
 from model.data.dataset import Batch
-from model.data.entries import ScanEntries, read_array, read_entry, read_text, voxel_size
+from model.data.entries import ScanEntries, read_entry, read_text, voxel_size
 from model.data.scans import count_labels, in_order
 from model.network.adapter import load_adapter
 from model.network.device import device, reproducible
@@ -28,6 +28,7 @@ from model.training.ranks import Mean
 from model.training.selection import Selection, SelectionConfig, hold_out
 from model.training.variants import VARIANTS
 from pipeline.errors import BadInput
+from pipeline.grids.fused import FusedRows
 
 PACKAGES = ("numpy", "scipy", "spconv-cu120", "torch")
 
@@ -73,7 +74,7 @@ def train_weakly_supervised(
         raise ValueError(f"{variant!r} is none of {list(VARIANTS)}")
     params, scans = variants.settings(variant, params), in_order(scans)
     embedding, classes = read_text(text)
-    width = read_array(read_entry(scans[0].targets), "feature", slice(1)).shape[1]
+    width = FusedRows(read_entry(scans[0].targets)).shape[1]
     if width != embedding.shape[1]:
         raise BadInput(
             text,

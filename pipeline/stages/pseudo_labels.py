@@ -13,6 +13,7 @@ import zarr
 from numpy.typing import NDArray
 
 from pipeline.geometry.label_choice import LabelChoice, choose, softmax_of
+from pipeline.grids.fused import FusedRows
 from pipeline.stages.declaration import Stage
 from pipeline.store import arrays
 
@@ -57,14 +58,13 @@ class Worker:
         Features are read in blocks of `block_rows`.
         """
         settings, classes = self.settings, np.asarray(text["embedding"])
-        present, feature = np.asarray(tags["present"]), targets["feature"]
-        assert isinstance(feature, zarr.Array)
+        present, feature = np.asarray(tags["present"]), FusedRows(targets)
         count = feature.shape[0]
         best = np.empty(count, np.int16)
         probability = np.empty((count, len(classes)), np.float32)
         for begin in range(0, count, block_rows):
             rows = slice(begin, begin + block_rows)
-            cosines = similarity(np.asarray(feature[rows]), classes, settings.normalise)
+            cosines = similarity(feature[rows], classes, settings.normalise)
             best[rows] = cosines.argmax(axis=1)
             probability[rows] = softmax_of(cosines / np.float32(settings.temperature), present)
         superpoint = np.asarray(voxels["voxel_segment"])[np.asarray(targets["voxel"])]

@@ -57,12 +57,22 @@ class TargetsStage(Stage):
     time_grows_with = ("frames",)
 
     def upstream(self, facts: Facts) -> tuple[str, ...]:
-        """Voxels too, where features are moved towards the mean of their superpoint."""
+        """Voxels too, where features are averaged in superpoints."""
         own = facts.section.get("targets") or {}
-        return self.reads if own.get("segments") else self.reads[:2]
+        in_superpoints = own.get("segments") or own.get("codec") == "superpoints"
+        return self.reads if in_superpoints else self.reads[:2]
+
+    def module(self, facts: Facts) -> str:
+        """This one, or that of the codec that the fused embeddings are stored in."""
+        codec = (facts.section.get("targets") or {}).get("codec", "fp16")
+        return super().module(facts) if codec == "fp16" else f"pipeline.stages.fused.{codec}"
+
+    def params(self, facts: Facts) -> dict[str, Any]:
+        """The section without the codec, which the module says."""
+        return {key: value for key, value in super().params(facts).items() if key != "codec"}
 
     def parts(self, facts: Facts) -> dict[str, str]:
-        """The codec of the grids."""
+        """The codec of the grids that are read."""
         return part_names(self.name, facts.section)
 
 
