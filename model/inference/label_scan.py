@@ -31,7 +31,12 @@ class Labelled(NamedTuple):
 
 
 def label_scan(
-    scan: Path, network: Path, out: Path, words: str | None, up: str = "z", votes: bool = False
+    scan: Path,
+    network: Path,
+    out: Path,
+    words: str | None,
+    up: str | None = None,
+    votes: bool = False,
 ) -> Labelled:
     """Label a scan, print its classes, and write `labels.ply` into the folder `out`.
 

@@ -32,7 +32,7 @@ TRUTH, FUSED = "ground truth", "fused 2D"
 def view_of_scan(
     scan: Path,
     networks: Sequence[Path],
-    up: str = "z",
+    up: str | None = None,
     words: Sequence[str] = (),
     free_words: bool = False,
 ) -> View:

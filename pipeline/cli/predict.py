@@ -19,8 +19,7 @@ from pipeline.errors import BadInput
 @click.option(
     "--up",
     type=AXES,
-    default="z",
-    show_default=True,
+    show_default="y of glTF files, z of others",
     help="The axis of the scan that points up.",
 )
 @click.option(
@@ -40,7 +39,7 @@ from pipeline.errors import BadInput
     show_default=True,
     help="The folder to write to.",
 )
-def predict(scan: str, network: str, query: str, up: str, votes: bool, out: Path) -> None:
+def predict(scan: str, network: str, query: str, up: str | None, votes: bool, out: Path) -> None:
     """Label a scan with a trained network.
 
     Writes labels.ply and view.html, a page in which to look at the scan, and with --query also

@@ -33,9 +33,8 @@ MOST = 5_000_000
 @click.option(
     "--up",
     type=AXES,
-    default="z",
-    show_default=True,
-    help="The axis that points up, of a PLY file or a folder.",
+    show_default="y of glTF files, z of others",
+    help="The axis that points up, of a file or a folder.",
 )
 @click.option(
     "--out",
@@ -63,7 +62,7 @@ def view(
     scan: str,
     networks: tuple[str, ...],
     queries: tuple[str, ...],
-    up: str,
+    up: str | None,
     out: Path | None,
     host: str,
     port: int,
@@ -98,7 +97,7 @@ def _view(
     scan: str,
     networks: tuple[str, ...],
     queries: tuple[str, ...],
-    up: str,
+    up: str | None,
     work: Path,
     free_words: bool,
 ) -> "View":

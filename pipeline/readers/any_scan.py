@@ -14,13 +14,13 @@ from pipeline.readers.scan_file import read_scan_file
 from pipeline.scan import Cloud
 
 
-def read_any(path: Path, up: str = "z", superpoints: bool = False) -> tuple[Cloud, str]:
+def read_any(path: Path, up: str | None = None, superpoints: bool = False) -> tuple[Cloud, str]:
     """The points of a scan with z up, in metres, and what it was read as, in words.
 
     `path` is a file of `read_scan_file`, or the folder of a scan that a reader recognises: ScanNet,
     a room of S3DIS (either release, with or without its angle) or RGB-D frames, whose depth is
-    fused without a PLY file. `up` is the axis of the file that points up, y of glTF files unless
-    another is given; folders of frames are turned upright by their cameras before.
+    fused without a PLY file. `up` is the axis of the file that points up; without it y of glTF
+    files, and z of others; folders of frames are turned upright by their cameras before.
 
     Normals are those of the file, or else of its faces; without either they are unknown (0), and so
     are those of S3DIS. Segments are unknown (-1) except for those of frames and, where
@@ -33,10 +33,10 @@ def read_any(path: Path, up: str = "z", superpoints: bool = False) -> tuple[Clou
         raise BadInput(path, "no such file or folder", remedy)
     if path.is_file():
         points, kind, own_up = read_scan_file(path)
-        cloud, up = points.cloud(), up if up != "z" else own_up
+        cloud, up = points.cloud(), up or own_up
     else:
         cloud, kind = _read_folder(path, superpoints)
-    if up != "z":
+    if up not in (None, "z"):
         turn = turn_up(up).astype(np.float32)
         cloud = replace(
             cloud,

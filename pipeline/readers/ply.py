@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from plyfile import PlyData, PlyElement
+from plyfile import PlyData, PlyElement, PlyListProperty
 
 from pipeline.errors import BadInput
 from pipeline.geometry.mesh import vertex_normals
@@ -33,6 +33,7 @@ def read_ply(path: Path) -> Points:
     header = read_header(path, SAVE)
     try:
         ply = _parsed(path, header)
+        _require_whole(path, header, ply)
         vertex = ply["vertex"].data
         columns = {name: vertex[name] for name in vertex.dtype.names or ()}
         xyz = _stacked(columns, _POSITION)
@@ -68,6 +69,32 @@ def _parsed(path: Path, header: Header) -> PlyData:
         return PlyData.read(str(path))
     kept = b"".join(line for line in header.text.splitlines(True) if not _COMMENT.match(line))
     return PlyData.read(BytesIO(kept + path.read_bytes()[len(header.text) :]))
+
+
+def _require_whole(path: Path, header: Header, ply: PlyData) -> None:
+    """Raise `ValueError` where more points follow than the header announces."""
+    if ply.text:
+        body = path.read_bytes()[len(header.text) :]
+        lines, known = sum(1 for line in body.splitlines() if line.strip()), sum(map(len, ply))
+        if lines > known:
+            raise ValueError(f"its header announces {known} lines, and {lines} follow")
+        return
+    known = len(header.text) + sum(map(_bytes, ply))
+    smallest = _bytes(ply["vertex"]) // len(ply["vertex"])
+    if header.file_size >= known + smallest:
+        raise ValueError(f"its header announces {known} bytes, and it has {header.file_size}")
+
+
+def _bytes(element: PlyElement) -> int:
+    """The size of an element in a binary file."""
+    total = 0
+    for kind in element.properties:
+        if isinstance(kind, PlyListProperty):
+            length, value = (np.dtype(each).itemsize for each in kind.list_dtype())
+            total += len(element) * length + value * sum(map(len, element.data[kind.name]))
+        else:
+            total += len(element) * np.dtype(kind.dtype()).itemsize
+    return total
 
 
 def _stacked(

@@ -132,6 +132,24 @@ def headers(draw: st.DrawFn) -> Variant:
     return Variant(f"{word} {comment!r} in {encoding}, {kind}, text {text}, X {upper}", check)
 
 
+@st.composite
+def counts(draw: st.DrawFn) -> Variant:
+    """A file with more points than its header says, as of a program that was stopped."""
+    text, order = draw(st.booleans()), draw(st.sampled_from("<>"))
+    said, more = draw(st.integers(1, 40)), draw(st.integers(1, 5))
+
+    def check(folder: Path) -> None:
+        path = folder / "room.ply"
+        write(path, room()[: said + more], text=text, byte_order="=" if text else order)
+        there = b"element vertex %d\n" % (said + more)
+        assert there in path.read_bytes()
+        path.write_bytes(path.read_bytes().replace(there, b"element vertex %d\n" % said))
+        read_any(path)
+        raise AssertionError(f"{more} points were left out without a word")
+
+    return Variant(f"{said} points announced, {more} more, text {text}, {order}", check, True)
+
+
 UNITS = {"mm": 1000, "cm": 100, "inches": 1 / 0.0254, "dm": 10, "feet": 1 / 0.3048, "km": 0.001}
 
 
@@ -159,4 +177,4 @@ def units(draw: st.DrawFn) -> Variant:
     return Variant(f"{rooms} rooms of {height:.1f} m in {unit}, offset {offset}", check, refused)
 
 
-VARIANTS = st.one_of(positions(), headers(), units())
+VARIANTS = st.one_of(positions(), headers(), counts(), units())
