@@ -1,7 +1,7 @@
 """Which scans the jobs of a stage make, one after another, so that one start serves several."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any
 
 from pipeline.plan import graph
@@ -64,6 +64,31 @@ def require_all(plan: Plan) -> None:
 
 
 def links(plan: Plan, entries: Iterable[Entry]) -> list[str]:
-    """The links to entries that are still to be made: what the store has needs no planning."""
-    paths = (plan.link(*entry) for entry in entries if graph.stage(entry[0]).stored)
-    return [str(path) for path in paths if not path.is_symlink()]
+    """The links to entries that are still to be made: what the store has needs no planning.
+
+    Of those that one job makes together, the first is enough to wait for it. Snakemake looks for
+    the rule of every file that it is told, which would be most of the time of planning. Folds and
+    the rows of an ablation name all, since the jobs are those of their dataset.
+    """
+    missing: dict[Entry | tuple[str, int], str] = {}
+    for stage, name in entries:
+        job = _job(plan, stage, name)
+        if job not in missing and graph.stage(stage).stored:
+            link = plan.link(stage, name)
+            if not link.is_symlink():
+                missing[job] = str(link)
+    return [*missing.values()]
+
+
+def _job(plan: Plan, stage: str, name: str) -> Entry | tuple[str, int]:
+    """What stands for the job that makes an entry."""
+    if plan.facts.fold or plan.facts.row or graph.stage(stage).over is not Over.SCAN:
+        return stage, name
+    number = _numbers(plan, stage).get(name)
+    return (stage, name) if number is None else (stage, number)
+
+
+@lru_cache(maxsize=64)
+def _numbers(plan: Plan, stage: str) -> dict[str, int]:
+    """Scan -> number of the job of a stage that makes it."""
+    return {scan: n for n, batch in enumerate(of_stage(plan, stage)) for scan in batch}

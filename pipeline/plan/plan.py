@@ -38,6 +38,7 @@ class Plan:
         self.own = Path(self.work, facts.fold or "")
         self.path = Path(facts.work, *self.parts, "plan.json")  # where the jobs of a run find it
         self._digests: dict[Entry, str] = {}
+        self._folders: dict[str, Path] = {}  # of links: thousands of scans ask for each
 
     @cached_property
     def keys(self) -> dict[str, str]:
@@ -132,8 +133,10 @@ class Plan:
 
     def link(self, stage: str, name: str) -> Path:
         """Where the work tree has the entry."""
-        folder = self.own if graph.per_split(stage) else self.work
-        return folder / stage / self.keys[stage] / f"{name}.{graph.stage(stage).suffix}"
+        if stage not in self._folders:
+            folder = self.own if graph.per_split(stage) else self.work
+            self._folders[stage] = folder / stage / self.keys[stage]
+        return self._folders[stage] / f"{name}.{graph.stage(stage).suffix}"
 
     def home(self, stage: str, name: str) -> Path:
         """Where the store has the entry."""
@@ -200,11 +203,13 @@ class Plan:
 
     def notes(self) -> Iterator[tuple[Path, notes.Note]]:
         """What a run that went on could not make, each with the note in its place."""
-        scans = self.facts.scans
         stages = [stage for stage in self.stages if graph.stage(stage).over is Over.SCAN]
-        places = (path for stage in stages for scan in scans for path in self.places(stage, scan))
-        for folder in dict.fromkeys(path.parent for path in places):
-            yield from notes.find(folder)
+        for stage in stages:
+            # Clouds have a folder for each scan, other stages one for all.
+            scans = self.facts.scans if stage == "clouds" else self.facts.scans[:1]
+            places = (path.parent for scan in scans for path in self.places(stage, scan))
+            for folder in dict.fromkeys(places):
+                yield from notes.find(folder)
 
     def remove_notes(self) -> None:
         """Forget what an earlier run could not make: this one tries again."""

@@ -21,6 +21,7 @@ Readers are found by name, and this package imports none until it is asked to re
 
 import ast
 import os
+from functools import cache
 from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -42,9 +43,15 @@ class Recognised(NamedTuple):
 
 def names() -> list[str]:
     """The names of all readers, sorted."""
+    return list(_names())
+
+
+@cache
+def _names() -> tuple[str, ...]:
+    """Looked for once: a plan asks for each of thousands of scans."""
     packages = [path.parent.name for path in FOLDER.glob("*/files.py")]
     modules = [path.stem for path in FOLDER.glob("*.py") if _is_reader(path)]
-    return sorted(packages + modules)
+    return tuple(sorted(packages + modules))
 
 
 def module_name(reader: str, group: str) -> str:
