@@ -172,7 +172,7 @@ for dataset in WANTED:
         config:
             {
                 "plan": str(plan.path),
-                "rules": [*rules.rules_of_scans(plan)],
+                "rules": [*rules.rules_of_scans(plan, workflow.is_main_process)],
             }
 
     use rule * from rules_of as named*
