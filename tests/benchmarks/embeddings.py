@@ -43,14 +43,19 @@ COLOR_SIZE, READ_SIZE = (1296, 968), (640, 480)
 PEAK = {"H100": 989e12, "H200": 989e12, "A100": 312e12}  # dense bf16, as NVIDIA states them
 
 
-def write_tower(folder: Path, model: str) -> None:
-    """A model of open_clip with random weights, as a folder that `local-dir:` names."""
+def write_tower(folder: Path, model: str, text: dict[str, Any] | None = None) -> None:
+    """A model of open_clip with random weights, as a folder that `local-dir:` names.
+
+    `text`, if given, describes another text tower than the model's.
+    """
     torch.manual_seed(0)
     folder.mkdir()
     preprocess = {"mean": open_clip.OPENAI_DATASET_MEAN, "std": open_clip.OPENAI_DATASET_STD}
-    config = {"model_cfg": open_clip.get_model_config(model), "preprocess_cfg": preprocess}
+    described = open_clip.get_model_config(model) | ({"text_cfg": text} if text else {})
+    config = {"model_cfg": described, "preprocess_cfg": preprocess}
     (folder / "open_clip_config.json").write_text(json.dumps(config))
-    state = open_clip.create_model(model).state_dict()
+    source = f"local-dir:{folder}" if text else model
+    state = open_clip.create_model(source, load_weights=False).state_dict()
     weights = {name: value.contiguous() for name, value in state.items()}
     save_file(weights, folder / "open_clip_model.safetensors")
 
