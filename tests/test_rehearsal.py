@@ -32,15 +32,25 @@ def test_every_rendered_frame_is_among_those_that_the_default_step_takes() -> No
     assert taken == set(range(rehearsal.RENDERED))
 
 
-def test_the_table_extrapolates_means_to_the_official_scans(tmp_path: Path) -> None:
-    for scan, seconds in (("a", 1.0), ("b", 3.0)):
-        path = tmp_path / "store/scannet/targets/key/.records" / f"{scan}.zarr.zip.0.json"
+def test_the_table_extrapolates_to_the_official_scans_and_their_frames(tmp_path: Path) -> None:
+    plan = tmp_path / "checkout/work/scannet/plan.json"
+    plan.parent.mkdir(parents=True)
+    plan.write_text(json.dumps({"keys": dict.fromkeys(("targets", "text", "voxels"), "key")}))
+    for stage, scan, seconds in (
+        ("targets of other settings", "a", 9.0),
+        *(("targets", "a", 1.0), ("targets", "b", 3.0), ("text", "classes", 1.0)),
+        *(("voxels", "a", 2.0), ("voxels", "b", 2.0)),
+    ):
+        path = tmp_path / f"store/scannet/{stage}/key/.records" / f"{scan}.zarr.zip.0.json"
         path.parent.mkdir(parents=True, exist_ok=True)
         record = {"seconds": seconds, "cpu": 0.5, "memory_mb": 90 + seconds, "bytes": 2e8}
         path.write_text(json.dumps(record))
-    head, row = rehearsal.report(tmp_path, "scannet").splitlines()
-    assert head.split()[-3:] == ["h,", "1513", "GB"]
-    assert row.split() == ["targets", "2", "2.00", "0.50", "93", "200.00", "0.8", "302.6"]
+    _, *rows = rehearsal.report(tmp_path, "scannet", 800).splitlines()
+    assert [row.split() for row in rows] == [
+        ["targets", "2", "2.00", "0.50", "93", "200.00", "1.7", "302.6"],  # time is by frames
+        ["text", "1", "1.00", "0.50", "91", "200.00"],
+        ["voxels", "2", "2.00", "0.50", "92", "200.00", "0.8", "302.6"],
+    ]
 
 
 def test_presets_whose_tower_can_be_made_here_keep_their_other_settings(tmp_path: Path) -> None:

@@ -7,14 +7,14 @@ FOLDER gets raw files, weights, store and results; a second call goes on where t
 and with other settings makes what they change. `--scans` rooms to train on and one to score on are
 written as the release has them: ScanNet's `.sens` with colour of 1296 x 968 and depth of 640 x 480,
 and a mesh with edges of `--edge` metres (0.026 gives about 150,000 vertices), or the trees of S3DIS
-and 2D-3D-S with images of 1080 x 1080. Only 27 frames of a room are rendered, and then repeated up
-to `--frames`, so that reading does all its work. The section of the config is taken as it is, but
-for the image tower, whose shape is that of the preset and whose weights are random (`good` and
-`best` are for GPUs; the text tower is small), and the steps of training.
+and 2D-3D-S with images of 1080 x 1080. Only 27 frames of a `.sens` are rendered, and then repeated
+up to `--frames`, so that reading does all its work. The section of the config is taken as it is,
+but for the image tower, whose shape is that of the preset and whose weights are random (`good` and
+`best` are for GPUs; the text tower is small), and for few steps and two epochs of the adapter.
 
 Printed for each stage are entries, seconds, CPU seconds and bytes of an entry, the largest memory,
-all by the records of the store, and what the official scans would take of each on one process.
-Scores mean nothing.
+all by the records of the store, and the hours and bytes of all official scans in one process, with
+as many frames as those have. Scores mean nothing.
 """
 
 import argparse
@@ -30,12 +30,14 @@ import yaml
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
+from pipeline.plan import graph
 from pipeline.plan.presets import presets
 from pipeline.readers.scannet.sens import SensFile
 from pipeline.simulate import s3dis_scan
 from pipeline.simulate import scan as scannet_scan
 from pipeline.simulate.scan import Split
 from pipeline.simulate.scannet_sens import Sensor, write_sens
+from pipeline.stages.declaration import Over
 from tests.benchmarks.embeddings import write_tower
 
 ROOT = Path(__file__).parents[2]
@@ -44,6 +46,7 @@ RENDERED = 27  # frames of a scan; 20, ScanNet's step, has no divisor in common 
 COLOR, DEPTH = (1296, 968), (640, 480)
 VIEWS = 10  # images from a standpoint of S3DIS
 OFFICIAL = {"scannet": 1513, "s3dis": 272}  # scans with labels
+FRAMES = {"scannet": 1600, "s3dis": 260}  # of a scan, about
 LINKED = ("Snakefile", "workflow", "pipeline", "model", "envs", "data_manifest", "pyproject.toml")
 SMALL_TEXT = {"context_length": 77, "vocab_size": 49408, "width": 512, "heads": 8, "layers": 2}
 
@@ -125,7 +128,11 @@ def write_checkout(asked: argparse.Namespace, folder: Path) -> Path:
         "workers": min(1, asked.cores - 1),
         "embeddings": write_weights(folder / "towers" / asked.preset, asked.preset),
         "targets": {"codec": asked.targets},
-        "train": {"variants": ["ess_esgs"], "optimiser": {"steps": asked.steps}},
+        "train": {
+            "variants": ["ess_esgs"],
+            "optimiser": {"steps": asked.steps},
+            "adapter": {"epochs": 2},
+        },
     }
     config = {"store": str(folder / "store"), asked.dataset: section}
     path = folder / f"{asked.dataset}.yaml"
@@ -134,29 +141,34 @@ def write_checkout(asked: argparse.Namespace, folder: Path) -> Path:
 
 
 def entries(folder: Path, dataset: str) -> dict[str, list[dict[str, float]]]:
-    """Stage -> the records of its entries: seconds, cpu, memory_mb and bytes."""
+    """Stage -> the records of its entries in the last run: seconds, cpu, memory_mb and bytes."""
+    plan = folder / "checkout/work" / dataset / "plan.json"
     found: dict[str, list[dict[str, float]]] = {}
-    for path in sorted((folder / "store" / dataset).glob("*/*/.records/*.json")):
-        record = json.loads(path.read_text(encoding="utf-8"))
-        if {"seconds", "cpu", "bytes"} <= set(record):
-            found.setdefault(path.parents[2].name, []).append(record)
+    for stage, key in json.loads(plan.read_text(encoding="utf-8"))["keys"].items():
+        for path in sorted((folder / "store" / dataset / stage / key / ".records").glob("*.json")):
+            record = json.loads(path.read_text(encoding="utf-8"))
+            if {"seconds", "cpu", "bytes"} <= set(record):
+                found.setdefault(stage, []).append(record)
     return found
 
 
-def report(folder: Path, dataset: str) -> str:
-    """The table of stages."""
-    lines = [
-        f"{'stage':16}{'entries':>8}{'s':>10}{'CPU s':>10}{'MB peak':>9}{'MB':>9}"
-        f"{'h, ' + str(OFFICIAL[dataset]):>10}{'GB':>8}"
-    ]
-    for stage, records in entries(folder, dataset).items():
-        mean = {k: sum(r[k] for r in records) / len(records) for k in ("seconds", "cpu", "bytes")}
-        peak = max((record.get("memory_mb") or 0 for record in records), default=0)
-        line = f"{stage:16}{len(records):8}{mean['seconds']:10.2f}{mean['cpu']:10.2f}"
-        line += f"{peak:9.0f}{mean['bytes'] / 1e6:9.2f}"
-        if len(records) > 1:  # one for each scan
-            hours = mean["seconds"] * OFFICIAL[dataset] / 3600
-            line += f"{hours:10.1f}{mean['bytes'] * OFFICIAL[dataset] / 1e9:8.1f}"
+def report(folder: Path, dataset: str, frames: int) -> str:
+    """The table of stages, of scans with so many `frames`."""
+    scans, whole = OFFICIAL[dataset], FRAMES[dataset] / frames
+    head = ("stage", "entries", "s", "CPU s", "MB peak", "MB", f"h, {scans}", "GB")
+    lines = ["".join(f"{name:>{16 if name == 'stage' else 9}}" for name in head)]
+    for name, records in entries(folder, dataset).items():
+        stage, count = graph.stage(name), len(records)
+        mean = {k: sum(r[k] for r in records) / count for k in ("seconds", "cpu", "bytes")}
+        peak = max(record.get("memory_mb") or 0 for record in records)
+        line = f"{name:>16}{count:9}{mean['seconds']:9.2f}{mean['cpu']:9.2f}{peak:9.0f}"
+        line += f"{mean['bytes'] / 1e6:9.2f}"
+        if stage.over is Over.SCAN:
+            times, larger = (
+                scans * (whole if "frames" in grows else 1)
+                for grows in (stage.time_grows_with, stage.size_grows_with)
+            )
+            line += f"{mean['seconds'] * times / 3600:9.1f}{mean['bytes'] * larger / 1e9:9.1f}"
         lines.append(line)
     return "\n".join(lines)
 
@@ -180,7 +192,7 @@ def main() -> None:
     command = [sys.executable, "-m", "snakemake", "--cores", str(asked.cores)]
     command += [f"train_{asked.dataset}", "--configfile", str(config)]
     ended = subprocess.run(command, cwd=folder / "checkout")
-    print(report(folder, asked.dataset))
+    print(report(folder, asked.dataset, asked.frames))
     sys.exit(ended.returncode)
 
 
