@@ -19,6 +19,7 @@ _TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _EXR = b"\x76\x2f\x31\x01"
 _NPY = b"\x93NUMPY"
 _PGM = re.compile(rb"P5" + 3 * rb"(?:\s+#[^\n]*)*\s+([0-9]{1,5})" + rb"\s")
+_NO_DEPTH = 65_000.0  # from here on floats say "nothing": 1e10 of renderers, 65535, 65504
 _FARTHEST = 50.0  # metres: the median of what any camera measures is nearer, and over 5 cm
 
 
@@ -54,7 +55,7 @@ def decode(blob: bytes, size: Size, where: str) -> NDArray[np.uint16]:
     """Depth (H, W) of an image of (width, height) = `size`, 0 where nothing was measured.
 
     Integers are as in the file. Floats are metres, or millimetres if most are over 50, and become
-    millimetres. Raises `BadInput`.
+    millimetres; from 65,000 on they are not measured. Raises `BadInput`.
     """
     if blob.startswith(_EXR):
         return decode_exr(blob, size, where)
@@ -73,7 +74,8 @@ def decode(blob: bytes, size: Size, where: str) -> NDArray[np.uint16]:
     if values.dtype.kind != "f":
         return np.where((values > 0) & (values < 65536), values, 0).astype(np.uint16)
     with np.errstate(invalid="ignore"):
-        measured = values[np.isfinite(values) & (values > 0)]
+        values = np.where((values > 0) & (values < _NO_DEPTH), values, 0)
+    measured = values[values > 0]
     is_metres = not len(measured) or np.median(measured) <= _FARTHEST
     return millimetres(values if is_metres else values / 1000)
 

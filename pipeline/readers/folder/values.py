@@ -1,5 +1,6 @@
 """Numbers from small text and JSON files: matrices, intrinsics, poses."""
 
+import codecs
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -21,11 +22,14 @@ OPENGL = np.diag([1.0, -1.0, -1.0, 1.0])
 
 
 def read_text(path: Path) -> str:
-    """The text of a file. Raises `BadInput` where there is none."""
+    """The text of a file in UTF-8, or in UTF-16 with its mark. Raises `BadInput` for none."""
     try:
-        return path.read_text(encoding="utf-8")
+        content = path.read_bytes()
     except OSError as error:
         raise BadInput(path, f"cannot be read ({error.strerror})", FIX) from None
+    wide = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    try:
+        return content.decode("utf-16" if wide else "utf-8-sig")
     except ValueError:
         raise BadInput(path, "is not a text file", FIX) from None
 
