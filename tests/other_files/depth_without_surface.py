@@ -34,13 +34,11 @@ def check(folder: Path, unit: float, nothing: float, share: float, ending: str) 
 
 @st.composite
 def variants(draw: st.DrawFn) -> Variant:
-    given = {
-        "unit": draw(st.sampled_from([1.0, 1000.0])),
-        "nothing": draw(st.sampled_from(NOTHING)),
-        "share": draw(st.sampled_from([0.0, 0.3, 0.6, 0.95])),
-        "ending": draw(st.sampled_from(["npy", "tiff"])),
-    }
-    return Variant(f"depth without surface: {given}", partial(check, **given))
+    unit, nothing = draw(st.sampled_from([1.0, 1000.0])), draw(st.sampled_from(NOTHING))
+    share = draw(st.sampled_from([0.0, 0.3, 0.6, 0.95]))
+    ending = draw(st.sampled_from(["npy", "tiff"]))
+    made = partial(check, unit=unit, nothing=nothing, share=share, ending=ending)
+    return Variant(f"{ending}, {unit:g} a metre, {nothing:g} in {share:.0%}", made)
 
 
 VARIANTS = variants()

@@ -7,6 +7,7 @@ from pathlib import Path
 from hypothesis import strategies as st
 
 from pipeline.readers.folder.files import read_own_tags
+from tests.helpers.tiny_folders import write_own
 from tests.other_files import Variant
 from tests.other_files._written_layouts import Write, ways
 from tests.other_files.layouts import in_world, match
@@ -39,6 +40,15 @@ def check_tags(folder: Path, encoding: str, end: str) -> None:
     assert found == {"scan": ["wall", "Küche", "sofa"]}
 
 
+def check_comments(folder: Path, comment: str) -> None:
+    """What `numpy.savetxt` and people note in files of poses and cameras is no number."""
+    scan = folder / "scan"
+    write_own(scan, in_world("z", list(range(3))))
+    for path in scan.rglob("*.txt"):
+        path.write_text(comment.format(path.read_text().rstrip("\n")))
+    assert match(folder) == 3
+
+
 @st.composite
 def layouts(draw: st.DrawFn) -> Variant:
     what, write, *_ = draw(st.sampled_from(ways()))
@@ -54,4 +64,7 @@ TAGS = st.builds(
     st.sampled_from(ENCODINGS),
     st.sampled_from(ENDS),
 )
-VARIANTS = st.one_of(layouts(), layouts(), layouts(), TAGS)
+COMMENTS = st.sampled_from(["# fx 0 cx 1\n{}\n", "{} # 4 x 4\n", "#\n\n{}\n# 12\n"]).map(
+    lambda comment: Variant(f"comment {comment!r}", partial(check_comments, comment=comment))
+)
+VARIANTS = st.one_of(layouts(), layouts(), layouts(), TAGS, COMMENTS)

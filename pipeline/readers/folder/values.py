@@ -55,7 +55,7 @@ def read_pose(path: Path) -> Array:
 
     Raises `BadInput`.
     """
-    words = read_text(path).replace(",", " ").split()
+    words = _words(path)
     matrix = numbers(words, (12, 16), path, "a 4 x 4 or 3 x 4 matrix").reshape(-1, 4)
     return matrix if len(matrix) == 4 else np.vstack([matrix, [0.0, 0.0, 0.0, 1.0]])
 
@@ -65,12 +65,18 @@ def read_intrinsics(path: Path) -> Array:
 
     Raises `BadInput`.
     """
-    words = read_text(path).replace(",", " ").split()
-    values = numbers(words, (4, 9, 16), path, "a 3 x 3 or 4 x 4 matrix")
+    words = _words(path)
+    values = numbers(words, (4, 9, 16), path, "a 3 x 3 or 4 x 4 matrix, or fx, fy, cx and cy")
     if len(values) == 4:
         return checked_intrinsics(pinhole(*values), path)
     side = round(len(values) ** 0.5)
     return checked_intrinsics(values.reshape(side, side)[:3, :3], path)
+
+
+def _words(path: Path) -> list[str]:
+    """The words of a text file, between blanks and commas, without what stands behind `#`."""
+    lines = (line.partition("#")[0] for line in read_text(path).splitlines())
+    return " ".join(lines).replace(",", " ").split()
 
 
 def numbers(values: Any, counts: Sequence[int], where: Path, what: str) -> Array:
