@@ -10,17 +10,19 @@ from pipeline.estimate.run import Run
 from pipeline.plan import (
     ablation,
     batches,
+    checkout,
     config_text,
     folds,
     last_words,
     machine,
     moved_store,
     rules,
+    summary,
 )
 from pipeline.plan.config import check, datasets
 from pipeline.plan.making import make_plans, read_plans
 from pipeline.plan.registered import register
-from pipeline.plan.targets import ablated, folded, transfers, wanted
+from pipeline.plan.targets import ablated, folded, known, transfers, wanted
 from pipeline.plan.transfer import Transfer
 from pipeline.remotes.run import Brought
 
@@ -28,7 +30,7 @@ min_version("9.27")
 
 # Before Snakemake reads them, as far as it has not.
 try:
-    rules.require_checkout()
+    checkout.require_checkout()
     config_text.check_files(
         map(Path, ["workflow/config.yaml", *workflow.overwrite_configfiles])
     )
@@ -76,9 +78,9 @@ try:
     }
     EVERY = {d: [*SPLITS[d], *ROWS.get(d, {}).values()] for d in PLANS}
     if workflow.is_main_process:
-        rules.recover()
+        checkout.recover()
         for dataset in WANTED:
-            rules.print_left_out(PLANS[dataset])
+            summary.print_left_out(PLANS[dataset])
             # In this order, so that nothing is pruned that is about to be linked.
             for plan in EVERY[dataset]:
                 register(plan)
@@ -121,7 +123,7 @@ onsuccess:
     ledgers = [sentence for run in RUNS for sentence in run.end()]
     last_words.print_not_made(plan for name in WANTED for plan in EVERY[name])
     for dataset in WANTED:
-        print(rules.summary(PLANS[dataset], FOLDS.get(dataset), ROWS.get(dataset)))
+        print(summary.summary(PLANS[dataset], FOLDS.get(dataset), ROWS.get(dataset)))
     for sentence in ledgers:
         print(sentence)
     try:
@@ -148,7 +150,7 @@ rule help:
     conda:
         "envs/pipeline.yaml"
     params:
-        targets=" ".join(rules.targets(PLANS) + [f"transfer_{t}" for t in TRANSFERS]),
+        targets=" ".join(known(PLANS) + [f"transfer_{t}" for t in TRANSFERS]),
     shell:
         "echo 'Say what to make, one of: {params.targets}' | tee {log:q}"
 

@@ -244,5 +244,5 @@ def test_rows_are_planned_if_a_command_asks_for_them(argument: str, found: list[
 
 
 def test_the_target_exists_where_the_config_has_rows(tmp_path: Path) -> None:
-    assert "ablation_demo" in rules.targets({"demo": planned(tmp_path)})
-    assert "ablation_demo" not in rules.targets({"demo": planned(tmp_path, rows=None)})
+    assert "ablation_demo" in targets.known({"demo": planned(tmp_path)})
+    assert "ablation_demo" not in targets.known({"demo": planned(tmp_path, rows=None)})

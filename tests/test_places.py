@@ -9,7 +9,7 @@ import pytest
 from model.network import files
 from pipeline.doctor.scans import of_folder
 from pipeline.errors import BadInput
-from pipeline.plan import rules
+from pipeline.plan import checkout
 from tests.helpers.room_frames import frames
 from tests.helpers.tiny_entries import train_tiny, write_rooms, write_text
 from tests.helpers.tiny_folders import write_own
@@ -20,10 +20,10 @@ def test_a_checkout_that_may_not_be_written_to_and_one_that_is_not_here_are_told
 ) -> None:
     (tmp_path / "state").write_text("a file where a folder is to be")
     with pytest.raises(BadInput, match=r"state/running: cannot be written .*checkout of your own"):
-        rules.recover(tmp_path / "state")
+        checkout.recover(tmp_path / "state")
     monkeypatch.chdir(tmp_path)
     with pytest.raises(BadInput, match="is not the folder of the checkout"):
-        rules.require_checkout()
+        checkout.require_checkout()
 
 
 def test_a_link_to_a_scan_keeps_its_name_and_a_file_is_no_folder_of_a_scan(tmp_path: Path) -> None:

@@ -1,20 +1,16 @@
-"""What the rules of one dataset are given of its plan, and what the user sees at the end."""
+"""What the rules of one dataset are given of its plan."""
 
 import os
-import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from pipeline.errors import BadInput
-from pipeline.plan import ablation, batches, folds, graph, provenance
+from pipeline.plan import ablation, batches, folds, graph
 from pipeline.plan.batches import links
 from pipeline.plan.machine import Resources, own_gpus, resources_of
 from pipeline.plan.plan import Plan
 from pipeline.stages.declaration import ONLY, Over, Stage
-from pipeline.store import lease
 from pipeline.store.links import PAGE
 
 
@@ -182,88 +178,3 @@ def _rule(
 def _inputs(plan: Plan, stage: str) -> Any:
     """What a rule with a wildcard `name` needs."""
     return lambda wildcards: links(plan, plan.inputs(stage, wildcards.name))
-
-
-def targets(plans: Mapping[str, Plan]) -> list[str]:
-    """What a user can ask for; all folds where scans have areas, rows where the config has."""
-    known = [f"sixfold_{dataset}" for dataset, plan in plans.items() if plan.facts.areas]
-    known += [f"ablation_{d}" for d, plan in plans.items() if plan.section.get("ablation")]
-    return ["predict", *(f"train_{d}" for d in plans), *(f"clouds_{d}" for d in plans), *known]
-
-
-def recover(state: Path = Path(".snakemake")) -> None:
-    """Remove what an earlier Snakemake left in this work tree, unless another one runs in it.
-
-    The lock of a killed one would stop the next run, and its marks of unfinished outputs too,
-    though no output can be unfinished here: each appears whole or not at all. Its records of rules'
-    texts and inputs go as well: keys say what is stale, and existing inputs are not named to it.
-    Raises `BadInput` where it may not be written to, as in the checkout of another user.
-    """
-    running, me = state / "running", lease.process_identity()
-    try:
-        running.mkdir(parents=True, exist_ok=True)
-        (running / provenance.digest(me)).write_text(me, encoding="utf-8")
-    except OSError as error:
-        what = f"cannot be written ({error.strerror})"
-        remedy = "run in a checkout of your own, and share the store: `store` in its config"
-        raise BadInput(running.absolute(), what, remedy) from error
-    alone = True
-    for path in running.iterdir():
-        with suppress(FileNotFoundError):
-            who = path.read_text(encoding="utf-8")
-            if lease.is_gone(who):
-                path.unlink()
-            elif who != me:
-                alone = False
-    if alone:
-        for left in ("locks", "incomplete", "metadata"):
-            for path in (state / left).glob("**/*"):
-                if path.is_file():
-                    path.unlink()
-
-
-def require_checkout() -> None:
-    """Raise `BadInput` where the working directory is not the checkout, as after `-d` or `-s`."""
-    if not Path("workflow/config.yaml").is_file():
-        what = "is not the folder of the checkout, to which all paths are relative"
-        raise BadInput(Path.cwd(), what, "run snakemake there, without `-d` and `-s`")
-
-
-def print_left_out(plan: Plan) -> None:
-    """Print at the start which scans are left out, and why."""
-    for sentence in plan.facts.left_out:
-        print(f"{plan.dataset}: left out: {sentence}", file=sys.stderr, flush=True)
-
-
-def summary(
-    plan: Plan,
-    of_folds: Mapping[str, Plan] | None = None,
-    of_rows: Mapping[str, Plan] | None = None,
-) -> str:
-    """The tables and where everything is, for the end of a run; of folds and an ablation too."""
-    facts, tables = plan.facts, [plan.results]
-    lines = []
-    if plan.results.is_dir():
-        latest = plan.results.parent / "latest"
-        lines += [f"page: {latest / PAGE[0]}", f"tables (txt, json, csv): {latest}"]
-    if of_folds:
-        tables = [folds.results(plan, of_folds)]
-        latest, of = tables[0].parent / "latest", f"of {len(of_folds)} folds"
-        lines = [f"page {of}: {latest / PAGE[0]}", f"tables (txt, json, csv) {of}: {latest}"]
-    elif plan.clouds.is_dir():
-        latest = plan.clouds.parent / "latest"
-        lines += [f"labelled clouds: {latest}/<scan>/{name}.ply" for name in facts.clouds]
-    if of_rows:
-        tables.append(ablation.results(of_rows))
-        latest = tables[-1].parent / "latest"
-        of = f"of the {len(of_rows)} rows of the ablation"
-        lines += [f"page {of}: {latest / PAGE[0]}", f"tables (txt, json, csv) {of}: {latest}"]
-    for area, fold in (of_folds or {"": plan}).items():
-        of = f" (area {area} held out)" if area else ""
-        for stage in fold.facts.trainers:
-            runs = fold.facts.runs(stage)
-            made = {run: fold.link(stage, run) for run in runs}
-            lines += [f"network {r}{of}: {link}" for r, link in made.items() if link.is_symlink()]
-    lines += [f"entries: {facts.store}; links to them: {plan.work}; logs: logs/"]
-    texts = [path.read_text() for path in (t / "table.txt" for t in tables) if path.is_file()]
-    return "\n".join([*texts, *(f"{plan.dataset}: {line}" for line in lines)])

@@ -1,7 +1,16 @@
-"""Which datasets the targets of a command ask for."""
+"""What can be asked for, and which datasets the targets of a command ask for."""
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+
+from pipeline.plan.plan import Plan
+
+
+def known(plans: Mapping[str, Plan]) -> list[str]:
+    """What a user can ask for; all folds where scans have areas, rows where the config has."""
+    more = [f"sixfold_{dataset}" for dataset, plan in plans.items() if plan.facts.areas]
+    more += [f"ablation_{d}" for d, plan in plans.items() if plan.section.get("ablation")]
+    return ["predict", *(f"train_{d}" for d in plans), *(f"clouds_{d}" for d in plans), *more]
 
 
 def wanted(names: Iterable[str], arguments: Sequence[str], pairs: Mapping[str, str]) -> list[str]:
