@@ -174,7 +174,7 @@ for dataset in WANTED:
         config:
             {
                 "plan": str(plan.path),
-                "rules": [*rules.rules_of_scans(plan, workflow.is_main_process)],
+                "rules": [*rules.rules_of_scans(plan)],
             }
 
     use rule * from rules_of as named*

@@ -1,6 +1,5 @@
 """What the rules of one dataset are given of its plan."""
 
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -36,15 +35,11 @@ def pathvars(plan: Plan, tables: Path | None = None) -> dict[str, str]:
     return others | ({"tables": str(tables)} if tables else {})
 
 
-def rules_of_scans(plan: Plan, missing: bool = False) -> Iterator[Rule]:
-    """The rules whose entries all folds of a dataset share, and the simulation of its scans.
-
-    Only of what is still to be made of scans, if `missing`: Snakemake takes 2 ms for each rule.
-    """
+def rules_of_scans(plan: Plan) -> Iterator[Rule]:
+    """The rules whose entries all folds of a dataset share, and the simulation of its scans."""
     for stage in plan.stages:
         if graph.stage(stage).over is Over.SCAN and stage != "clouds":
-            every = _rules_of_batches(plan, stage)
-            yield from (r for r in every if not (missing and all(map(os.path.islink, r.output))))
+            yield from _rules_of_batches(plan, stage)
         elif not graph.per_split(stage) and graph.stage(stage).stored:
             yield _rule_of_stage(plan, stage)
 

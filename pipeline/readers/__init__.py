@@ -43,14 +43,14 @@ class Recognised(NamedTuple):
 
 def names() -> list[str]:
     """The names of all readers, sorted."""
-    return list(_names())
+    return list(_names(FOLDER))
 
 
 @cache
-def _names() -> tuple[str, ...]:
+def _names(folder: Path) -> tuple[str, ...]:
     """Looked for once: a plan asks for each of thousands of scans."""
-    packages = [path.parent.name for path in FOLDER.glob("*/files.py")]
-    modules = [path.stem for path in FOLDER.glob("*.py") if _is_reader(path)]
+    packages = [path.parent.name for path in folder.glob("*/files.py")]
+    modules = [path.stem for path in folder.glob("*.py") if _is_reader(path)]
     return tuple(sorted(packages + modules))
 
 
