@@ -9,6 +9,7 @@ from pipeline.readers.folder.files import CLOUD, check, scan_files
 from pipeline.readers.folder.frames import open_frames
 from pipeline.readers.folder.layouts import LAYOUTS as KNOWN
 from pipeline.readers.folder.layouts import find_layout, titles
+from pipeline.readers.folder.values import read_intrinsics
 from tests.helpers.room_frames import frames, put
 from tests.helpers.tiny_folders import LAYOUTS, write_exr, write_own, write_r3d, write_three_d_match
 
@@ -108,3 +109,10 @@ def test_a_folder_has_no_labels(tmp_path: Path) -> None:
     check(tmp_path, "scan", "test")
     with pytest.raises(BadInput, match="no dense labels"):
         check(tmp_path, "scan", "train")
+
+
+def test_a_number_with_an_underscore_is_refused(tmp_path: Path) -> None:
+    """Python would read 577 there."""
+    (tmp_path / "intrinsics.txt").write_text("5_77 577 320 240")
+    with pytest.raises(BadInput, match="does not contain the numbers of"):
+        read_intrinsics(tmp_path / "intrinsics.txt")

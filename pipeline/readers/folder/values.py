@@ -82,6 +82,8 @@ def _words(path: Path) -> list[str]:
 def numbers(values: Any, counts: Sequence[int], where: Path, what: str) -> Array:
     """`values` as an array (n,) with n in `counts`. Raises `BadInput` that names `what`."""
     try:
+        if any("_" in word for word in values if isinstance(word, str)):
+            raise ValueError("Python reads 5_77 as 577")
         array = np.array(values, np.float64)
     except (ValueError, TypeError, OverflowError):
         array = np.empty(0)
