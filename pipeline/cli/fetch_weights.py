@@ -18,7 +18,7 @@ import click
 def fetch_weights(preset: str, folder: Path) -> None:
     """Fetch the weights of a preset (fast, good, best) for a machine without a network."""
     from pipeline.clip.saving import save
-    from pipeline.plan.presets import resolved
+    from pipeline.plan.presets import settings
 
-    tower = resolved({"embeddings": {"preset": preset}}, "the command")["embeddings"]
+    tower = settings(preset, "the command")["embeddings"]
     click.echo(save(preset, tower["model"], tower["pretrained"], folder))

@@ -86,9 +86,8 @@ def write_report(
 
 def with_preset(plan: Plan, name: str) -> Plan:
     """The plan with the settings of a preset in the place of its own, and of its features."""
-    parts = presets.resolved({"embeddings": {presets.KEY: name}}, "the command")
     section = dict(plan.section)
-    for part, settings in parts.items():
+    for part, settings in presets.settings(name, "the command").items():
         own = {key: value for key, value in section[part].items() if key != "features"}
         section[part] = {**own, **settings}
     for key, value in (("codec", "fp16"), ("batch", 16)):  # which features do without

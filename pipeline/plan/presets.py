@@ -25,6 +25,14 @@ def presets() -> Mapping[str, Mapping[str, Mapping[str, Any]]]:
     return found
 
 
+def settings(name: Any, where: Path | str) -> Mapping[str, Mapping[str, Any]]:
+    """What a preset says of each part of a section. Raises `BadInput` for a word that is none."""
+    if not isinstance(name, str) or name not in presets():
+        what = f"embeddings.preset: {name!r} is not one of the presets"
+        raise BadInput(where, what, f"use one of {', '.join(presets())}")
+    return presets()[name]
+
+
 def resolved(section: Mapping[str, Any], where: Path | str) -> dict[str, Any]:
     """A dataset's section with the settings of its preset in the place of the word.
 
@@ -34,13 +42,11 @@ def resolved(section: Mapping[str, Any], where: Path | str) -> dict[str, Any]:
     found, given = dict(section), section.get("embeddings")
     if not isinstance(given, Mapping) or KEY not in given:
         return found
-    name, own = given[KEY], {key: value for key, value in given.items() if key != KEY}
-    if not isinstance(name, str) or name not in presets():
-        what = f"embeddings.preset: {name!r} is not one of the presets"
-        raise BadInput(where, what, f"use one of {', '.join(presets())}")
+    chosen = settings(given[KEY], where)
+    own = {key: value for key, value in given.items() if key != KEY}
     if "features" in own:
         return found | {"embeddings": own}
-    for part, settings in presets()[name].items():
+    for part, preset in chosen.items():
         beside = own if part == "embeddings" else found.get(part, {})
-        found[part] = {**settings, **beside} if isinstance(beside, Mapping) else beside
+        found[part] = {**preset, **beside} if isinstance(beside, Mapping) else beside
     return found
