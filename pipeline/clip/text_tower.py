@@ -43,16 +43,29 @@ def load_text_tower(model: str, pretrained: str | None) -> TextTower:
     be fetched, and pickled weights.
     """
     folder = local_folder(model)
-    if folder and is_tipsv2(folder):
-        try:
-            from pipeline.clip.tipsv2_text import Tips
-        except ImportError as error:
-            what = f"its text tower needs a package that is not installed ({error.name})"
-            raise BadInput(model, what, "pip install transformers sentencepiece") from error
-        device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        tower = Tips(model)
-        return TextTower(tower.to(device), tower.tokens, device)
-    text = configuration(model)["text_cfg"]
+    tips = folder is not None and is_tipsv2(folder)
+    whole, tokenizer = _tipsv2(model) if tips else _open_clip(model, pretrained)
+    if not all(bool(torch.isfinite(weights).all()) for weights in whole.parameters()):
+        fault = ValueError("they have numbers that are not finite")
+        raise other_weights(model, weights_file(model, pretrained), fault)
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    return TextTower(whole.eval().requires_grad_(False).to(device), tokenizer, device)
+
+
+def _tipsv2(model: str) -> tuple[Any, Any]:
+    """The text tower of TIPSv2 and its tokenizer."""
+    try:
+        from pipeline.clip.tipsv2_text import Tips
+    except ImportError as error:
+        what = f"its text tower needs a package that is not installed ({error.name})"
+        raise BadInput(model, what, "pip install transformers sentencepiece") from error
+    tower = Tips(model)
+    return tower, tower.tokens
+
+
+def _open_clip(model: str, pretrained: str | None) -> tuple[Any, Any]:
+    """A model of open_clip and its tokenizer."""
+    folder, text = local_folder(model), configuration(model)["text_cfg"]
     if text.get("hf_model_name"):
         what = "its text tower is one of the package transformers, which this project does not load"
         raise BadInput(model, what, "take a model with a text tower of open_clip's own")
@@ -69,10 +82,6 @@ def load_text_tower(model: str, pretrained: str | None) -> TextTower:
             what = f"is no tokenizer that can be read ({first_line(error)})"
             raise BadInput(merges or model, what, "fetch its files again") from error
     try:
-        whole = open_clip.create_model(model_name(model), None if folder else str(path))
+        return open_clip.create_model(model_name(model), None if folder else str(path)), tokenizer
     except Exception as error:  # many kinds, assertions and safetensors' own among them
         raise other_weights(model, path, error) from error
-    if not all(bool(torch.isfinite(weights).all()) for weights in whole.parameters()):
-        raise other_weights(model, path, ValueError("they have numbers that are not finite"))
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    return TextTower(whole.eval().requires_grad_(False).to(device), tokenizer, device)

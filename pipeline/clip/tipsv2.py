@@ -6,11 +6,10 @@ CVPR 2026. A folder has `config.json`, in the release's form or in that of trans
 """
 
 import json
-from pathlib import Path
 from typing import Any
 
 from pipeline.clip.fetch import first_line
-from pipeline.clip.weights import TIPS_CONFIG, local_file, local_folder
+from pipeline.clip.weights import TIPS_CONFIG, local_folder
 from pipeline.errors import BadInput
 
 # By the release's name of an image tower: blocks, heads, and how much wider an MLP is.
@@ -38,13 +37,6 @@ def configuration(model: str) -> Any:
     except Exception as error:  # many kinds: what transformers makes of another structure
         what = f"is no configuration of TIPSv2 ({first_line(error)})"
         raise BadInput(path, what, "restore the file") from error
-
-
-def weights_file(model: str) -> Path:
-    """The safetensors file of a local model; raises `BadInput` where it is missing."""
-    path = local_file(model, None)
-    assert path is not None
-    return path
 
 
 def _nested(given: dict[str, Any]) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from transformers import Tipsv2TextModel, Tipsv2Tokenizer
 
 from pipeline.clip import tipsv2
 from pipeline.clip.fetch import first_line
-from pipeline.clip.models import other_weights
+from pipeline.clip.models import other_weights, weights_file
 from pipeline.clip.weights import TIPS_TOKENIZER, local_files, local_folder
 from pipeline.errors import BadInput
 
@@ -20,7 +20,7 @@ class Tips(nn.Module):
     def __init__(self, model: str) -> None:
         """`model` is a local one. Raises `BadInput` where a file is missing or damaged."""
         super().__init__()
-        config, path = tipsv2.configuration(model), tipsv2.weights_file(model)
+        config, path = tipsv2.configuration(model), weights_file(model, None)
         self._tokenizer = _tokenizer(model)
         self._longest: int = config.text_config.max_position_embeddings
         try:
@@ -36,13 +36,10 @@ class Tips(nn.Module):
             lacking = sorted({*found["missing_keys"], *map(str, found["mismatched_keys"])})
             if lacking:
                 raise ValueError(f"it has no {lacking[0]} of this size for the text tower")
-            if not all(bool(torch.isfinite(each).all()) for each in self.text.parameters()):
-                raise ValueError("they have numbers that are not finite")
         except Exception as error:  # many kinds, safetensors' own among them
             raise other_weights(model, path, error) from error
         scale = 1 / torch.tensor(config.temperature_init_value)
         self.register_buffer("logit_scale", scale.log())
-        self.eval().requires_grad_(False)
 
     def tokens(self, texts: list[str]) -> Any:
         """Tokens and which of them are no padding, of texts in lower case, cut off at 64 tokens."""

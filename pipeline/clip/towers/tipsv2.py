@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from pipeline.clip import tipsv2
 from pipeline.clip.fetch import first_line
 from pipeline.clip.image_tower import ImageTower
-from pipeline.clip.models import other_weights
+from pipeline.clip.models import other_weights, weights_file
 from pipeline.clip.towers.timm_vit import TimmBlock, TimmVit
 from pipeline.errors import BadInput
 
@@ -33,7 +33,7 @@ def skeleton(model: str) -> "tuple[TipsVit, int]":
 
 def load(model: str) -> ImageTower:
     """The tower with its weights; see `image_tower`."""
-    trunk, path = build(model), tipsv2.weights_file(model)
+    trunk, path = build(model), weights_file(model, None)
     try:
         with safe_open(path, "pt") as file:
             names = [name for name in file.keys() if name.startswith(_TOWER)]  # noqa: SIM118
