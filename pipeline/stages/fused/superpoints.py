@@ -8,10 +8,10 @@ from typing import cast
 
 import numpy as np
 import zarr
-from scipy import sparse
 
 from pipeline.grids.fused import CHUNK
-from pipeline.stages.fused.encoded import Encoded, blocks
+from pipeline.stages.fused.encoded import Encoded
+from pipeline.stages.targets import blend_segments
 from pipeline.store import arrays
 
 
@@ -25,17 +25,11 @@ class Worker(Encoded):
         assert voxels is not None
         voxel = np.asarray(cast(zarr.Array, out["voxel"]))
         segment = np.asarray(cast(zarr.Array, voxels["voxel_segment"]))[voxel].astype(np.int64)
+        blend_segments(feature, segment, 1, CHUNK)
         alone = segment < 0
         segment[alone] = segment.max(initial=-1) + 1 + np.arange(alone.sum())
-        names, place = np.unique(segment, return_inverse=True)
-        total = np.zeros((len(names), feature.shape[1]), np.float32)
-        for rows, block in blocks(feature):
-            index = (place[rows], np.arange(len(block)))
-            chosen = sparse.csr_matrix(
-                (np.ones(len(block), np.float32), index), (len(names), len(block))
-            )
-            total += chosen @ block
-        total /= np.bincount(place, minlength=len(names))[:, None]
+        _, first, place = np.unique(segment, return_index=True, return_inverse=True)
+        mean = np.asarray(feature.oindex[first])
         del out["feature"]
-        arrays.write(out, "feature", total.astype(np.float16), CHUNK, compress=False)
+        arrays.write(out, "feature", mean, CHUNK, compress=False)
         arrays.write(out, "place", place.astype(np.uint32))
