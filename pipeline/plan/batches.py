@@ -66,17 +66,17 @@ def require_all(plan: Plan) -> None:
 def links(plan: Plan, entries: Iterable[Entry]) -> list[str]:
     """The links to entries that are still to be made: what the store has needs no planning.
 
-    Of those that one job makes together, the first is enough to wait for it. Snakemake looks for
-    the rule of every file that it is told, which would be most of the time of planning. Folds and
-    the rows of an ablation name all, since the jobs are those of their dataset.
+    Of those that one job makes together, the first is enough to wait for it: Snakemake looks up the
+    rule of every input, which would take most of the time of planning. Folds and the rows of an
+    ablation name all, since the jobs are those of their dataset.
     """
     missing: dict[Entry | tuple[str, int], str] = {}
     for stage, name in entries:
-        job = _job(plan, stage, name)
-        if job not in missing and graph.stage(stage).stored:
-            link = plan.link(stage, name)
-            if not link.is_symlink():
-                missing[job] = str(link)
+        if not graph.stage(stage).stored or (job := _job(plan, stage, name)) in missing:
+            continue
+        link = plan.link(stage, name)
+        if not link.is_symlink():
+            missing[job] = str(link)
     return [*missing.values()]
 
 
