@@ -7,6 +7,7 @@ import pytest
 from hypothesis import settings
 
 if TYPE_CHECKING:
+    from tests.helpers.tiny_checkout import Checkout
     from tests.helpers.tiny_remotes import Lab
 
 settings.register_profile("untimed", deadline=None, print_blob=True)
@@ -27,3 +28,20 @@ def lab(honest: "Lab", tmp_path: Path) -> "Lab":
     from tests.helpers.forged_remotes import forged
 
     return forged(honest, tmp_path)
+
+
+@pytest.fixture(scope="module")
+def unmade(tmp_path_factory: pytest.TempPathFactory) -> "Checkout":
+    """A checkout with raw scans of which nothing is made, read by the code of now."""
+    from tests.helpers.tiny_checkout import Checkout
+
+    made = Checkout(tmp_path_factory.mktemp("unmade") / "checkout")
+    made.read_by_this_code()
+    return made
+
+
+@pytest.fixture
+def inside(unmade: "Checkout", monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder of that checkout, which is the working directory."""
+    monkeypatch.chdir(unmade.folder)
+    return unmade.folder

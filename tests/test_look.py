@@ -12,22 +12,8 @@ from pipeline.cli.main import main
 from pipeline.errors import BadInput
 from pipeline.look import drawing, picture, sample
 from pipeline.plan import config
-from tests.helpers import tiny_checkout
 
 FIRST = "scene0000_00"
-
-
-@pytest.fixture(scope="module")
-def checkout(tmp_path_factory: pytest.TempPathFactory) -> tiny_checkout.Checkout:
-    made = tiny_checkout.Checkout(tmp_path_factory.mktemp("look") / "checkout")
-    made.read_by_this_code()
-    return made
-
-
-@pytest.fixture
-def inside(checkout: tiny_checkout.Checkout, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.chdir(checkout.folder)
-    return checkout.folder
 
 
 def test_a_picture_of_raw_frames_is_written_before_anything_was_run(

@@ -23,19 +23,6 @@ from tests.helpers import tiny_checkout
 FIRST = "scene0000_00"
 
 
-@pytest.fixture(scope="module")
-def checkout(tmp_path_factory: pytest.TempPathFactory) -> tiny_checkout.Checkout:
-    made = tiny_checkout.Checkout(tmp_path_factory.mktemp("report") / "checkout")
-    made.read_by_this_code()
-    return made
-
-
-@pytest.fixture
-def inside(checkout: tiny_checkout.Checkout, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.chdir(checkout.folder)
-    return checkout.folder
-
-
 def test_the_report_has_every_codec_and_leaves_nothing_else(inside: Path) -> None:
     result = CliRunner().invoke(main, ["look", "codecs", "scannet", "--frames", "2"])
     assert result.exit_code == 0

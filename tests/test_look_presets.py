@@ -14,24 +14,15 @@ from pipeline.errors import BadInput
 from pipeline.look import presets as report
 from pipeline.look import sample
 from pipeline.plan import config, presets
-from tests.helpers import tiny_checkout, tiny_clip, tiny_tips
+from tests.helpers import tiny_clip, tiny_tips
 
 FIRST = "scene0000_00"
 WHOLE = {"pretrained": None, "recipe": "value", "window": None, "stride": None}
 WINDOWS = {"pretrained": None, "recipe": "value_residual", "window": 56, "stride": 35}
 
 
-@pytest.fixture(scope="module")
-def checkout(tmp_path_factory: pytest.TempPathFactory) -> tiny_checkout.Checkout:
-    made = tiny_checkout.Checkout(tmp_path_factory.mktemp("look") / "checkout")
-    made.read_by_this_code()
-    return made
-
-
 @pytest.fixture
-def inside(
-    checkout: tiny_checkout.Checkout, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> Path:
+def inside(inside: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     clip, tips = tiny_clip.write(tmp_path / "clip"), tiny_tips.write(tmp_path / "tips")
     text = {"templates": ["a {}"]}
     known: dict[str, Any] = {
@@ -40,8 +31,7 @@ def inside(
         "best": {"embeddings": {"model": "local-dir:none", "image_size": None, **WHOLE}},
     }
     monkeypatch.setattr(presets, "presets", lambda: known)
-    monkeypatch.chdir(checkout.folder)
-    return checkout.folder
+    return inside
 
 
 def test_presets_are_drawn_below_each_other_with_time_and_bytes(inside: Path) -> None:

@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from model.data.entries import read_array, read_entry, read_text
+from model.inference.ensemble import TEMPERATURE
 from model.scoring.counting import confusion
 from model.scoring.scores import class_iou, mean_of_known
 from pipeline.geometry.label_choice import softmax_of
@@ -35,8 +36,9 @@ from pipeline.grids.reading import Grids
 from pipeline.plan import config
 from pipeline.plan.plan import Plan
 from pipeline.stages.declaration import ONLY
+from pipeline.stages.pseudo_labels import similarity
 from pipeline.stages.targets import read_pairs
-from tests.helpers.ways_to_fuse import EMBEDDINGS, PROBABILITIES, TEMPERATURE, Array, Views, unit
+from tests.helpers.ways_to_fuse import EMBEDDINGS, PROBABILITIES, Array, Views
 
 
 def read(plan: Plan, scan: str) -> tuple[Views, NDArray[np.int64]]:
@@ -76,7 +78,7 @@ def counts(plan: Plan, scan: str) -> Iterator[tuple[str, str, NDArray[np.int64]]
         return confusion(truth, label[of_point], len(views.text))
 
     for name, way in EMBEDDINGS.items():
-        logits = unit(way(views)) @ views.text.T / TEMPERATURE
+        logits = similarity(way(views), views.text, normalise=True) / np.float32(TEMPERATURE)
         for score, among in (("(a)", everything), ("(b)", views.present)):
             probability = softmax_of(logits, among)
             yield name, score, count(probability)

@@ -9,11 +9,11 @@ from numpy.typing import NDArray
 from scipy import sparse
 from scipy.spatial import cKDTree
 
+from model.inference.ensemble import TEMPERATURE
 from pipeline.geometry.label_choice import softmax_of
 from pipeline.geometry.votes import mean_over
 
 Array = NDArray[np.float32]
-TEMPERATURE = np.float32(0.05)
 NEAR = 0.2  # metres between voxels that are smoothed together
 
 
@@ -48,7 +48,7 @@ class Views:
 
     def among(self, present: NDArray[np.bool_]) -> Array:
         """Class probabilities (P, K) of each sample."""
-        return softmax_of(self.unit @ self.text.T / TEMPERATURE, present)
+        return softmax_of(self.unit @ self.text.T / np.float32(TEMPERATURE), present)
 
     def best(self, score: Array, most: int) -> Array:
         """Weights (P,), 0 but for the `most` views of each voxel with the highest score (P,)."""
