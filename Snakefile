@@ -123,7 +123,9 @@ onsuccess:
     ledgers = [sentence for run in RUNS for sentence in run.end()]
     last_words.print_not_made(plan for name in WANTED for plan in EVERY[name])
     for dataset in WANTED:
-        print(summary.summary(PLANS[dataset], FOLDS.get(dataset), ROWS.get(dataset)))
+        print(
+            summary.summary(PLANS[dataset], FOLDS.get(dataset), ROWS.get(dataset))
+        )
     for sentence in ledgers:
         print(sentence)
     try:
