@@ -93,11 +93,18 @@ def test_a_row_of_an_ablation_may_name_another_preset(tmp_path: Path) -> None:
     assert "preset" not in row
 
 
-@pytest.mark.parametrize("word", ["gut", "[good]", "null"])
+@pytest.mark.parametrize("word", ["gut", "[good]", "'null'"])
 def test_a_word_that_is_no_preset_is_refused_with_the_known_ones(tmp_path: Path, word: str) -> None:
     said = rf"mine: embeddings\.preset: .* is not one of the presets; use one of {', '.join(NAMES)}"
     with pytest.raises(BadInput, match=said):
         described(tmp_path, f"preset: {word}")
+
+
+def test_an_overlay_takes_away_a_preset_with_null(tmp_path: Path) -> None:
+    found = described(tmp_path, "preset: null, model: ViT-B-16, recipe: plain")
+    assert found["embeddings"].items() >= {"model": "ViT-B-16", "recipe": "plain"}.items()
+    assert found["embeddings"]["window"] is None  # of no preset
+    assert "preset" not in found["embeddings"]
 
 
 def test_without_model_features_and_preset_the_model_is_missed(tmp_path: Path) -> None:

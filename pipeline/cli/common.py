@@ -64,9 +64,11 @@ Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 
 def config_option(function: Callable[..., Any]) -> Callable[..., Any]:
-    """`--config PATH`, passed on as `config`."""
+    """`--config PATH`, or `--configfile` as Snakemake calls it, passed on as `config`."""
     option = click.option(
         "--config",
+        "--configfile",
+        "config",
         type=click.Path(path_type=Path, dir_okay=False),
         default=CONFIG,
         show_default=True,

@@ -94,6 +94,7 @@ def verify(folder: Path | None, config: Path, dataset: str | None, jobs: int | N
 @store.command()
 @click.option(
     "--config",
+    "--configfile",
     "configs",
     type=click.Path(path_type=Path, dir_okay=False),
     multiple=True,

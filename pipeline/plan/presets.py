@@ -37,15 +37,16 @@ def resolved(section: Mapping[str, Any], where: Path | str) -> dict[str, Any]:
     """A dataset's section with the settings of its preset in the place of the word.
 
     What is given beside the preset overrides it. Features made elsewhere take the place of a model,
-    and of a preset. Raises `BadInput` for a word that is no preset.
+    and of a preset, and `preset: null` of an overlay takes away the one below it. Raises `BadInput`
+    for a word that is no preset.
     """
     found, given = dict(section), section.get("embeddings")
     if not isinstance(given, Mapping) or KEY not in given:
         return found
-    chosen = settings(given[KEY], where)
     own = {key: value for key, value in given.items() if key != KEY}
-    if "features" in own:
+    if given[KEY] is None or "features" in own:
         return found | {"embeddings": own}
+    chosen = settings(given[KEY], where)
     for part, preset in chosen.items():
         beside = own if part == "embeddings" else found.get(part, {})
         found[part] = {**preset, **beside} if isinstance(beside, Mapping) else beside
