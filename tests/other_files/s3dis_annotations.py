@@ -1,5 +1,6 @@
 """Rooms of S3DIS whose annotated objects were copied, renamed or mixed by people and programs."""
 
+import warnings
 from functools import cache
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from pipeline.errors import BadInput
 from pipeline.readers.s3dis.cloud import read_cloud
 from pipeline.readers.s3dis.files import scan_files
 from pipeline.readers.s3dis.labels import read_labels
+from pipeline.readers.s3dis.point_text import count_points
 from pipeline.readers.s3dis.points import read_points_only
 from pipeline.simulate.s3dis_files import ALIGNED, NOT_ALIGNED, SimulatedRoom, write_room
 from tests.helpers import tiny_s3dis
@@ -103,20 +105,66 @@ def mixtures(draw: st.DrawFn) -> Variant:
 def spellings(draw: st.DrawFn) -> Variant:
     """Classes have the same labels however they are capitalised, with other files beside them."""
     spell = draw(st.sampled_from([str.upper, str.capitalize, str.title]))
+    apart = draw(st.sampled_from(["{}_{}", "{} {}", "{}-{}", "{} _{}"]))
+    suffix = draw(st.sampled_from([".txt", ".TXT", ".Txt"]))
     stray = draw(st.sampled_from(["", ".wall_1.txt", "wall_1.txt.swp", "._wall_1.txt", "list.csv"]))
 
     def check(folder: Path) -> None:
         write_room(folder, room(0), [NOT_ALIGNED])
         wanted = read(folder)
         for path in annotations(folder):
-            kind, _, number = path.name.partition("_")
-            path.rename(path.with_name(f"{spell(kind)}_{number}"))
+            kind, _, number = path.stem.partition("_")
+            path.rename(path.with_name(apart.format(spell(kind), number) + suffix))
         if stray:
-            (annotations(folder)[0].parent / stray).write_bytes(b"\0\5\x16\7")
+            (next(folder.rglob("Annotations")) / stray).write_bytes(b"\0\5\x16\7")
         for found, own in zip(read(folder), wanted, strict=True):
             np.testing.assert_array_equal(found, own)
 
-    return Variant(f"names as {spell.__name__}, {stray or 'nothing'} beside", check)
+    named = f"{apart.format(spell.__name__, 1)}{suffix}"
+    return Variant(f"names as {named}, {stray or 'nothing'} beside", check)
 
 
-VARIANTS = st.one_of(copies(), mixtures(), spellings())
+@st.composite
+def objects_left_out(draw: st.DrawFn) -> Variant:
+    """An object that is packed, half fetched or in a folder of its own is refused by name."""
+    which = draw(st.integers(0, 50))
+    place = draw(
+        st.sampled_from(
+            ["{}.txt.gz", "{}.txt.part", "{}.csv", "{}.ply", "more/{}.txt", "{}/{}.txt"]
+        )
+    )
+
+    def check(folder: Path) -> None:
+        write_room(folder, room(0), [NOT_ALIGNED])
+        paths = annotations(folder)
+        path = paths[which % len(paths)]
+        moved = path.parent / place.format(path.stem, path.stem)
+        moved.parent.mkdir(exist_ok=True)
+        path.rename(moved)
+        with pytest.raises(BadInput, match="would be left out") as sentence:
+            read(folder)
+        raise sentence.value
+
+    return Variant(place, check, True)
+
+
+@st.composite
+def unknown_names(draw: st.DrawFn) -> Variant:
+    """Objects of a class that no release has are clutter, and a warning names them."""
+    name = draw(st.sampled_from(["chiar", "lamp", "tables", "Stuhl", "glass"]))
+    known = draw(st.sampled_from([None, "stairs", "clutter"]))
+
+    def check(folder: Path) -> None:
+        write_room(folder, room(0), [NOT_ALIGNED])
+        path = annotations(folder)[0]
+        renamed = path.rename(path.with_name(f"{known or name}_99.txt"))
+        with warnings.catch_warnings(record=True) as said:
+            warnings.simplefilter("always")
+            _, label = read(folder)
+        assert (label == CLASSES.index({"name": "clutter"})).sum() >= count_points(renamed)
+        assert [str(renamed) in str(each.message) for each in said] == [True] * (known is None)
+
+    return Variant(known or name, check)
+
+
+VARIANTS = st.one_of(copies(), mixtures(), spellings(), objects_left_out(), unknown_names())

@@ -7,12 +7,11 @@ area and its folder: Area_1_office_1.
 
 import os
 import re
-from collections.abc import Callable
-from filecmp import cmp
 from functools import lru_cache
 from pathlib import Path
 
 from pipeline.errors import BadInput
+from pipeline.readers.s3dis.objects import require_all, texts
 from pipeline.readers.s3dis.point_text import is_aligned
 
 SCAN_NAME = re.compile(r"Area_([1-6])_([A-Za-z]+_[0-9]+)")
@@ -29,12 +28,6 @@ PROTOCOL = "s3dis"
 SIMULATOR = "pipeline.simulate.s3dis_scan"
 POINTS_ONLY = "pipeline.readers.s3dis.points"
 
-_OBJECT = re.compile(r"[A-Za-z]+_[0-9]+")
-# A second `wall_3.txt` in one folder: `wall_3 (1).txt` in the releases, and what programs and
-# people make of a file that they copy: `wall_3 copy.txt`, `Kopie von wall_3.txt`, `wall_3_old.txt`
-_COPIED = re.compile(rf"(?:.*[^A-Za-z])?({_OBJECT.pattern})(?:[^0-9].*)?")
-_NUMBERED = re.compile(rf"{_OBJECT.pattern} \([0-9]+\)")
-
 Group = dict[str, Path]
 
 
@@ -45,13 +38,14 @@ def scan_files(raw: Path, scan: str) -> dict[str, Group]:
     cloud: the annotated objects "Annotations/<class>_<number>.txt", or without any the complete
     "room"; and "angles" where the room is of the aligned release.
     labels: the annotated objects again; empty without any.
-    Raises `BadInput` where the room's name is malformed, it has no folder, or its text is of
-    neither release.
+    Raises `BadInput` where the room's name is malformed, it has no folder, its text is of neither
+    release, or an object would be left out.
     """
     folder = room_folder(raw, scan)
     area, room = _parts(scan)
-    objects = {f"Annotations/{path.name}": path for path in _texts(folder / "Annotations")}
-    rooms = sorted(_texts(folder), key=lambda path: path.stem != room)  # its own name is first
+    require_all(folder / "Annotations")
+    objects = {f"Annotations/{path.name}": path for path in texts(folder / "Annotations")}
+    rooms = sorted(texts(folder), key=lambda path: path.stem != room)  # its own name is first
     cloud: Group = dict(objects or [("room", path) for path in rooms[:1]])
     angles = folder.parent / f"Area_{area}_alignmentAngle.txt"
     if cloud and angles.is_file() and is_aligned(next(iter(cloud.values()))):
@@ -92,7 +86,7 @@ def room_folder(raw: Path, scan: str) -> Path:
     if not raw.is_dir():
         raise BadInput(raw, "is not a folder", f"set `raw` to the downloads ({HOW_TO_GET})")
     found = [path / room for path in _areas(raw, f"Area_{area}") if (path / room).is_dir()]
-    found.sort(key=lambda path: any(map(is_aligned, _texts(path / "Annotations")[:1])))
+    found.sort(key=lambda path: any(map(is_aligned, texts(path / "Annotations")[:1])))
     if not found:
         raise BadInput(raw, f"has no folder Area_{area}/{room}", HOW_TO_GET)
     return found[0]
@@ -127,33 +121,6 @@ def _areas(raw: Path, name: str) -> list[Path]:
     """The folders of exactly that name, also on file systems that ignore case."""
     places = [raw, *sorted(path for path in raw.iterdir() if path.is_dir())]
     return [place / name for place in places if name in os.listdir(place)]
-
-
-def _texts(folder: Path) -> list[Path]:
-    """The text clouds of a folder by name, without hidden files and second copies of a file.
-
-    Raises `BadInput` for what is named as a copy and has another content.
-    """
-    paths = sorted(path for path in folder.glob("*.txt") if not path.name.startswith("."))
-    names = {path.stem: path for path in paths}
-    found: list[Path] = []
-    of_size: dict[int, list[Path]] = {}
-    for path in sorted(paths, key=lambda path: _OBJECT.fullmatch(path.stem) is None):
-        copied = None if _OBJECT.fullmatch(path.stem) else _COPIED.fullmatch(path.stem)
-        named = bool(copied and copied[1] in names)
-        same_size = of_size.setdefault(path.stat().st_size, [])
-        if (named and _NUMBERED.fullmatch(path.stem)) or any(map(_same(path), same_size)):
-            continue
-        if copied and named:
-            what = f"is named as a copy of {copied[1]}.txt, and has other points"
-            raise BadInput(path, what, "remove one of them, or name it as an object (wall_7.txt)")
-        same_size.append(path)
-        found.append(path)
-    return sorted(found)
-
-
-def _same(path: Path) -> Callable[[Path], bool]:
-    return lambda other: cmp(path, other, shallow=False)
 
 
 def _images(raw: Path, area: str, room: str) -> Group:
