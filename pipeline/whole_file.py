@@ -1,6 +1,7 @@
-"""Files for users that appear whole or not at all."""
+"""Files that appear whole or not at all."""
 
 import os
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -15,14 +16,22 @@ def whole_file(path: Path) -> Iterator[Path]:
     The folder is made where there is none. Raises `BadInput` if writing fails; then `path` is as it
     was.
     """
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        with replaced(path) as partial:
+            yield partial
+    except OSError as error:
+        what = f"cannot be written ({error.strerror or error})"
+        raise BadInput(path, what, "free space there, or name another place") from error
+
+
+@contextmanager
+def replaced(path: Path) -> Iterator[Path]:
+    """As `whole_file`, for files of ours: raises the `OSError` itself."""
+    partial = path.with_name(f".partial-{uuid.uuid4().hex}")  # as scratch in a store is called
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield partial
         os.replace(partial, path)
-    except OSError as error:
-        what = f"cannot be written ({error.strerror or error})"
-        raise BadInput(path, what, "free space there, or name another place") from error
     finally:
         with suppress(OSError):
             partial.unlink()

@@ -131,7 +131,7 @@ def test_each_folder_is_a_scan_and_others_are_named(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("text", "said"),
-    [("wall\nflor\n", "'flor'"), ("\n", "names no class"), (b"\xff\xfe", "is not a text file")],
+    [("wall\nflor\n", "'flor'"), ("\n", "names no class"), (b"\xff\xff", "is not a text file")],
 )
 def test_tags_that_cannot_be_read_are_named(text: str | bytes, said: str, tmp_path: Path) -> None:
     put(tmp_path / "a/tags.txt", text)

@@ -10,6 +10,8 @@ from model.network import files
 from pipeline.doctor.scans import of_folder
 from pipeline.errors import BadInput
 from pipeline.plan import checkout
+from pipeline.store.entry import SCRATCH
+from pipeline.whole_file import whole_file
 from tests.helpers.room_frames import frames
 from tests.helpers.tiny_entries import train_tiny, write_rooms, write_text
 from tests.helpers.tiny_folders import write_own
@@ -46,3 +48,18 @@ def test_a_full_work_tree_is_not_told_as_a_full_store(
     monkeypatch.setattr(files, "write", full)
     with pytest.raises(BadInput, match=r"checkpoint\.safetensors: cannot be written \(No space"):
         train_tiny("esgs", rooms, text, tmp_path / "out", steps=4, checkpoint_every=1)
+
+
+def test_a_file_that_is_not_finished_looks_like_scratch_and_leaves_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "folder/plan.json"
+
+    def fail() -> None:
+        with whole_file(path) as partial:
+            assert partial.parent == path.parent
+            assert partial.name.startswith(SCRATCH)
+            partial.write_text("half")
+            raise OSError(errno.ENOSPC, "no space")
+
+    with pytest.raises(BadInput, match="cannot be written"):
+        fail()
+    assert list(path.parent.iterdir()) == []

@@ -7,7 +7,6 @@ can plan, also on a machine without the raw data.
 import hashlib
 import json
 import os
-import uuid
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -17,7 +16,7 @@ from typing import Any
 from pipeline.errors import BadInput
 from pipeline.progress import Progress
 from pipeline.store import filesystem, records
-from pipeline.store.entry import SCRATCH
+from pipeline.whole_file import replaced
 
 _ALL = ""  # the name of all files of a group together, which no file has
 Files = Mapping[str, Mapping[str, Path]]  # group -> name -> path: the raw files of one scan
@@ -144,11 +143,5 @@ def _read_record(path: Path, files: Files | None) -> dict[str, Any]:
 
 def _write_record(path: Path, record: Mapping[str, Any]) -> None:
     """Remember what was read; a store that cannot be written only makes it be read again."""
-    partial = path.with_name(f"{SCRATCH}{uuid.uuid4().hex}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+    with suppress(OSError), replaced(path) as partial:
         partial.write_text(json.dumps(record, indent=1), encoding="utf-8")
-        os.replace(partial, path)
-    except OSError:
-        with suppress(OSError):
-            partial.unlink()

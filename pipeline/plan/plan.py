@@ -6,7 +6,6 @@ since then refuses to run.
 """
 
 import json
-import os
 import re
 import sys
 from collections.abc import Collection, Iterator
@@ -20,6 +19,7 @@ from pipeline.facts import Facts, raw_root
 from pipeline.plan import graph, keys, provenance
 from pipeline.stages.declaration import ONLY, Entry, Over
 from pipeline.store import filesystem, links, notes
+from pipeline.whole_file import replaced
 
 UNKNOWN = "unknown"  # the digest of raw files that are neither here nor recorded
 
@@ -52,12 +52,9 @@ class Plan:
 
     def write(self, keep_going: bool = False, path: Path | None = None) -> None:
         """Write the plan for the jobs, which note what they could not make if the run goes on."""
-        path = path or self.path
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_suffix(f".{os.getpid()}")
         content = replace(self.facts, keys=self.keys, keep_going=keep_going).to_json()
-        partial.write_text(json.dumps(content, sort_keys=True), encoding="utf-8")
-        os.replace(partial, path)
+        with replaced(path or self.path) as partial:
+            partial.write_text(json.dumps(content, sort_keys=True), encoding="utf-8")
 
     @classmethod
     def load(cls, path: Path, stage: str | None = None) -> "Plan":

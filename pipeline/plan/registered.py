@@ -5,8 +5,6 @@ import json
 import os
 import socket
 import sys
-import uuid
-from contextlib import suppress
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -17,6 +15,7 @@ from pipeline.facts import Facts
 from pipeline.plan import provenance
 from pipeline.plan.plan import Plan
 from pipeline.store import filesystem
+from pipeline.whole_file import replaced
 
 PLANS = "plans"  # the folder of a store in which those who use it write their plans
 
@@ -40,16 +39,10 @@ def register(plan: Plan) -> None:
     who = {"user": _user(), "host": socket.gethostname(), "work": work}
     name = provenance.digest(*who.values(), *plan.parts)
     path = Path(plan.facts.store, PLANS, f"{name}.json")
-    partial = path.with_suffix(f".{uuid.uuid4().hex}")
     facts = replace(plan.facts, keys=plan.keys, work=work).to_json()
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
+        with replaced(path) as partial:
             partial.write_text(json.dumps({**who, "plan": facts}, sort_keys=True), encoding="utf-8")
-            os.replace(partial, path)
-        finally:
-            with suppress(OSError):
-                partial.unlink(missing_ok=True)
     except OSError as error:
         what = f"this run cannot be registered ({error.strerror})"
         what += ", so `python -m pipeline store prune` may remove what it uses"
