@@ -148,7 +148,7 @@ class Facts:
     @property
     def clouds(self) -> dict[str, str]:
         """The labelled clouds of a scan: name of the file, without its suffix -> network."""
-        runs = self.networks
+        runs = [*self.networks, *self.imported]
         names = [f"labels_{run}" for run in runs] if len(runs) > 1 else ["labels"]
         return dict(zip(names, runs, strict=True))
 

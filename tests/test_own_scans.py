@@ -222,6 +222,14 @@ def test_of_several_networks_each_has_a_cloud_of_its_own(raw: Path) -> None:
     assert {plan.facts.trainer(run) for run in runs} == {"train"}
 
 
+def test_networks_from_elsewhere_label_scans_beside_its_own(raw: Path) -> None:
+    given = "networks: {shipped: data_manifest/demo/network/ess_esgs.safetensors}"
+    plan = plan_of(raw, "reader: folder", f"reader: folder\n  {given}")
+    assert plan.facts.clouds == {"labels_ess_esgs-0": "ess_esgs-0", "labels_shipped": "shipped"}
+    for stage in ("clouds", "page"):
+        assert ("imported", "shipped") in graph.stage(stage).sources(plan.facts, "a")
+
+
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [

@@ -11,7 +11,7 @@ from pipeline.stages.declaration import Entry, Request, Stage
 class CloudsStage(Stage):
     """Labelled clouds of a scan, one for each network, as PLY files."""
 
-    reads = ("train", "supervised", "voxels", *in_rounds("retrain"))
+    reads = ("train", "supervised", "imported", "voxels", *in_rounds("retrain"))
     packages = ("matplotlib", "numpy", "plyfile", "scipy", "spconv-cu120", "torch")
     suffix = "ply"
     stored = False
@@ -20,7 +20,7 @@ class CloudsStage(Stage):
 
     def upstream(self, facts: Facts) -> tuple[str, ...]:
         """Without rounds that there are not."""
-        return ("train", "supervised", "voxels", *in_rounds("retrain", facts.rounds))
+        return ("train", "supervised", "imported", "voxels", *in_rounds("retrain", facts.rounds))
 
     def sources(self, facts: Facts, name: str) -> list[Entry]:
         """All networks, and the voxels that they label."""

@@ -44,7 +44,7 @@ class PageStage(Stage):
         found = [("report", ONLY)]
         found += [(facts.trainer(run), run) for run in (*facts.networks, *facts.imported)]
         if not facts.scored:
-            return [*(source for source in found if source[0] != "imported"), *_voxels(facts)]
+            return [*found, *_voxels(facts)]
         found += [("text", ONLY), *of_scans(("voxels", "labels", "targets"), facts.splits["val"])]
         if PSEUDO_LABELS in facts.scores:
             stages = ("voxels", "labels", "targets", "pseudo_labels")
@@ -161,7 +161,7 @@ def _networks(request: Request) -> dict[str, Path]:
     """Title -> network, of the first seed of each variant that needs no dense labels."""
     facts, found = request.facts, dict[str, Path]()
     own = facts.weak_networks or facts.networks
-    for run in [*own, *(facts.imported if facts.scored else ())]:
+    for run in [*own, *facts.imported]:
         found.setdefault(_title(facts, run), request.path(facts.trainer(run), run))
     return found
 
