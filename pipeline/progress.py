@@ -31,6 +31,8 @@ class Progress(tqdm):
         if self._lines:
             options |= {"ncols": 0, "leave": False, "smoothing": 0}
         super().__init__(items, desc, total, **options)
+        if self._lines and 0 < self.n < (total or 0) and not self.disable:
+            print(f"{desc}: goes on after {self.n} of {total}", file=self.fp, flush=True)
 
     def display(self, msg: str | None = None, pos: int | None = None) -> bool | None:
         """Show the state as it is; a line only if it is time for one, or the last."""

@@ -3,33 +3,33 @@
     python -m tests.cluster.try_slurm FOLDER [--train 28] [--val 12] [--steps 1500] [--calm]
 
 As root, where Debian's slurm-wlm and munge and, in this environment, Snakemake's plugin for Slurm
-are installed. The checkout is cloned into FOLDER. Unless it is --calm: once a training has a
-checkpoint its job is requeued; after the next one the main process is killed with -9, and the same
-command is started again; and the time limit of a training is one minute, in which it does not end.
-It is a fault if there is no table or an entry was made twice. Prints how many jobs were submitted,
+are installed. The checkout is cloned into FOLDER. Unless it is --calm: once a training that runs
+has written a checkpoint its job is requeued; after the next one the main process is killed with -9,
+and the same command is started again; and the time limit of a training is one minute, in which it
+does not end. It is a fault if the training that was requeued begins anew, if there is no table or
+if an entry was made twice. Prints how many jobs were submitted,
 and what each took beside its own work.
 """
 
 import argparse
-import csv
 import re
 import signal
 import subprocess
 import sys
 import time
 from collections import Counter
+from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 
-import yaml
-
+from tests.cluster.rooms import clone
 from tests.cluster.slurm import one_node
 
-ROOT = Path(__file__).parents[2]
 SNAKEMAKE = Path(sys.executable).with_name("snakemake")  # whose environment is not activated
 MADE = re.compile(r"^demo (\w+) (\S+): (?:made|simulated) in ([0-9.]+) s", re.M)
 STARTS = 10  # at most, of trainings that get on by a minute with each try
 TRAININGS = ("train", "supervised")
+GOES_ON = re.compile(r"^training: goes on after ([0-9]+) of [0-9]+", re.M)
 DONE = ("COMPLETED", "FAILED", "TIMEOUT", "CANCELLED", "PREEMPTED", "NODE_FAIL")
 
 
@@ -71,34 +71,48 @@ class Trial:
             if "JobId" in fields:
                 self.jobs[fields["JobId"]] = fields
 
-    def trainings(self) -> list[str]:
-        """The trainings that run, as jobs of Slurm."""
+    def trainings(self) -> Iterator[tuple[str, str, str]]:
+        """The trainings that run: the job, its stage and its run."""
         self.look()
-        rules = [f"rule_demo_{rule}" for rule in TRAININGS]
-        return [
-            job
-            for job, fields in self.jobs.items()
-            if fields["JobState"] == "RUNNING"
-            and any(rule in fields.get("Comment", "") for rule in rules)
-        ]
+        for job, fields in self.jobs.items():
+            named = re.search(r"rule_demo_(\w+?)_wildcards_(\S+)", fields.get("Comment", ""))
+            if fields["JobState"] == "RUNNING" and named and named[1] in TRAININGS:
+                yield job, named[1], named[2]
 
-    def wait_for_checkpoint(self, main: "subprocess.Popen[bytes]", after: float) -> None:
-        """Wait until a training has written a state that is newer than `after`."""
+    def with_state(self, main: "subprocess.Popen[bytes]") -> tuple[str, str, str]:
+        """Wait for a training that runs and has written its state since it started."""
+        while main.poll() is None:
+            for job, stage, run in self.trainings():
+                start = datetime.fromisoformat(self.jobs[job]["StartTime"]).timestamp()
+                states = (self.folder / "work/demo/scratch").glob(f"*/{run}/checkpoint.safetensors")
+                if any(state.stat().st_mtime > start for state in states):
+                    return job, stage, run
+            time.sleep(0.5)
+        raise RuntimeError(f"it ended without a training with a state: see {self.folder}/said.txt")
+
+    def requeue(self, main: "subprocess.Popen[bytes]") -> None:
+        """Requeue a training that has a state; it is a fault unless it goes on from there."""
+        job, stage, run = self.with_state(main)
+        log = self.folder / f"logs/demo/{stage}/{run}.log"
+        log.write_text("", encoding="utf-8")  # what comes is of the next start
+        subprocess.run(["scontrol", "requeue", job], env=self.slurm, check=True)
+        print(f"job {job} requeued: {run}", flush=True)
         while main.poll() is None:
             self.look()
-            states = (self.folder / "work/demo/scratch").glob("*/*/checkpoint.safetensors")
-            if any(state.stat().st_mtime > after for state in states):
+            said = log.read_text("utf-8", "replace")
+            if found := GOES_ON.search(said):
+                restarts = self.jobs[job]["Restarts"]
+                print(f"{run} goes on after step {found[1]}, in start {int(restarts) + 1} of {job}")
                 return
-            time.sleep(1)
-        raise RuntimeError(f"it ended without a checkpoint: see {self.folder}/said.txt")
+            if re.search("^training: +[0-9]+%", said, re.M):
+                break
+            time.sleep(0.5)
+        self.faults.append(f"{run} did not go on after it was requeued: {said[-200:]!r}")
 
     def disturb(self, main: "subprocess.Popen[bytes]") -> "subprocess.Popen[bytes]":
         """Requeue a training, kill the main process, and start it again."""
-        self.wait_for_checkpoint(main, 0)
-        for job in self.trainings():
-            subprocess.run(["scontrol", "requeue", job], env=self.slurm, check=True)
-            print(f"job {job} requeued", flush=True)
-        self.wait_for_checkpoint(main, time.time())
+        self.requeue(main)
+        self.with_state(main)
         main.send_signal(signal.SIGKILL)
         main.wait()
         print("main process killed", flush=True)
@@ -144,21 +158,6 @@ class Trial:
 def _elapsed(job: dict[str, str]) -> float:
     begin, end = (datetime.fromisoformat(job[name]) for name in ("StartTime", "EndTime"))
     return (end - begin).total_seconds()
-
-
-def clone(folder: Path, train: int, val: int, steps: int) -> None:
-    """Clone the checkout, with a config over its own: fewer rooms and steps."""
-    subprocess.run(["git", "clone", "-q", str(ROOT), str(folder)], check=True)
-    with (folder / "data_manifest/demo/scans.csv").open(encoding="utf-8") as file:
-        rows = [*csv.DictReader(file)]
-    chosen = [row for row in rows if row["split"] == "train"][:train]
-    chosen += [row for row in rows if row["split"] == "val"][:val]
-    with (folder / "rooms.csv").open("w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, rows[0])
-        writer.writeheader()
-        writer.writerows(chosen)
-    changes = {"demo": {"scans": "rooms.csv", "train": {"optimiser": {"steps": steps}}}}
-    (folder / "mine.yaml").write_text(yaml.safe_dump(changes), encoding="utf-8")
 
 
 def main() -> int:
