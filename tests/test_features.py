@@ -74,6 +74,29 @@ def test_the_frames_that_are_asked_for_become_grids_of_unit_vectors_in_their_ord
     np.testing.assert_array_equal(exact.astype(np.float16), out["grid"][:])
 
 
+@pytest.mark.parametrize(
+    ("size", "shape", "right"),
+    [
+        ([30, 20], (3, 2), False),
+        ([20, 30], (2, 3), False),
+        ([20, 30], (3, 2), True),
+        ([30, 20], (2, 2), True),  # a model that reads square images
+        ([20, 20], (3, 2), True),
+    ],
+)
+def test_grids_with_columns_first_are_refused(
+    folder: Path, size: list[int], shape: tuple[int, int], right: bool
+) -> None:
+    np.save(folder / SCAN / "0.npy", np.ones((*shape, 4), np.float32))
+    group = framed([0])
+    group.attrs["color_size"] = size
+    if right:
+        assert room.run(taken, {}, frames=group, raw=opened(folder))["grid"].shape[1:3] == shape
+    else:
+        with pytest.raises(BadInput, match=r"/0\.npy: has . rows and . columns.*rows first"):
+            room.run(taken, {}, frames=group, raw=opened(folder))
+
+
 def test_an_array_of_zarr_is_read_as_the_same_array_of_numpy_is(folder: Path) -> None:
     plain = room.run(taken, {}, frames=framed([0, 20]), raw=opened(folder))["grid"][:]
     for frame_id in (0, 20):

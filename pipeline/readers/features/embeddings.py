@@ -26,13 +26,17 @@ class Worker:
     def __call__(self, out: zarr.Group, frames: zarr.Group, raw: Features) -> None:
         """Write the grids of all frames in the codec that is asked for, and `pixel_to_grid`.
 
-        Raises `BadInput` for frames whose features are missing, damaged, or of another size.
+        Raises `BadInput` for frames whose features are missing, damaged, or of another size, and
+        for grids with rows and columns in each other's place.
         """
         ids: list[int] = np.asarray(frames["frame_id"]).tolist()
         high, wide = raw.shape(ids[0]) if ids else (1, 1)
+        size = cast(list[int], frames.attrs["color_size"])
+        if (high - wide) * (size[1] - size[0]) < 0:
+            what = f"has {high} rows and {wide} columns, of images of {size[0]} x {size[1]} pixels"
+            raise BadInput(raw.frames[ids[0]], what, "write grids as (h, w, d), rows first")
         shape = (len(ids), high, wide, raw.width)
         write(out, self._codec, _grids(raw, ids, (high, wide)), shape)
-        size = cast(list[int], frames.attrs["color_size"])
         out.attrs["pixel_to_grid"] = pixel_to_grid(size, (wide, high))
 
     def exact(self, frames: zarr.Group, raw: Features) -> NDArray[np.float32]:
