@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from model.data.dataset import Batch
-from model.training import losses
+from model.training import losses, rows
 from model.training.cross_entropy import class_weights, cross_entropy
 from model.training.losses import absent, cosine, pooled, presence, superpoint
 from model.training.losses import text as text_term
@@ -276,3 +276,46 @@ def test_soft_labels_of_one_class_are_hard_labels() -> None:
         torch.testing.assert_close(text_term.loss(out, soft), text_term.loss(out, facts))
         mixed = replace(facts, probability=torch.full((VOXELS, 6), 1 / 6).half())
         assert text_term.loss(out, mixed) != text_term.loss(out, facts)
+
+
+ALL_TERMS = (absent, cosine, pooled, presence, superpoint, text_term)
+
+
+@pytest.mark.parametrize("term", ALL_TERMS, ids=lambda term: term.__name__.split(".")[-1])
+@pytest.mark.parametrize("half", [False, True])
+def test_a_term_in_parts_has_the_same_value_and_gradient(
+    term: ModuleType, half: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out, facts = known(8)
+    out, facts = (out.half(), replace(facts, target=facts.target.half())) if half else (out, facts)
+    found = []
+    for numbers in (VOXELS * WIDTH, 7 * WIDTH):  # one part, and parts of 7 voxels
+        monkeypatch.setattr(rows, "NUMBERS", numbers)
+        each = out.clone().requires_grad_()
+        value = term.loss(each, replace(facts))
+        value.backward()
+        found.append((value, each.grad))
+    torch.testing.assert_close(found[0], found[1])
+
+
+@pytest.mark.parametrize("term", ALL_TERMS, ids=lambda term: term.__name__.split(".")[-1])
+def test_a_term_in_parts_keeps_nothing_as_large_as_the_embeddings(
+    term: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rows, "NUMBERS", 7 * WIDTH)
+    out, facts = known(8)
+    out.requires_grad_()
+    facts.pooled_target  # noqa: B018  made once for all terms
+    kept: dict[int, int] = {}
+
+    def pack(tensor: torch.Tensor) -> torch.Tensor:
+        storage = tensor.untyped_storage()
+        kept[storage.data_ptr()] = storage.nbytes()
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+        value = term.loss(out, facts)
+    given = {t.untyped_storage().data_ptr() for t in (out, facts.target, facts.pooled_target)}
+    assert all(size < out.nbytes for pointer, size in kept.items() if pointer not in given)
+    value.backward()
+    assert out.grad is not None

@@ -59,7 +59,7 @@ def train_fully_supervised(
             weight = class_weights(counts).to(device())
 
         def terms(output: torch.Tensor, batch: Batch) -> dict[str, Mean]:
-            value = cross_entropy(output, batch.label, weight)
+            value = cross_entropy(output.float(), batch.label, weight)
             return {"cross_entropy": Mean(value, weight_of(batch.label, weight))}
 
         inputs = params.get("inputs", COLOR_ONLY)

@@ -154,7 +154,6 @@ def fit(
                 group["lr"] = rate
             with torch.autocast(where.type, torch.float16, enabled=amp):
                 output = outputs(batch.inputs, batch.indices, batch.row)
-            output = output.float()
             terms = ranks.shares(terms_of(output, batch), output)
             start, *rest = terms.values()
             loss = sum(rest, start=start)

@@ -132,7 +132,7 @@ def shares(means: Mapping[str, Mean], output: torch.Tensor) -> dict[str, torch.T
     here = [torch.as_tensor(mean.over, device=output.device).double() for mean in means.values()]
     share = torch.stack(here)
     share = share / total(share).clamp_min(torch.finfo(torch.float64).tiny)
-    nothing = output.sum() * 0.0
+    nothing = output.float().sum() * 0.0
     return {
         name: mean.value * part if part > 0 else nothing
         for (name, mean), part in zip(means.items(), share.tolist(), strict=True)

@@ -6,12 +6,21 @@ from functools import cached_property
 import torch
 import torch.nn.functional as F
 
+from model.training import rows
+
 
 def weighted_mean(values: torch.Tensor, weight: torch.Tensor | None) -> torch.Tensor:
     """The mean of values (V,) by weights (V,), equal ones if None; 0 where all weights are 0."""
     if weight is None:
         return values.mean()
     return (weight * values).sum() / weight.sum().clamp_min(1e-12)
+
+
+def distances(embedding: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+    """1 - cos (V,) of embeddings and targets, both (V, d) and of any length and type."""
+    return rows.computed(
+        lambda x, y: 1 - F.cosine_similarity(x.float(), y.float(), dim=1), embedding, target
+    )
 
 
 def group_means(values: torch.Tensor, group: torch.Tensor, size: torch.Tensor) -> torch.Tensor:
@@ -57,7 +66,9 @@ class Supervision:
 
     def logits(self, embedding: torch.Tensor) -> torch.Tensor:
         """Cosines (V, K) of embeddings (V, d) with the texts, over the temperature."""
-        return F.normalize(embedding.float(), dim=1) @ self.text.T / self.temperature
+        return rows.computed(
+            lambda x: F.normalize(x.float(), dim=1) @ self.text.T / self.temperature, embedding
+        )
 
     @cached_property
     def groups(self) -> tuple[torch.Tensor, torch.Tensor]:
@@ -76,3 +87,12 @@ class Supervision:
     def pooled(self, values: torch.Tensor) -> torch.Tensor:
         """Means (S, C) of values (V, C) float32 over the groups."""
         return group_means(values, *self.groups)
+
+    @cached_property
+    def pooled_target(self) -> torch.Tensor:
+        """Means (S, d) float32 over the groups of targets at unit length."""
+        group, size = self.groups
+        total = self.text.new_zeros(len(size), self.target.shape[1])
+        for target, where in rows.parts(self.target, group):
+            total.index_add_(0, where, F.normalize(target.float(), dim=1))
+        return total / size[:, None]

@@ -21,7 +21,7 @@ from model.network.adapter import load_adapter
 from model.network.device import device, reproducible
 from model.network.inputs import COLOR_ONLY
 from model.network.trained import ClassifierHead, Trained, build_network
-from model.training import ranks, variants
+from model.training import ranks, rows, variants
 from model.training.loop import Run, fit
 from model.training.objective import LossConfig, Objective, loss_config
 from model.training.ranks import Mean
@@ -98,7 +98,10 @@ def train_weakly_supervised(
         objective = Objective(config, parts, classifier, counts)
 
         def terms(output: torch.Tensor, batch: Batch) -> dict[str, Mean]:
-            target = batch.feature if specialise is None else specialise(batch.feature)
+            target = batch.feature
+            if specialise is not None:
+                with torch.no_grad():
+                    target = rows.computed(specialise, target)
             return objective(output, target, batch)
 
         inputs = params.get("inputs", COLOR_ONLY)

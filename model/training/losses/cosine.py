@@ -9,18 +9,15 @@ without one weighing 1.
 """
 
 import torch
-import torch.nn.functional as F
 
-from model.training.supervision import Supervision, weighted_mean
+from model.training.supervision import Supervision, distances, weighted_mean
 
 ESS_ONLY = False
 
 
 def loss(embedding: torch.Tensor, supervision: Supervision) -> torch.Tensor:
     """A scalar in [0, 2]; `embedding` (V, d) of any length."""
-    target = supervision.target.float()
-    distance = 1 - F.cosine_similarity(embedding.float(), target, dim=1)
-    return weighted_mean(distance, supervision.voxel_weight)
+    return weighted_mean(distances(embedding, supervision.target), supervision.voxel_weight)
 
 
 def over(supervision: Supervision) -> torch.Tensor | float:

@@ -11,6 +11,7 @@ weights w (`balance`) it is the mean weighted as in `cosine`.
 import torch
 import torch.nn.functional as F
 
+from model.training import rows
 from model.training.supervision import Supervision, weighted_mean
 
 ESS_ONLY = False
@@ -18,9 +19,10 @@ ESS_ONLY = False
 
 def loss(embedding: torch.Tensor, supervision: Supervision) -> torch.Tensor:
     """A scalar in [0, 2]; `embedding` (V, d) of any length."""
-    target = supervision.pooled(F.normalize(supervision.target.float(), dim=1))
-    group, _ = supervision.groups
-    distance = 1 - F.cosine_similarity(embedding.float(), target[group], dim=1)
+    target, (group, _) = supervision.pooled_target, supervision.groups
+    distance = rows.computed(
+        lambda x, of: 1 - F.cosine_similarity(x.float(), target[of], dim=1), embedding, group
+    )
     return weighted_mean(distance, supervision.voxel_weight)
 
 

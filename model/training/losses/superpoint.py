@@ -11,16 +11,20 @@ class weights (`balance`) a superpoint weighs the mean of its voxels.
 import torch
 import torch.nn.functional as F
 
-from model.training.supervision import Supervision, weighted_mean
+from model.training import rows
+from model.training.supervision import Supervision, distances, weighted_mean
 
 ESS_ONLY = False
 
 
 def loss(embedding: torch.Tensor, supervision: Supervision) -> torch.Tensor:
     """A scalar in [0, 2]; `embedding` (V, d) of any length."""
-    mean = supervision.pooled(F.normalize(embedding.float(), dim=1))
-    target = supervision.pooled(F.normalize(supervision.target.float(), dim=1))
-    distance = 1 - F.cosine_similarity(mean, target, dim=1)
+    group, size = supervision.groups
+    zeros = supervision.text.new_zeros(len(size), embedding.shape[1])
+    total = rows.added(
+        lambda x, of: zeros.index_add(0, of, F.normalize(x.float(), dim=1)), embedding, group
+    )
+    distance = distances(total / size[:, None], supervision.pooled_target)
     return weighted_mean(distance, _weight(supervision))
 
 
