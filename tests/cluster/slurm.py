@@ -14,6 +14,7 @@ ClusterName=one
 SlurmctldHost={host}
 SlurmUser=root
 AuthType=auth/munge
+AuthInfo=cred_expire=30
 SlurmctldPort={ports[0]}
 SlurmdPort={ports[1]}
 SlurmctldPidFile={folder}/slurmctld.pid

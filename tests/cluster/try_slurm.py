@@ -3,43 +3,41 @@
     python -m tests.cluster.try_slurm FOLDER [--train 28] [--val 12] [--steps 1500] [--calm]
 
 As root, where Debian's slurm-wlm and munge and, in this environment, Snakemake's plugin for Slurm
-are installed. The checkout is cloned into FOLDER. Unless it is --calm: once a training that runs
-has written a checkpoint its job is requeued; after the next one the main process is killed with -9,
-and the same command is started again; and the time limit of a training is one minute, in which it
-does not end. It is a fault if the training that was requeued begins anew, if there is no table or
-if an entry was made twice. Prints how many jobs were submitted,
-and what each took beside its own work.
+are installed. The checkout is cloned into FOLDER. Unless it is --calm: a training that is in its
+steps after a checkpoint is requeued; once it has gone on, and after the next checkpoint, the main
+process is killed with -9, and the same command is started again; and the time limit of a training
+is one minute, in which it does not end. It is a fault if there is no table, if an entry was made
+twice, and if the training that was requeued did not go on in the same job from where it was. Prints
+how many jobs were submitted, and what each took beside its own work.
 """
 
 import argparse
-import re
 import signal
 import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
-from datetime import datetime
 from pathlib import Path
 
+from tests.cluster.requeue import Requeued, find, requeue, rows, wait
 from tests.cluster.rooms import clone
 from tests.cluster.slurm import one_node
+from tests.cluster.watched import Jobs, Logs
 
 SNAKEMAKE = Path(sys.executable).with_name("snakemake")  # whose environment is not activated
-MADE = re.compile(r"^demo (\w+) (\S+): (?:made|simulated) in ([0-9.]+) s", re.M)
 STARTS = 10  # at most, of trainings that get on by a minute with each try
 TRAININGS = ("train", "supervised")
-GOES_ON = re.compile(r"^training: goes on after ([0-9]+) of [0-9]+", re.M)
-DONE = ("COMPLETED", "FAILED", "TIMEOUT", "CANCELLED", "PREEMPTED", "NODE_FAIL")
 
 
 class Trial:
     """A clone of the checkout with a config of its own, and a Slurm to run it through."""
 
     def __init__(self, folder: Path, environment: dict[str, str], calm: bool) -> None:
-        self.folder, self.slurm, self.calm = folder, environment, calm
-        self.jobs: dict[str, dict[str, str]] = {}  # by id, as Slurm last told
+        self.folder, self.work, self.calm = folder, folder / "work/demo", calm
+        self.jobs, self.logs = Jobs(environment), Logs(folder / "logs")
+        self.requeued: Requeued | None = None
         self.faults: list[str] = []
+        self.main, self.starts = self.start(), STARTS
 
     def start(self) -> "subprocess.Popen[bytes]":
         """Start the user's command in a shell that knows nothing of the environment."""
@@ -51,7 +49,7 @@ class Trial:
         environment = {
             "PATH": "/usr/bin:/bin",
             "HOME": str(self.folder),
-            "SLURM_CONF": self.slurm["SLURM_CONF"],
+            "SLURM_CONF": self.jobs.slurm["SLURM_CONF"],
         }
         with (self.folder / "said.txt").open("ab") as said:
             return subprocess.Popen(
@@ -59,105 +57,83 @@ class Trial:
             )
 
     def look(self) -> None:
-        """Take down what Slurm tells of all jobs; it forgets them after some minutes."""
-        told = subprocess.run(
-            ["scontrol", "--oneliner", "show", "job"],
-            env=self.slurm,
-            capture_output=True,
-            text=True,
-        )
-        for line in told.stdout.splitlines():
-            fields = dict(re.findall(r"(\w+)=(\S+)", line))
-            if "JobId" in fields:
-                self.jobs[fields["JobId"]] = fields
+        """Take down what there is of jobs, and start the command again if it has failed."""
+        self.jobs.look()
+        self.logs.look()
+        if self.main.poll() and self.starts:
+            self.starts -= 1
+            say("all retries are used up: started again")
+            self.main = self.start()
 
-    def trainings(self) -> Iterator[tuple[str, str, str]]:
-        """The trainings that run: the job, its stage and its run."""
-        self.look()
-        for job, fields in self.jobs.items():
-            named = re.search(r"rule_demo_(\w+?)_wildcards_(\S+)", fields.get("Comment", ""))
-            if fields["JobState"] == "RUNNING" and named and named[1] in TRAININGS:
-                yield job, named[1], named[2]
+    @property
+    def ended(self) -> bool:
+        """Whether the command has ended, and is not started again."""
+        return self.main.poll() is not None
 
-    def with_state(self, main: "subprocess.Popen[bytes]") -> tuple[str, str, str]:
-        """Wait for a training that runs and has written its state since it started."""
-        while main.poll() is None:
-            for job, stage, run in self.trainings():
-                start = datetime.fromisoformat(self.jobs[job]["StartTime"]).timestamp()
-                states = (self.folder / "work/demo/scratch").glob(f"*/{run}/checkpoint.safetensors")
-                if any(state.stat().st_mtime > start for state in states):
-                    return job, stage, run
-            time.sleep(0.5)
-        raise RuntimeError(f"it ended without a training with a state: see {self.folder}/said.txt")
-
-    def requeue(self, main: "subprocess.Popen[bytes]") -> None:
-        """Requeue a training that has a state; it is a fault unless it goes on from there."""
-        job, stage, run = self.with_state(main)
-        log = self.folder / f"logs/demo/{stage}/{run}.log"
-        log.write_text("", encoding="utf-8")  # what comes is of the next start
-        subprocess.run(["scontrol", "requeue", job], env=self.slurm, check=True)
-        print(f"job {job} requeued: {run}", flush=True)
-        while main.poll() is None:
-            self.look()
-            said = log.read_text("utf-8", "replace")
-            if found := GOES_ON.search(said):
-                restarts = self.jobs[job]["Restarts"]
-                print(f"{run} goes on after step {found[1]}, in start {int(restarts) + 1} of {job}")
+    def requeue(self) -> None:
+        """Requeue a training that is in its steps after a checkpoint, and wait until it goes on."""
+        while self.requeued is None:
+            wait(lambda: self.ended or bool(find(self.jobs, self.work)), self.look, 3600)
+            found = find(self.jobs, self.work)
+            if self.ended or not found:
+                self.faults.append("no training could be requeued after a checkpoint: more steps")
                 return
-            if re.search("^training: +[0-9]+%", said, re.M):
-                break
-            time.sleep(0.5)
-        self.faults.append(f"{run} did not go on after it was requeued: {said[-200:]!r}")
+            self.requeued = requeue(*found, self.jobs, self.work)
+        it = self.requeued
+        say(f"job {it.job}, {' '.join(it.training)}, requeued at step {it.seen}, kept {it.kept}")
+        begin = time.monotonic()
+        wait(lambda: self.ended or it.went_on(self.work), self.look, 600)
+        now = rows(self.work, it.training)
+        say(f"at step {now[-1]['step']} after {time.monotonic() - begin:.0f} s")
+        same = {job for job, each in self.jobs.trainings().items() if each == it.training}
+        if self.jobs.restarts(it.job) and same > it.others:
+            self.faults.append(f"{' '.join(it.training)} was also submitted anew")
 
-    def disturb(self, main: "subprocess.Popen[bytes]") -> "subprocess.Popen[bytes]":
-        """Requeue a training, kill the main process, and start it again."""
-        self.requeue(main)
-        self.with_state(main)
-        main.send_signal(signal.SIGKILL)
-        main.wait()
-        print("main process killed", flush=True)
-        return self.start()
+    def kill(self) -> None:
+        """Kill the main process after the next checkpoint, and start the command again."""
+        begin = time.time()
+
+        def newer() -> bool:
+            states = self.work.glob("scratch/*/*/checkpoint.safetensors")
+            return any(state.stat().st_mtime > begin for state in states)
+
+        wait(lambda: self.ended or newer(), self.look, 600)
+        self.main.send_signal(signal.SIGKILL)
+        self.main.wait()
+        say("main process killed")
+        self.main = self.start()
 
     def run(self) -> int:
         """Run to the table, as often as a user would; gives the exit code of the last command."""
-        main = self.start()
         if not self.calm:
-            main = self.disturb(main)
-        for _ in range(STARTS):
-            while main.poll() is None:
-                self.look()
-                time.sleep(2)
-            if main.returncode == 0:
-                break
-            print("all retries are used up: started again", flush=True)
-            main = self.start()
-        return main.wait()
+            self.requeue()
+            self.kill()
+        while not self.ended:
+            self.look()
+            time.sleep(1)
+        self.look()
+        return self.main.returncode
 
     def judge(self) -> None:
         """Find faults, and print the figures."""
-        table = self.folder / "results/demo/latest/table.txt"
-        if not table.exists():
+        if not (self.folder / "results/demo/latest/table.txt").exists():
             self.faults.append("there is no table")
-        logs = [path.read_text("utf-8") for path in (self.folder / "logs").rglob("*.log")]
-        logs += [p.read_text("utf-8") for p in self.folder.glob(".snakemake/slurm_logs/**/*.log")]
-        made = [found for text in {*logs} for found in MADE.findall(text)]
-        seconds = {(stage, name): float(took) for stage, name, took in made}
-        for entry, times in Counter({*made}).items():
-            if times > 1 or Counter((s, n) for s, n, _ in {*made})[entry[:2]] > 1:
-                self.faults.append(f"{entry[0]} {entry[1]} was made more than once")
-        ended = [each for each in self.jobs.values() if each["JobState"] in DONE]
-        elapsed = sum(map(_elapsed, ended))
-        states = Counter(each["JobState"] for each in self.jobs.values())
-        restarts = sum(int(each.get("Restarts", 0)) for each in self.jobs.values())
-        print(f"{len(self.jobs)} jobs submitted: {dict(states)}, requeued {restarts} times")
-        print(f"{len(seconds)} entries and scans made, {sum(seconds.values()):.0f} s of work")
-        beside = (elapsed - sum(seconds.values())) / len(ended)
-        print(f"{elapsed:.0f} s in jobs: {beside:.1f} s each beside it")
+        if self.requeued:
+            self.faults += self.requeued.faults(self.jobs, self.logs, self.work)
+        seconds, twice = self.logs.made()
+        self.faults += [f"{stage} {name} was made more than once" for stage, name in twice]
+        states = Counter(each["JobState"] for each in self.jobs.told.values())
+        restarts = sum(map(self.jobs.restarts, self.jobs.told))
+        say(f"{len(self.jobs.told)} jobs submitted: {dict(states)}, requeued {restarts} times")
+        say(f"{len(seconds)} entries and scans made, {sum(seconds.values()):.0f} s of work")
+        ended = self.jobs.seconds("COMPLETED")
+        beside = (sum(ended) - sum(seconds.values())) / max(1, len(ended))
+        say(f"{sum(ended):.0f} s in the jobs that made them: {beside:.1f} s each beside it")
 
 
-def _elapsed(job: dict[str, str]) -> float:
-    begin, end = (datetime.fromisoformat(job[name]) for name in ("StartTime", "EndTime"))
-    return (end - begin).total_seconds()
+def say(sentence: str) -> None:
+    """Print a sentence with the time."""
+    print(f"{time.strftime('%H:%M:%S')} {sentence}", flush=True)
 
 
 def main() -> int:
@@ -176,7 +152,6 @@ def main() -> int:
         trial = Trial(folder / "tree", environment, given.calm)
         if code := trial.run():
             trial.faults.append(f"the command ended with {code}")
-        trial.look()
     print(f"{time.monotonic() - begin:.0f} s from start to end")
     trial.judge()
     print(*(f"FAULT: {fault}" for fault in trial.faults), sep="\n")
