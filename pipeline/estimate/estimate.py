@@ -42,6 +42,17 @@ class Estimate:
         return START + makespan(own, self.cores, self.gpus)
 
     @property
+    def cpu(self) -> float:
+        """Seconds of all cores in jobs, with their starts; what is unknown takes none."""
+        own = sum(each.total("cpu") or 0.0 for each in self.forecasts.values())
+        return own + sum(self.forecasts[job.stage].start_cpu for job in self.jobs)
+
+    @property
+    def bytes(self) -> float:
+        """What is added to the disk; what is unknown takes none."""
+        return sum(each.total("bytes") or 0.0 for each in self.forecasts.values())
+
+    @property
     def spread(self) -> float:
         """Seconds around it, as far as samples differ: as if they were spread over all cores."""
         known = [each.spread or 0.0 for each in self.forecasts.values()]
@@ -142,16 +153,13 @@ def format_report(found: Estimate) -> str:
 def sentence(found: Estimate) -> str:
     """The sum in a sentence."""
     known = found.forecasts.values()
-    cpu = sum((e.total("cpu") or 0.0) for e in known)
-    cpu += sum(found.forecasts[job.stage].start_cpu for job in found.jobs)
-    disk = sum((e.total("bytes") or 0.0) for e in known)
     present = sum(e.present_bytes for e in known)
     partly = any(e.missing and e.entries is None for e in known)
     with_ = f"{found.cores} cores" + (f" and {found.gpus} GPUs" if found.gpus else "")
     return (
         f"{found.plan.dataset}: {'more than ' if partly else ''}about "
         f"{format_duration(found.seconds)} (+- {format_duration(found.spread)}) on {with_}; "
-        f"{format_duration(cpu)} of CPU; {format_bytes(disk)} of disk beside the "
+        f"{format_duration(found.cpu)} of CPU; {format_bytes(found.bytes)} of disk beside the "
         f"{format_bytes(present)} that are there. +- is where {CONFIDENCE:.0%} of such sums lie "
         "by how samples differ; trainings have none."
     )
