@@ -117,6 +117,15 @@ def test_a_config_without_a_store_is_laid_over_that_of_the_checkout(tmp_path: Pa
     assert loaded == whole
 
 
+def test_a_change_of_one_dataset_is_none_of_those_that_share_its_section(tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text("demo: {voxels: {voxel_size: 0.07}, frames: {every: 2}}\n")
+    found, usual = config.load(path), config.load()
+    assert found["demo"]["voxels"]["voxel_size"] == 0.07
+    for name in ("simulated", "demo_s3dis"):
+        assert found[name] == usual[name]
+
+
 def test_an_absent_config_is_named(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match=r"none\.yaml: cannot be read \(No such file"):
         config.load(tmp_path / "none.yaml")

@@ -13,8 +13,8 @@ from pipeline.estimate import choice, estimate, jobs, ledger, measured, plan_job
 from pipeline.estimate.forecast import Measured, forecasts
 from pipeline.estimate.known import Known
 from pipeline.plan.plan import Plan
-from pipeline.store import publish, records
 from tests.helpers import tiny_store
+from tests.helpers.tiny_records import put
 
 SCANS = {"train": [f"scan{n}" for n in range(8)], "val": ["scan8", "scan9"]}
 SIZES = {f"scan{n}": {"frames": 10.0 * (n + 1), "cloud": 100.0} for n in range(10)}
@@ -24,16 +24,6 @@ SIZES = {f"scan{n}": {"frames": 10.0 * (n + 1), "cloud": 100.0} for n in range(1
 def plan(tmp_path: Path) -> Plan:
     found = tiny_store.plan(tmp_path / "store", **SCANS, work=str(tmp_path / "work"))
     return Plan(replace(found.facts, section={**found.section, "workers": 0, "threads": 1}))
-
-
-def put(plan: Plan, stage: str, name: str, **said: float) -> None:
-    """An entry, and a record that says what it took."""
-    home = plan.home(stage, name)
-    with publish.place(home) as path:
-        path.write_bytes(name.encode())
-    record = records.path_for(home, records.digest(home))
-    record.chmod(0o644)
-    record.write_text(json.dumps(said))
 
 
 def test_time_and_size_are_in_proportion_to_the_raw_files(plan: Plan) -> None:
@@ -121,7 +111,7 @@ def test_a_ledger_has_what_was_estimated_beside_what_was_seen(plan: Plan) -> Non
     said: dict[str, Any] = ledger.content(plan.dataset, 20.0, 60.0, 2, [row])
     plan.path.parent.mkdir(parents=True)
     text = ledger.write(plan, said).read_text()
-    assert "took 60.0 s on 2 cores, estimated were 20.0 s" in text
+    assert "took 60.0 s on 2 cores, estimated were 20.0 s (+200%)" in text
     assert (text.splitlines()[-1].split()) == [
         "all",
         "9",

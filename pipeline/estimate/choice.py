@@ -27,6 +27,15 @@ def planned(dataset: str, path: Path) -> tuple[Plan, str | None]:
     return plan, fault
 
 
+def fetched(plan: Plan) -> str | None:
+    """Fetch weights that a key needs and nobody here knows; what is wrong, if they are not had."""
+    try:
+        weights.fetch_unknown(plan.section["embeddings"], Path(plan.facts.store))
+    except (BadInput, OSError) as error:
+        return str(error)
+    return None
+
+
 def raw_sizes(plan: Plan) -> dict[str, dict[str, float]]:
     """Scan -> group of its raw files -> bytes, of all scans whose files are here and complete."""
     found: dict[str, dict[str, float]] = {}

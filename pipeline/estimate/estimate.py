@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from pipeline.estimate import measured, samples
-from pipeline.estimate.choice import choose, planned, raw_sizes
+from pipeline.estimate.choice import choose, fetched, planned, raw_sizes
 from pipeline.estimate.forecast import Forecast, forecasts
 from pipeline.estimate.plan_jobs import jobs
 from pipeline.estimate.ratios import CONFIDENCE, Sizes
@@ -65,32 +65,26 @@ def estimate(dataset: str, config: Path, scans: int, cores: int, gpus: int | Non
     Raises `BadInput` for a bad config, and where a sample cannot be made.
     """
     plan, fault = planned(dataset, config)
-    sizes, unknown = raw_sizes(plan), []
+    sizes = raw_sizes(plan)
+    readable, unknown = plan.facts.simulated or bool(sizes), []
+    if not fault and readable and _lacks(plan, sizes):
+        fault = fetched(plan)
+        plan, _ = planned(dataset, config)  # with the digest of the weights
     if fault:
-        unknown.append(f"nothing that needs CLIP could be measured: {fault}")
-    elif not plan.facts.simulated and not sizes:
+        unknown.append(f"nothing could be measured without weights: {fault}")
+    elif not readable:
         unknown.append(f"no raw scan is at {plan.raw}, so nothing could be measured on samples")
     elif _lacks(plan, sizes):
-        train, val = (choose(plan.splits[split], sizes, n) for split, n in _counts(scans))
-        _measure(plan, train, val, min(cores, os.cpu_count() or 1))
-        sizes = raw_sizes(plan) if not plan.facts.simulated else {}
+        _measure(plan, sizes, max(scans, samples.fewest(plan)), min(cores, os.cpu_count() or 1))
         plan, _ = planned(dataset, config)  # with the digests of the samples
-    elif plan.facts.simulated:
-        sizes = {}
+    if plan.facts.simulated:
+        sizes = {}  # rooms that are not there yet are like those that are
+    elif sizes:
+        measured.write_sizes(plan, sizes)
     found = forecasts(plan, sizes, measured.read(plan))
-    here = machine.own_gpus()
-    return Estimate(
-        plan,
-        found,
-        jobs(plan, found),
-        cores,
-        here if gpus is None else gpus,
-        [*unknown, *_unknown(plan, found, sizes, gpus or 0, here)],
-    )
-
-
-def _counts(scans: int) -> list[tuple[str, int]]:
-    return [("train", scans), ("val", max(1, scans // 2))]
+    gpus = machine.own_gpus() if gpus is None else gpus
+    unknown += _unknown(plan, found, sizes, gpus)
+    return Estimate(plan, found, jobs(plan, found), cores, gpus, unknown)
 
 
 def _lacks(plan: Plan, sizes: Sizes) -> bool:
@@ -99,20 +93,22 @@ def _lacks(plan: Plan, sizes: Sizes) -> bool:
     return any(each.missing and each.entries is None for each in found.values())
 
 
-def _measure(plan: Plan, train: Sequence[str], val: Sequence[str], cores: int) -> None:
+def _measure(plan: Plan, sizes: Sizes, scans: int, cores: int) -> None:
+    train = choose(plan.splits["train"], sizes, scans)
+    val = choose(plan.splits["val"], sizes, max(1, scans // 2))
     measured.write(plan, samples.measure(plan, train, val, cores))
 
 
-def _unknown(
-    plan: Plan, found: Mapping[str, Forecast], sizes: Sizes, gpus: int, here: int
-) -> list[str]:
+def _unknown(plan: Plan, found: Mapping[str, Forecast], sizes: Sizes, gpus: int) -> list[str]:
     said = []
     if missing := [s for s, each in found.items() if each.missing and each.entries is None]:
         said.append(f"nothing is known of {', '.join(missing)}")
-    of_gpu = [s for s, each in found.items() if each.missing and graph.stage(s).gpu]
-    if of_gpu and not here:
-        what = "how much faster it is on one" if gpus else "and would be faster on one"
-        said.append(f"there is no GPU here: {', '.join(of_gpu)} were measured without, {what}")
+    of_gpu = [s for s, e in found.items() if e.missing and e.entries and graph.stage(s).gpu]
+    if of_gpu and gpus and not machine.own_gpus():
+        said.append(
+            f"how much faster a GPU makes {', '.join(of_gpu)}: there is none here, and they count "
+            "as measured without"
+        )
     absent = [scan for scan in plan.facts.scans if scan not in sizes]
     if absent and not plan.facts.simulated and sizes:
         said.append(f"{len(absent)} scans have no complete raw files here: each counts as the mean")
@@ -155,14 +151,21 @@ def sentence(found: Estimate) -> str:
     known = found.forecasts.values()
     present = sum(e.present_bytes for e in known)
     partly = any(e.missing and e.entries is None for e in known)
-    with_ = f"{found.cores} cores" + (f" and {found.gpus} GPUs" if found.gpus else "")
+    around = "" if partly else f"(+- {format_duration(found.spread)}) "
+    with_ = _counted(found.cores, "core")
+    if found.gpus:
+        with_ += f" and {_counted(found.gpus, 'GPU')}"
     return (
         f"{found.plan.dataset}: {'more than ' if partly else ''}about "
-        f"{format_duration(found.seconds)} (+- {format_duration(found.spread)}) on {with_}; "
+        f"{format_duration(found.seconds)} {around}on {with_}; "
         f"{format_duration(found.cpu)} of CPU; {format_bytes(found.bytes)} of disk beside the "
         f"{format_bytes(present)} that are there. +- is where {CONFIDENCE:.0%} of such sums lie "
         "by how samples differ; trainings have none."
     )
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
 def _known(value: float | None, formatted: Callable[[float], str]) -> str:

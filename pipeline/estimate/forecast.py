@@ -72,6 +72,7 @@ class Measured:
     entries: dict[str, Known] = field(default_factory=dict)
     start: float = 0.0
     start_cpu: float = 0.0
+    scans: dict[str, int] = field(default_factory=dict)  # split -> how many it is forecast for
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON."""
@@ -84,7 +85,23 @@ class Measured:
             name: Known.from_json({k: v for k, v in each.items() if v is not None})
             for name, each in said["entries"].items()
         }
-        return cls(said["key"], entries, float(said["start"]), float(said["start_cpu"]))
+        scans = {str(split): int(count) for split, count in said["scans"].items()}
+        return cls(said["key"], entries, float(said["start"]), float(said["start_cpu"]), scans)
+
+    def holds(self, plan: Plan, stage: str, missing: Iterable[str]) -> bool:
+        """Whether it is about these entries of a plan: under its settings, and of as many scans."""
+        alike = not _grows_with_splits(plan, stage) or self.scans == counts(plan)
+        return self.key == plan.keys[stage] and alike and {*missing} <= self.entries.keys()
+
+
+def counts(plan: Plan) -> dict[str, int]:
+    """Split -> number of its scans."""
+    return {split: len(names) for split, names in plan.facts.splits.items()}
+
+
+def _grows_with_splits(plan: Plan, stage: str) -> bool:
+    """Whether an entry takes the longer the more scans there are: not where steps are counted."""
+    return graph.per_split(stage) and stage not in (*plan.facts.trainers, "imported")
 
 
 def forecasts(
@@ -115,11 +132,11 @@ def of_stage(
             present_bytes += file.stat().st_size
         else:
             missing.append(name)
-    records = known.of_stage(plan, stage)
+    records = _records(plan, stage, names)
     if stage == "simulate":
         present_bytes = int(sum(each.bytes for name, each in records.items() if name in names))
     base = Forecast(stage, len(names), missing, None, present_bytes=present_bytes)
-    if measured and measured.key == plan.keys[stage] and set(missing) <= measured.entries.keys():
+    if measured and measured.holds(plan, stage, missing):
         entries = {name: measured.entries[name] for name in missing}
         start, start_cpu = measured.start, measured.start_cpu
         return replace(base, entries=entries, start=start, start_cpu=start_cpu)
@@ -131,6 +148,14 @@ def of_stage(
         same = {name: ratios.alike(name, records) for name in missing}
         return replace(base, entries=same)
     return _of_scans(base, records, sizes)
+
+
+def _records(plan: Plan, stage: str, names: Sequence[str]) -> dict[str, Known]:
+    """What entries of a stage took that tell of others: those of other scans only if they do."""
+    if not _grows_with_splits(plan, stage):
+        return known.of_stage(plan, stage)
+    read = ((name, known.of_entry(plan.home(stage, name))) for name in names)
+    return {name: each for name, each in read if each}
 
 
 def place(plan: Plan, stage: str, name: str) -> Path:

@@ -90,7 +90,8 @@ def sentence(said: Mapping[str, Any]) -> str:
     took = f"took {format_duration(seen)} on {said['cores']} cores"
     if estimated is None:
         return f"{took}; it was not estimated before"
-    return f"{took}, estimated were {format_duration(estimated)}"
+    off = f" ({seen / estimated - 1:+.0%})" if estimated else ""
+    return f"{took}, estimated were {format_duration(estimated)}{off}"
 
 
 def text(said: Mapping[str, Any]) -> str:

@@ -23,7 +23,8 @@ class Run:
         """`workflow` is Snakemake's, whose jobs are known by now."""
         self.plans = {str(plan.path): plan for plan in plans}
         self.forecasts: dict[str, dict[str, Forecast]] = {
-            path: forecasts(plan, measured=measured.read(plan)) for path, plan in self.plans.items()
+            path: forecasts(plan, measured.read_sizes(plan), measured.read(plan))
+            for path, plan in self.plans.items()
         }
         self.cores = workflow.resource_settings.cores or workflow.resource_settings.nodes or 1
         self.gpus = int(workflow.scheduler.resources.get("gpu", 0))

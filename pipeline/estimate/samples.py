@@ -17,7 +17,7 @@ from statistics import fmean
 
 from pipeline.estimate import jobs, known
 from pipeline.estimate.choice import part
-from pipeline.estimate.forecast import Measured, place
+from pipeline.estimate.forecast import Measured, counts, place
 from pipeline.estimate.known import Known
 from pipeline.facts import FUSED, Facts, round_of
 from pipeline.plan import ablation, graph
@@ -51,10 +51,15 @@ def measure(
         batches = [missing[first::cores] for first in range(min(cores, len(missing)))]
         jobs.run(some, path, stage, batches, cores)
     with tempfile.TemporaryDirectory(prefix="estimate-") as folder:
-        few = _Trial(some, train[:1], val[:1], STEPS, Path(folder, "few"), cores)
+        few = _Trial(some, train[: fewest(plan)], val[:1], STEPS, Path(folder, "few"), cores)
         steps = STEPS + min(MORE_STEPS, max(STEPS, int(ENOUGH / few.pace())))
         more = _Trial(some, train, val, steps, Path(folder, "more"), cores)
     return _extrapolated(plan, few, more)
+
+
+def fewest(plan: Plan) -> int:
+    """The scans that a training needs at least: one more where some are held out."""
+    return 2 if plan.section["train"].get("selection", {}).get("held_out") else 1
 
 
 class _Trial:
@@ -147,7 +152,7 @@ def _extrapolated(plan: Plan, few: _Trial, more: _Trial) -> dict[str, Measured]:
             first = [each.start for each in more.known[stage].values() if each.start]
             cpus = [each.start_cpu for each in more.known[stage].values() if each.start_cpu]
             start, start_cpu = (fmean(each) if each else 0.0 for each in (first, cpus))
-            found[stage] = Measured(plan.keys[stage], entries, start, start_cpu)
+            found[stage] = Measured(plan.keys[stage], entries, start, start_cpu, counts(plan))
     return found
 
 

@@ -34,10 +34,12 @@ def load(path: Path = CONFIG) -> dict[str, Any]:
     config = _read(path)
     if "based_on" in config or (path != CONFIG and not _is_whole(config)):
         base = Path(str(config.get("based_on", CONFIG)))
-        changes, config = config, _read(base)
-        if "based_on" in config:
+        changes, config, below = config, {}, _read(base)
+        if "based_on" in below:
             raise BadInput(path, f"is based on {base}, which is based on another", "name that one")
-        update_config(config, changes)
+        # Over nothing first: sections that share parts by YAML's aliases do not share changes.
+        for layer in (below, changes):
+            update_config(config, layer)
     check(config, path)
     return config
 
