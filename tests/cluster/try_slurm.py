@@ -68,17 +68,18 @@ class Trial:
     @property
     def ended(self) -> bool:
         """Whether the command has ended, and is not started again."""
-        return self.main.poll() is not None
+        return self.main.poll() == 0 or (self.main.poll() is not None and not self.starts)
 
     def requeue(self) -> None:
         """Requeue a training that is in its steps after a checkpoint, and wait until it goes on."""
-        while self.requeued is None:
-            wait(lambda: self.ended or bool(find(self.jobs, self.work)), self.look, 3600)
-            found = find(self.jobs, self.work)
-            if self.ended or not found:
-                self.faults.append("no training could be requeued after a checkpoint: more steps")
-                return
-            self.requeued = requeue(*found, self.jobs, self.work)
+        while self.requeued is None and not self.ended:
+            self.look()
+            if found := find(self.jobs, self.work):
+                self.requeued = requeue(*found, self.jobs, self.work)
+            time.sleep(1)
+        if self.requeued is None:
+            self.faults.append("no training could be requeued after a checkpoint: more steps")
+            return
         it = self.requeued
         say(f"job {it.job}, {' '.join(it.training)}, requeued at step {it.seen}, kept {it.kept}")
         begin = time.monotonic()
@@ -112,7 +113,7 @@ class Trial:
             self.look()
             time.sleep(1)
         self.look()
-        return self.main.returncode
+        return self.main.wait()
 
     def judge(self) -> None:
         """Find faults, and print the figures."""
@@ -150,8 +151,11 @@ def main() -> int:
     begin = time.monotonic()
     with one_node(folder / "slurm") as environment:
         trial = Trial(folder / "tree", environment, given.calm)
-        if code := trial.run():
-            trial.faults.append(f"the command ended with {code}")
+        try:
+            if code := trial.run():
+                trial.faults.append(f"the command ended with {code}")
+        finally:
+            trial.main.kill()
     print(f"{time.monotonic() - begin:.0f} s from start to end")
     trial.judge()
     print(*(f"FAULT: {fault}" for fault in trial.faults), sep="\n")
