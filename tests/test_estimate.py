@@ -108,7 +108,7 @@ def test_a_ledger_has_what_was_estimated_beside_what_was_seen(plan: Plan) -> Non
     (row,) = ledger.rows(plan, before, {"frames": 9.5}, {"frames": 30.0})
     assert row["estimated"] == {"seconds": 9.5, "cpu": 18, "bytes": 90}
     assert row["seen"] == {"seconds": 30.0, "cpu": 36, "bytes": 270}
-    said: dict[str, Any] = ledger.content(plan.dataset, 20.0, 60.0, 2, [row])
+    said: dict[str, Any] = ledger.content(plan.dataset, 20.0, 60.0, "2 cores", [row])
     plan.path.parent.mkdir(parents=True)
     text = ledger.write(plan, said).read_text()
     assert "took 60.0 s on 2 cores, estimated were 20.0 s (+200%)" in text

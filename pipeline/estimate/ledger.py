@@ -72,13 +72,16 @@ def write(plan: Plan, content: Mapping[str, Any]) -> Path:
 
 
 def content(
-    dataset: str, estimated: float | None, seen: float, cores: int, stages: list[dict[str, Any]]
+    dataset: str, estimated: float | None, seen: float, on: str, stages: list[dict[str, Any]]
 ) -> dict[str, Any]:
-    """What a ledger says, plain JSON; seconds from the first job to the last one's end."""
+    """What a ledger says, plain JSON; seconds from the first job to the last one's end.
+
+    `on` are the cores of the run or, on a cluster, the jobs that it may have there at once.
+    """
     return {
         "dataset": dataset,
         "ended": datetime.now().astimezone().isoformat(" ", "seconds"),
-        "cores": cores,
+        "on": on,
         "seconds": {"estimated": estimated, "seen": round(seen, 1)},
         "stages": stages,
     }
@@ -87,7 +90,7 @@ def content(
 def sentence(said: Mapping[str, Any]) -> str:
     """The whole run in a sentence."""
     estimated, seen = said["seconds"]["estimated"], said["seconds"]["seen"]
-    took = f"took {format_duration(seen)} on {said['cores']} cores"
+    took = f"took {format_duration(seen)} on {said['on']}"
     if estimated is None:
         return f"{took}; it was not estimated before"
     off = f" ({seen / estimated - 1:+.0%})" if estimated else ""

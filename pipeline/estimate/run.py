@@ -26,7 +26,9 @@ class Run:
             path: forecasts(plan, measured.read_sizes(plan), measured.read(plan))
             for path, plan in self.plans.items()
         }
-        self.cores = workflow.resource_settings.cores or workflow.resource_settings.nodes or 1
+        settings = workflow.resource_settings
+        self.cores = settings.cores or settings.nodes or 1
+        self.on = f"{self.cores} cores" if workflow.local_exec else f"{self.cores} jobs at once"
         self.gpus = int(workflow.scheduler.resources.get("gpu", 0))
         self.unknown = False  # whether there is a job of which nothing is known
         self._logs: dict[int, list[str]] = {}  # of each job
@@ -50,7 +52,7 @@ class Run:
             expected, seen = (self._by_stage(path, each) for each in self._seconds())
             stages = ledger.rows(plan, self.forecasts[path], expected, seen)
             if stages:
-                said = ledger.content(plan.dataset, self.expected, took, self.cores, stages)
+                said = ledger.content(plan.dataset, self.expected, took, self.on, stages)
                 yield f"{ledger.sentence(said)}; by stage: {ledger.write(plan, said)}"
 
     def left(self, jobs: Mapping[int, Job], running: Mapping[int, float]) -> float | None:
