@@ -15,15 +15,16 @@ _ROUNDED = 0.05  # deviation of R R^T from the identity: files may have two deci
 _LAST_ROW = 1e-3  # deviation from 0 0 0 1, and from 0 0 1 relative to the focal length
 _SKEW = 1e-3  # relative to the focal length
 _FOCAL = (0.1, 20.0)  # of the image's larger side: a field of view of 157 and of 3 degrees
+_FARTHEST = 1e9  # metres; georeferenced positions have 1e7
 _SOME = 0.5  # share of the finite poses that a mistake of all of them makes invalid
 
 
 def is_rigid(pose: Array) -> bool:
-    """Whether a matrix (4, 4) is a pose: finite, a rotation up to rounding, last row 0 0 0 1.
+    """Whether a matrix (4, 4) is a pose: on Earth, a rotation up to rounding, last row 0 0 0 1.
 
     Where tracking was lost, recordings contain -inf, NaN or zeros.
     """
-    return bool(np.isfinite(pose).all()) and _last_row(pose) and _is_rotation(pose[:3, :3])
+    return _is_near(pose) and _last_row(pose) and _is_rotation(pose[:3, :3])
 
 
 def require_poses(poses: Iterable[Array], where: Where, remedy: str) -> None:
@@ -54,6 +55,10 @@ def require_intrinsics(
     return matrix
 
 
+def _is_near(pose: Array) -> bool:
+    return bool(np.isfinite(pose).all() and abs(pose[:3, 3]).max() < _FARTHEST)
+
+
 def _last_row(pose: Array) -> bool:
     return bool(np.allclose(pose[3], [0, 0, 0, 1], rtol=0, atol=_LAST_ROW))
 
@@ -74,6 +79,8 @@ def _mistake(pose: Array) -> str:
             return "they are transposed, written column by column"
         row = " ".join(f"{value:g}" for value in pose[3])
         return f"the last row is {row} instead of 0 0 0 1"
+    if not _is_near(pose):
+        return f"positions are beyond {_FARTHEST:g} m"
     if _is_orthogonal(rotation):
         return "their axes are left-handed, as of a mirrored world"
     scale = float(np.sqrt(np.trace(rotation @ rotation.T) / 3))

@@ -54,6 +54,7 @@ WRONG_POSES: dict[str, Change] = {
     "transposed": lambda pose: pose.T,
     "left-handed": lambda pose: pose @ MIRROR,
     "mirrored world": lambda pose: MIRROR @ pose,
+    "1e300 m away": _at(0, 3, 1e300),
     "scaled by 2": partial(_scaled, scale=2.0),
     "scaled by 1.2": partial(_scaled, scale=1.2),
     "in millimetres with rotation": partial(_scaled, scale=1000.0),

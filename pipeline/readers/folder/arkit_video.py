@@ -11,8 +11,9 @@ import numpy as np
 from pipeline.errors import BadInput
 from pipeline.images import image_size
 from pipeline.readers.folder.pairing import numbers_in
-from pipeline.readers.folder.recording import Blob, content
+from pipeline.readers.folder.recording import content
 from pipeline.readers.folder.values import FIX, Array, Size
+from pipeline.readers.folder.views import Blob
 
 SIZES = ((1920, 1440), (1920, 1080), (1280, 720), (3840, 2160), (1440, 1080), (640, 480))
 _ALL = 0.9  # of the frames: some programs drop the last ones

@@ -2,9 +2,9 @@
 
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,33 +18,16 @@ from pipeline.readers.folder import depth_files
 from pipeline.readers.folder.confidence import decode_confidence
 from pipeline.readers.folder.upright import guess_up, turn_up
 from pipeline.readers.folder.values import FIX
+from pipeline.readers.folder.views import Blob, View, without_strayed
 from pipeline.scan import Frame
 
 Array = NDArray[np.float64]
 Size = tuple[int, int]
 T = TypeVar("T")
 
+_NOTHING = 65535  # depth of 16 bits at its end: of 7-Scenes by its format, of others by habit
 _LOOKED_AT = 9  # images, spread over the recording, for what most of them have
 _SAME_SHAPE = 0.02  # relative difference of aspect ratios below which two images show the same
-
-
-class Blob(Protocol):
-    """A file on disk or in an archive."""
-
-    def read_bytes(self) -> bytes:
-        """Its content."""
-
-
-@dataclass(frozen=True)
-class View:
-    """One frame: its files, and its pose, with OpenCV's camera axes, in the scan's own world."""
-
-    frame_id: int
-    color: Blob
-    depth: Blob
-    camera_to_world: Array  # (4, 4), not finite where tracking was lost
-    timestamp: int = 0  # microseconds
-    confidence: Blob | None = None  # 8-bit PNG of the depth's size, 0 where depth is a guess
 
 
 @dataclass(frozen=True)
@@ -53,9 +36,9 @@ class Recording:
 
     Intrinsics are (3, 3), or (F, 3, 3) in the order of the views. They refer to images of
     `intrinsics_size` if given; without `depth_intrinsics` those of colour are scaled to the depth.
-    `up` is the world's axis that points up, None if the layout does not define it. `missing` is the
-    depth value that, like 0, means "not measured". `read_depth`, for depth that is in no file of
-    `depth_files`, returns (H, W) from the bytes, the expected size and the path for messages.
+    `up` is the world's axis that points up, None if the layout does not define it. Depth of 0 and
+    of 65535 was not measured. `read_depth`, for depth that is in no file of `depth_files`, returns
+    (H, W) from the bytes, the expected size and the path for messages.
     """
 
     views: Sequence[View]
@@ -63,7 +46,6 @@ class Recording:
     depth_intrinsics: Array | None = None
     intrinsics_size: Size | None = None
     depth_scale: float = 1000.0
-    missing: int | None = None
     up: str | None = None
     depth_size: Size | None = None  # read from the files where it is None
     read_depth: Callable[[bytes, Size, str], NDArray[np.uint16]] = depth_files.decode
@@ -80,6 +62,8 @@ class FolderFrames:
     leaves_out_damaged = True  # see `pipeline.whole_frames`: nobody can record them again
 
     def __init__(self, recording: Recording) -> None:
+        views = without_strayed(recording.views, str(_place(recording)))
+        recording = replace(recording, views=views)
         self._recording = recording
         self._views = {view.frame_id: view for view in recording.views}
         self.frame_ids: Sequence[int] = list(self._views)
@@ -131,8 +115,7 @@ class FolderFrames:
         color = upright(content(view.color), self.color_size, where, FIX, self._white)
         check_image(color, self.color_size, where)
         depth = self._recording.read_depth(content(view.depth), self.depth_size, str(view.depth))
-        if self._recording.missing is not None:
-            depth = np.where(depth == self._recording.missing, np.uint16(0), depth)
+        depth = np.where(depth == _NOTHING, np.uint16(0), depth)
         if view.confidence is not None:
             known = decode_confidence(content(view.confidence), self.depth_size, view.confidence)
             depth = np.where(known > 0, depth, np.uint16(0))

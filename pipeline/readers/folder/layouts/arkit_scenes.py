@@ -18,7 +18,7 @@ from scipy.spatial.transform import Rotation
 
 from pipeline.errors import BadInput
 from pipeline.readers.folder.conventions import one_size, pose_from
-from pipeline.readers.folder.recording import Recording, View
+from pipeline.readers.folder.recording import Recording
 from pipeline.readers.folder.times import MAX_GAP, nearest, pairs
 from pipeline.readers.folder.values import (
     FIX,
@@ -30,6 +30,7 @@ from pipeline.readers.folder.values import (
     pinhole,
     read_text,
 )
+from pipeline.readers.folder.views import View
 
 NAME = "lowres_wide/, lowres_depth/, lowres_wide_intrinsics/ and lowres_wide.traj (ARKitScenes)"
 TRAJECTORY = "lowres_wide.traj"

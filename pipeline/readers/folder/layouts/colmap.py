@@ -16,7 +16,7 @@ import numpy as np
 from pipeline.errors import BadInput
 from pipeline.readers.folder.conventions import UNDISTORT, one_size, pose_from, require_straight
 from pipeline.readers.folder.pairing import COLOR, COLOR_ENDINGS, DEPTH, DEPTH_ENDINGS
-from pipeline.readers.folder.recording import Recording, View
+from pipeline.readers.folder.recording import Recording
 from pipeline.readers.folder.values import (
     FIX,
     MAX_SIDE,
@@ -28,6 +28,7 @@ from pipeline.readers.folder.values import (
     pose_of,
     read_text,
 )
+from pipeline.readers.folder.views import View
 
 NAME = "images/, depth/, and cameras.txt and images.txt in sparse/ (COLMAP's text)"
 _PLACES = ("", "sparse/", "sparse/0/", "colmap/", "colmap/sparse/0/")
@@ -129,6 +130,8 @@ def _cameras(path: Path) -> dict[str, tuple[Array, Size]]:
         given = dict(zip(names, values[2:].tolist(), strict=True))
         fx, fy = given.get("fx", given.get("f", 0.0)), given.get("fy", given.get("f", 0.0))
         matrix = pinhole(fx, fy, given["cx"] - _FIRST_PIXEL, given["cy"] - _FIRST_PIXEL)
+        if camera_id in found:
+            raise BadInput(path, f"has the camera {camera_id} twice", FIX)
         checked_intrinsics(matrix, path)
         require_straight(given, matrix, size, path)
         found[camera_id] = matrix, size

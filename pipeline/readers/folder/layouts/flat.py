@@ -22,8 +22,9 @@ from pipeline.readers.folder.pairing import (
     numbers_in,
     paired,
 )
-from pipeline.readers.folder.recording import Recording, View
+from pipeline.readers.folder.recording import Recording
 from pipeline.readers.folder.values import read_pose
+from pipeline.readers.folder.views import View
 
 NAME = "000012_color.jpg, 000012_depth.png, 000012_pose.txt and intrinsics.txt in one folder"
 PARTS = {

@@ -18,7 +18,7 @@ from pipeline.errors import BadInput
 from pipeline.readers.folder.camera_json import PATTERN, CameraFile, camera_in, camera_names
 from pipeline.readers.folder.layouts.own import MILLIMETRES
 from pipeline.readers.folder.pairing import in_folder, paired
-from pipeline.readers.folder.recording import Recording, View
+from pipeline.readers.folder.recording import Recording
 from pipeline.readers.folder.values import (
     FIX,
     Array,
@@ -26,6 +26,7 @@ from pipeline.readers.folder.values import (
     pinhole,
     read_text,
 )
+from pipeline.readers.folder.views import View
 
 NAME = "color/, depth/, a trajectory .log and a camera .json (Open3D, Redwood)"
 PARTS = {

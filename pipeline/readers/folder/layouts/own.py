@@ -26,8 +26,9 @@ from pipeline.readers.folder.pairing import (
     in_folder,
     paired,
 )
-from pipeline.readers.folder.recording import Recording, View
+from pipeline.readers.folder.recording import Recording
 from pipeline.readers.folder.values import Array, read_intrinsics, read_pose
+from pipeline.readers.folder.views import View
 
 NAME = "color/ (or rgb/), depth/, pose/ and intrinsics (this project's, and ScanNet's export)"
 

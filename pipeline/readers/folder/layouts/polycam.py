@@ -17,7 +17,7 @@ import numpy as np
 
 from pipeline.readers.folder.conventions import one_size, pose_from
 from pipeline.readers.folder.pairing import Group, require_all
-from pipeline.readers.folder.recording import Recording, View
+from pipeline.readers.folder.recording import Recording
 from pipeline.readers.folder.values import (
     Array,
     Size,
@@ -27,6 +27,7 @@ from pipeline.readers.folder.values import (
     pinhole,
     read_json,
 )
+from pipeline.readers.folder.views import View
 
 NAME = "keyframes/ with images/, cameras/ and depth/ (Polycam's raw data)"
 PARTS = {

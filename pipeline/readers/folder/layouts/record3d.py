@@ -20,7 +20,7 @@ import numpy as np
 from pipeline.errors import BadInput
 from pipeline.geometry.poses import is_rigid
 from pipeline.readers.folder.depth import decode_exr, decode_lzfse, exr_size
-from pipeline.readers.folder.recording import Blob, Recording, View, content
+from pipeline.readers.folder.recording import Recording, content
 from pipeline.readers.folder.values import (
     FIX,
     OPENGL,
@@ -33,6 +33,7 @@ from pipeline.readers.folder.values import (
     pose_of,
     read_json,
 )
+from pipeline.readers.folder.views import Blob, View
 
 NAME = "an .r3d file, or metadata with rgbd/ or with rgb/ and depth/*.exr (Record3D)"
 

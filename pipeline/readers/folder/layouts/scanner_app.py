@@ -13,8 +13,9 @@ from pathlib import Path
 import numpy as np
 
 from pipeline.errors import BadInput
-from pipeline.readers.folder.recording import Recording, View
+from pipeline.readers.folder.recording import Recording
 from pipeline.readers.folder.values import FIX, OPENGL, checked_intrinsics, numbers, read_json
+from pipeline.readers.folder.views import View
 
 NAME = "frame_00000.json, frame_00000.jpg and depth_00000.png (ARKit, 3D Scanner App)"
 

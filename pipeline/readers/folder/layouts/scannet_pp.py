@@ -17,8 +17,9 @@ from pipeline.errors import BadInput
 from pipeline.readers.folder.arkit_video import require_numbers_of_video, size_of_intrinsics
 from pipeline.readers.folder.conventions import pose_from
 from pipeline.readers.folder.pairing import COLOR_ENDINGS, DEPTH_ENDINGS, Group, in_folder, paired
-from pipeline.readers.folder.recording import Recording, View
+from pipeline.readers.folder.recording import Recording
 from pipeline.readers.folder.values import FIX, Array, checked_intrinsics, numbers, read_json
+from pipeline.readers.folder.views import View
 
 FILE = "pose_intrinsic_imu.json"
 NAME = f"iphone/ with rgb/, depth/ and {FILE} (ScanNet++)"

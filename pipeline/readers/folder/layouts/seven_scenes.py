@@ -18,8 +18,9 @@ import numpy as np
 
 from pipeline.errors import BadInput
 from pipeline.readers.folder import info_text
-from pipeline.readers.folder.recording import Recording, View
+from pipeline.readers.folder.recording import Recording
 from pipeline.readers.folder.values import FIX, Array, pinhole, read_intrinsics, read_pose
+from pipeline.readers.folder.views import View
 
 NAME = "frame-000000.color.png, .depth.png and .pose.txt (7-Scenes, 3DMatch, BundleFusion)"
 PARTS = {
@@ -29,7 +30,6 @@ PARTS = {
 }
 INTRINSICS = "camera-intrinsics.txt"
 OUTER = (INTRINSICS,)
-MISSING = 65535
 _SAME = 0.02  # relative difference of focal lengths of one camera by two programs
 SIZE = (640, 480)  # of the images that the intrinsics below refer to
 COLOR, DEPTH = pinhole(525, 525, 320, 240), pinhole(585, 585, 320, 240)
@@ -63,12 +63,10 @@ def read(files: Mapping[str, Path]) -> Recording:
         known = info_text.read_info(info)
         if INTRINSICS in files:
             _require_one_camera(files[INTRINSICS], info, known)
-        return Recording(
-            views, known.color, known.depth, known.size, known.depth_scale, missing=MISSING
-        )
+        return Recording(views, known.color, known.depth, known.size, known.depth_scale)
     if INTRINSICS in files:
-        return Recording(views, read_intrinsics(files[INTRINSICS]), missing=MISSING)
-    return Recording(views, COLOR, DEPTH, SIZE, missing=MISSING)
+        return Recording(views, read_intrinsics(files[INTRINSICS]))
+    return Recording(views, COLOR, DEPTH, SIZE)
 
 
 def _require_one_camera(path: Path, info: Path, known: info_text.Info) -> None:

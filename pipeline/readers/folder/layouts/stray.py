@@ -16,7 +16,7 @@ import numpy as np
 from pipeline.errors import BadInput
 from pipeline.readers.folder.arkit_video import require_numbers_of_video, size_of_intrinsics
 from pipeline.readers.folder.pairing import COLOR, COLOR_ENDINGS, DEPTH_ENDINGS, in_folder, paired
-from pipeline.readers.folder.recording import Recording, View
+from pipeline.readers.folder.recording import Recording
 from pipeline.readers.folder.values import (
     FIX,
     Array,
@@ -25,6 +25,7 @@ from pipeline.readers.folder.values import (
     pose_of,
     read_text,
 )
+from pipeline.readers.folder.views import View
 
 ODOMETRY, CAMERA = "odometry.csv", "camera_matrix.csv"
 EXTRACT = "mkdir rgb && ffmpeg -i rgb.mp4 -vsync 0 -start_number 0 -q:v 2 rgb/%06d.jpg"

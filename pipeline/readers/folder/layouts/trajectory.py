@@ -26,7 +26,8 @@ from pipeline.readers.folder.pairing import (
     paired,
 )
 from pipeline.readers.folder.pose_lines import poses_of_images
-from pipeline.readers.folder.recording import Recording, View
+from pipeline.readers.folder.recording import Recording
+from pipeline.readers.folder.views import View
 
 NAME = "results/frame*.jpg and depth*.png, or rgb/ and depth/, with traj.txt (Replica)"
 CAMERA = "cam_params.json"

@@ -26,7 +26,7 @@ from pipeline.readers.folder.conventions import (
     units_per_metre,
 )
 from pipeline.readers.folder.pairing import COLOR_ENDINGS, DEPTH_ENDINGS
-from pipeline.readers.folder.recording import Recording, View, content
+from pipeline.readers.folder.recording import Recording, content
 from pipeline.readers.folder.values import (
     FIX,
     Array,
@@ -38,6 +38,7 @@ from pipeline.readers.folder.values import (
     read_json,
     read_text,
 )
+from pipeline.readers.folder.views import View
 
 NAME = "transforms.json that names depth images (nerfstudio, NeRFCapture)"
 FILE = "transforms.json"

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from pipeline.errors import BadInput
-from pipeline.readers.folder.recording import Recording, View
+from pipeline.readers.folder.recording import Recording
 from pipeline.readers.folder.times import MAX_GAP, nearest, pairs
 from pipeline.readers.folder.values import (
     FIX,
@@ -24,6 +24,7 @@ from pipeline.readers.folder.values import (
     read_intrinsics,
     read_text,
 )
+from pipeline.readers.folder.views import View
 
 NAME = "rgb.txt, depth.txt and groundtruth.txt (TUM RGB-D)"
 LISTS = ("rgb.txt", "depth.txt", "groundtruth.txt")
