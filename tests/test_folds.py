@@ -136,6 +136,7 @@ def test_parts_of_one_area_are_one_fold(tmp_path: Path) -> None:
         (["a,train,1", "b,val,"], "gives b no area to hold out"),
         (["a,train,1", "b,val,../2"], "gives b no area to hold out"),
         (["a,train,1", "b,val,1"], "fewer than two areas"),
+        (["Area_1_a_1,train,1", "Area_2_b_1,val,3"], "gives Area_2_b_1 the area 3; write 2"),
     ],
 )
 def test_scans_without_two_areas_are_refused(tmp_path: Path, rows: list[str], message: str) -> None:

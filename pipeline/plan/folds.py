@@ -4,6 +4,7 @@ A fold is the dataset's plan with other splits. Whatever is of one scan has the 
 in every fold and is shared; networks and their scores differ by the scans that they go back to.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -21,7 +22,8 @@ PARTS = {"5a": "5", "5b": "5"}  # of one building, in the images of 2D-3D-S
 def folds(plan: Plan) -> dict[str, Plan]:
     """Area held out -> plan of that fold, which is the plan itself if that holds the area out.
 
-    Raises `BadInput` where a scan has no area or no labels, or where there are not two areas.
+    Raises `BadInput` where a scan has no area or no labels, where there are not two areas,
+    and where an area is not that of the scan's name (Area_5_office_1).
     """
     listed = plan.section.get("scans", f"`{plan.dataset}:`")
     areas = {scan: plan.facts.areas.get(scan) or "" for scan in plan.facts.scans}
@@ -30,6 +32,10 @@ def folds(plan: Plan) -> dict[str, Plan]:
         if not (area.isascii() and area.isalnum()):
             what = f"gives {scan} no area to hold out ({area!r})"
             raise BadInput(listed, what, "give each scan one in a column `area`, as a number")
+        named = re.match("Area_([0-9]+)_", scan)
+        if named and area != named[1]:
+            what = f"gives {scan} the area {area}"
+            raise BadInput(listed, what, f"write {named[1]}, or rename the scan")
         if "labels" not in plan.facts.raw_digests.get(scan, ("labels",)):
             remedy = "name only scans with labels in it: each is to be scored once"
             raise BadInput(listed, f"names {scan}, which has no labels", remedy)

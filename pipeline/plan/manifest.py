@@ -47,7 +47,7 @@ def read_classes(path: Path) -> list[ClassRow]:
     classes: list[ClassRow] = []
     for _, row in csv_table.read(path, ("name", "prompts"), (*_IDS, "group", "color")):
         name, prompts = row["name"], [prompt.strip() for prompt in row["prompts"].split("|")]
-        if any(name == other["name"] for other in classes):
+        if any(name.casefold() == other["name"].casefold() for other in classes):
             raise BadInput(path, f"duplicate entry {name}", "remove one of the lines")
         if not all(prompts):
             raise BadInput(path, f"{name} has an empty prompt", "write words, and | between them")

@@ -40,10 +40,11 @@ def read_angle(path: Path, room: str) -> int:
         lines = path.read_bytes().decode("utf-8-sig", "replace").splitlines()
     except OSError as error:
         raise BadInput(path, f"cannot be read ({error.strerror})", remedy) from None
-    for line in lines:
-        name, _, angle = line.strip().partition(" ")
-        if name == room:
-            if angle.strip() not in ("0", "90", "180", "270"):
-                raise BadInput(path, f"turns {room} by {angle.strip()[:20]!r} degrees", remedy)
-            return int(angle)
-    raise BadInput(path, f"has no angle for {room}", remedy)
+    words = [line.split(maxsplit=1) for line in lines]
+    found = {rest[0].strip() for name, *rest in filter(None, words) if name == room and rest}
+    if not found:
+        raise BadInput(path, f"has no angle for {room}", remedy)
+    angle = " and ".join(sorted(found))
+    if angle not in ("0", "90", "180", "270"):
+        raise BadInput(path, f"turns {room} by {angle[:20]!r} degrees", remedy)
+    return int(angle)

@@ -78,7 +78,8 @@ def check(raw: Path, scan: str, split: str, labels: bool = True) -> None:
 
 
 def room_folder(raw: Path, scan: str) -> Path:
-    """The folder of one room; with both releases in `raw`, that of the one that is not aligned.
+    """The folder of one room; with both releases in `raw`, that of the one that is not aligned,
+    unless it alone has no objects.
 
     Raises `BadInput` where there is none.
     """
@@ -86,7 +87,8 @@ def room_folder(raw: Path, scan: str) -> Path:
     if not raw.is_dir():
         raise BadInput(raw, "is not a folder", f"set `raw` to the downloads ({HOW_TO_GET})")
     found = [path / room for path in _areas(raw, f"Area_{area}") if (path / room).is_dir()]
-    found.sort(key=lambda path: any(map(is_aligned, texts(path / "Annotations")[:1])))
+    of_each = {path: texts(path / "Annotations")[:1] for path in found}
+    found.sort(key=lambda path: (not of_each[path], any(map(is_aligned, of_each[path]))))
     if not found:
         raise BadInput(raw, f"has no folder Area_{area}/{room}", HOW_TO_GET)
     return found[0]
