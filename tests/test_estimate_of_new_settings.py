@@ -71,6 +71,12 @@ def test_weights_that_are_not_to_be_had_are_said_before_anything_is_measured(
     assert "on 4 cores and 2 GPUs" in text
 
 
+def test_samples_of_a_busy_machine_are_said_to_be() -> None:
+    assert estimate._busy(0.5, 2) == []
+    (said,) = estimate._busy(3.0, 2)
+    assert "quiet machine: 3.0 programs were running here, on 2 cores" in said
+
+
 def test_a_trial_has_a_scan_to_hold_out_where_some_are(plan: Plan) -> None:
     assert samples.fewest(plan) == 1
     training = {**plan.section["train"], "selection": {"held_out": 0.1}}

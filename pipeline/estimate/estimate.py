@@ -20,6 +20,7 @@ from pipeline.tables import aligned, format_bytes
 # Seconds in which Snakemake reads the rules and chooses jobs, as measured on the demo; a slow file
 # system takes more.
 START = 6.0
+BUSY = 0.4  # load of each core from which samples are slower than on a quiet machine
 
 
 @dataclass(frozen=True)
@@ -75,6 +76,7 @@ def estimate(dataset: str, config: Path, scans: int, cores: int, gpus: int | Non
     elif not readable:
         unknown.append(f"no raw scan is at {plan.raw}, so nothing could be measured on samples")
     elif _lacks(plan, sizes):
+        unknown += _busy(os.getloadavg()[0], os.cpu_count() or 1)
         _measure(plan, sizes, max(scans, samples.fewest(plan)), min(cores, os.cpu_count() or 1))
         plan, _ = planned(dataset, config)  # with the digests of the samples
     if plan.facts.simulated:
@@ -97,6 +99,14 @@ def _measure(plan: Plan, sizes: Sizes, scans: int, cores: int) -> None:
     train = choose(plan.splits["train"], sizes, scans)
     val = choose(plan.splits["val"], sizes, max(1, scans // 2))
     measured.write(plan, samples.measure(plan, train, val, cores))
+
+
+def _busy(load: float, cores: int) -> list[str]:
+    """What to say where other programs make samples slower, by the load before they are made."""
+    if load < BUSY * cores:
+        return []
+    what = f"how long it takes on a quiet machine: {load:.1f} programs were running here, on "
+    return [what + f"{_counted(cores, 'core')}, before samples were measured; CPU tells more"]
 
 
 def _unknown(plan: Plan, found: Mapping[str, Forecast], sizes: Sizes, gpus: int) -> list[str]:
