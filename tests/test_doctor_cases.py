@@ -6,8 +6,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from pipeline.doctor import checks, views
-from tests.helpers import planted
+from pipeline.doctor import checks, colours, views
+from tests.helpers import planted, planting
 from tests.helpers.planted import Fault, Recorded, inverted
 
 RAW = planted.analytic(np.random.default_rng(7), 14)
@@ -67,3 +67,10 @@ def test_two_scales_that_frames_cannot_tell_apart_are_both_said() -> None:
     assert "set the depth scale to 512 " in sentence
     assert "or multiply the translations of the poses by " in sentence
     assert "(frames cannot tell which)" in sentence
+
+
+def test_colour_is_not_judged_where_frames_disagree(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(colours, "misread", lambda sample: colours.OTHERS[0])  # as by chance
+    (sentence,) = sentences(planting.unknown(np.random.default_rng(1), RAW).recording)
+    assert "no usual mistake explains it" in sentence
+    assert "colour looks" not in sentence

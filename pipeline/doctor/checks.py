@@ -39,16 +39,17 @@ def examine(raw: RawFrames, sample: Sample, cloud: Cloud | None) -> Result:
     cameras = plausible.cameras(raw, judge)
     if cameras:  # with a wrong camera nothing agrees: more would be guesswork
         return Result(found + cameras, [], agreement)
+    disagree = agreement is not None and agreement.ratio > 1
     explained = explain(judge, sample, raw) if len(sample.places) > 1 else None
     if explained:
         found.append(_explained(judge, sample, explained))
     elif units := plausible.units(sample):
         found += units
-    elif colour := colours.misread(sample):
+    elif not disagree and (colour := colours.misread(sample)):  # else spots meet by chance
         found.append(Finding(colour.what, colour.remedy))
     elif cloud and (apart := _apart(raw, cloud)):
         found += apart
-    elif agreement and agreement.ratio > 1:
+    elif agreement and disagree:
         found.append(_unexplained(agreement))
     unmeasured = [] if cloud or found else _unmeasured(sample, agreement)
     return Result(found, unmeasured, agreement)
