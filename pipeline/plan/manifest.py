@@ -11,7 +11,7 @@ from typing import Any
 
 from pipeline.errors import BadInput
 from pipeline.facts import ClassRow
-from pipeline.plan import csv_table
+from pipeline.plan import alike, csv_table
 
 BLESSED = Path("data_manifest/blessed.csv")
 _KEY = re.compile("[0-9a-f]{12}")
@@ -41,14 +41,13 @@ def read_classes(path: Path) -> list[ClassRow]:
     """The classes in their order: name, prompts and, where given, nyu40, label_id, group and color.
 
     Classes that are only asked for need no id. Raises `BadInput` for columns that are not there, a
-    duplicate name, an empty prompt, an id or a color that is none, and groups of some classes
-    only.
+    duplicate name, an empty prompt, an id or a color that is none, groups of some classes only, and
+    as `alike.require_apart` and `alike.require_order` do.
     """
     classes: list[ClassRow] = []
-    for _, row in csv_table.read(path, ("name", "prompts"), (*_IDS, "group", "color")):
+    rows = [row for _, row in csv_table.read(path, ("name", "prompts"), (*_IDS, "group", "color"))]
+    for row in rows:
         name, prompts = row["name"], [prompt.strip() for prompt in row["prompts"].split("|")]
-        if any(name.casefold() == other["name"].casefold() for other in classes):
-            raise BadInput(path, f"duplicate entry {name}", "remove one of the lines")
         if not all(prompts):
             raise BadInput(path, f"{name} has an empty prompt", "write words, and | between them")
         known: ClassRow = {"name": name, "prompts": prompts}
@@ -69,6 +68,8 @@ def read_classes(path: Path) -> list[ClassRow]:
     without = [each["name"] for each in classes if "group" not in each]
     if 0 < len(without) < len(classes):
         raise BadInput(path, f"{without[0]} has no group, and others have one", "write one for all")
+    alike.require_apart(path, classes)
+    alike.require_order(path, rows)
     return classes
 
 

@@ -68,7 +68,7 @@ def full_depth(folder: Path, layout: str, share: float) -> None:
         np.testing.assert_array_equal(found.read(frame_id).depth, np.where(there, frame.depth, 0))
 
 
-METRES = st.sampled_from([600.0, -1e3, 1e5, -1e7, 1e8])
+METRES = st.sampled_from([90.0, -200.0, 600.0, -1e3, 1e5, -1e7, 1e8])
 NEAR = st.floats(-100, 100)
 VARIANTS = st.one_of(
     st.builds(
