@@ -4,7 +4,6 @@ import subprocess
 import sys
 from dataclasses import replace
 from types import ModuleType
-from typing import Any
 
 import numpy as np
 import pytest
@@ -14,13 +13,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from model.data.dataset import Batch
-from model.training import losses, rows
+from model.training import losses
 from model.training.cross_entropy import class_weights, cross_entropy
 from model.training.losses import absent, cosine, pooled, presence, superpoint
 from model.training.losses import text as text_term
 from model.training.objective import LossConfig, Objective, loss_config
 from model.training.supervision import Supervision
 from pipeline.errors import BadInput
+from tests.helpers.supervision import SCANS, VOXELS, known, logits_of, loss_of
 from tests.helpers.tiny_entries import CLASSES, WIDTH, loss_terms, text_embeddings
 
 TERMS = "absent, cosine, pooled, presence, superpoint, text"
@@ -44,7 +44,7 @@ def cosine_loss(
 ) -> torch.Tensor:
     """The term `cosine`, each voxel (V,) being of a class of its own `weight` (V,)."""
     label, text = torch.arange(len(target)), torch.eye(len(target))
-    return cosine.loss(embedding, Supervision(target, label, text, 0.05, weight))
+    return loss_of(cosine, embedding, Supervision(target, label, text, 0.05, weight))
 
 
 @given(st.lists(st.integers(0, 10_000), min_size=2, max_size=20))
@@ -109,7 +109,7 @@ def test_each_key_of_the_section_changes_the_loss_as_it_says() -> None:
 def test_a_term_is_any_module_with_a_loss() -> None:
     """Adding a term needs no edit: the modules in `parts` are weighted and summed."""
     term = ModuleType("mine")
-    vars(term)["loss"] = lambda embedding, known: known.label.sum() + embedding.sum()
+    vars(term)["loss"] = lambda predicted, known: known.label.sum() + predicted.embedding[:].sum()
     config = LossConfig({"mine": 0.5})
     objective = Objective(config, {"mine": term}, torch.eye(3), np.ones(3, int))
     label = torch.tensor([2, -1])
@@ -156,26 +156,6 @@ def test_asking_for_the_modules_imports_no_torch() -> None:
 
 # Terms that need superpoints or scene tags, each by its formula in loops over voxels
 
-VOXELS, SCANS, PARTS = 40, 2, 5
-
-
-def known(seed: int, **options: Any) -> tuple[torch.Tensor, Supervision]:
-    """Predicted embeddings of two scans with superpoints and tags, and their supervision."""
-    rng = torch.Generator().manual_seed(seed)
-
-    def draw(*size: int) -> torch.Tensor:
-        return torch.randn(*size, generator=rng, dtype=torch.float32)
-
-    words, target = F.normalize(draw(6, WIDTH), dim=1), draw(VOXELS, WIDTH)
-    scan = torch.arange(VOXELS) * SCANS // VOXELS
-    part = torch.randint(-1, PARTS, (VOXELS,), generator=rng)
-    own = torch.where(part < 0, -1, part * SCANS + scan)
-    present = torch.tensor([[1, 1, 0, 1, 0, 1], [1, 0, 0, 0, 1, 1]], dtype=torch.bool)
-    label = torch.randint(-1, 2, (VOXELS,), generator=rng) % 6  # 0, 1 or 5: -1 becomes 5
-    label[::7] = -1
-    facts = Supervision(target, label, words, 0.1, None, scan, own, present)
-    return draw(VOXELS, WIDTH), replace(facts, **options)
-
 
 def parts_of(facts: Supervision) -> list[list[int]]:
     """The voxels of each superpoint; those without one are each alone."""
@@ -195,7 +175,7 @@ def test_terms_of_superpoints_follow_their_formulas(balanced: bool) -> None:
     out, facts = known(3, class_weight=weights)
     of_voxel = facts.voxel_weight
     weight = torch.ones(VOXELS) if of_voxel is None else of_voxel
-    unit, predicted = F.normalize(facts.target, dim=1), F.normalize(out, dim=1)
+    unit, predicted = F.normalize(facts.target[:], dim=1), F.normalize(out, dim=1)
     by_voxel, by_part, total = 0.0, 0.0, 0.0
     for part in parts_of(facts):
         mean = unit[part].mean(0)
@@ -203,28 +183,32 @@ def test_terms_of_superpoints_follow_their_formulas(balanced: bool) -> None:
         own = float(weight[part].mean())
         by_part += own * (1 - cosine_of(predicted[part].mean(0), mean))
         total += own
-    assert pooled.loss(out, facts).item() == pytest.approx(by_voxel / float(weight.sum()), rel=1e-4)
-    assert superpoint.loss(out, facts).item() == pytest.approx(by_part / total, rel=1e-4)
+    assert loss_of(pooled, out, facts).item() == pytest.approx(
+        by_voxel / float(weight.sum()), rel=1e-4
+    )
+    assert loss_of(superpoint, out, facts).item() == pytest.approx(by_part / total, rel=1e-4)
 
 
 def test_without_superpoints_the_pooled_terms_are_the_cosine_term() -> None:
     out, facts = known(4, superpoint=None)
-    plain = cosine.loss(out, facts)
-    torch.testing.assert_close(pooled.loss(out, facts), plain)
-    torch.testing.assert_close(superpoint.loss(out, facts), plain)
+    plain = loss_of(cosine, out, facts)
+    torch.testing.assert_close(loss_of(pooled, out, facts), plain)
+    torch.testing.assert_close(loss_of(superpoint, out, facts), plain)
 
 
 def test_the_absent_term_is_the_log_probability_of_the_tags() -> None:
     out, facts = known(5)
     p = torch.softmax(F.normalize(out, dim=1) @ facts.text.T / 0.1, dim=1)
     each = -torch.log((p * facts.present_of_voxel).sum(1))
-    torch.testing.assert_close(absent.loss(out, facts), each.mean())
+    torch.testing.assert_close(loss_of(absent, out, facts), each.mean())
     everything = torch.ones(SCANS, 6, dtype=torch.bool)
-    assert absent.loss(out, replace(facts, present=everything)).item() == pytest.approx(0, abs=1e-6)
-    nothing = absent.loss(out, replace(facts, present=~everything))
+    assert loss_of(absent, out, replace(facts, present=everything)).item() == pytest.approx(
+        0, abs=1e-6
+    )
+    nothing = loss_of(absent, out, replace(facts, present=~everything))
     assert nothing.item() == 0
     some = replace(facts, present=torch.stack([everything[0], ~everything[0]]))
-    assert absent.loss(out, some).item() == pytest.approx(0, abs=1e-6)
+    assert loss_of(absent, out, some).item() == pytest.approx(0, abs=1e-6)
 
 
 def test_the_presence_term_is_a_multi_label_loss_of_mean_logits() -> None:
@@ -236,18 +220,18 @@ def test_the_presence_term_is_a_multi_label_loss_of_mean_logits() -> None:
         z = mean - mean.mean()
         signed = torch.where(facts.present[scan], z, -z)
         total += -F.logsigmoid(signed).mean().item()
-    assert presence.loss(out, facts).item() == pytest.approx(total / SCANS, rel=1e-4)
+    assert loss_of(presence, out, facts).item() == pytest.approx(total / SCANS, rel=1e-4)
 
 
 def test_a_step_down_the_tag_terms_raises_the_probability_of_the_tags() -> None:
     for term in (absent, presence):
         out, facts = known(7)
         out.requires_grad_()
-        term.loss(out, facts).backward()
+        loss_of(term, out, facts).backward()
         assert out.grad is not None
         moved = out.detach() - 0.5 * out.grad * VOXELS
         chance = [
-            (torch.softmax(facts.logits(each), 1) * facts.present_of_voxel).sum(1).mean()
+            (torch.softmax(logits_of(each, facts), 1) * facts.present_of_voxel).sum(1).mean()
             for each in (out.detach(), moved)
         ]
         assert chance[1] > chance[0]
@@ -257,14 +241,14 @@ def test_masked_classes_do_not_compete_in_the_text_term() -> None:
     out, facts = known(8)
     masked = replace(facts, mask_absent=True)
     keep, labels = facts.label >= 0, facts.label
-    logits = facts.logits(out).masked_fill(~facts.present_of_voxel, -torch.inf)[keep]
+    logits = logits_of(out, facts).masked_fill(~facts.present_of_voxel, -torch.inf)[keep]
     among = facts.present_of_voxel[keep].gather(1, labels[keep][:, None])[:, 0]
     label = torch.where(keep, labels, -1)
     label[keep.nonzero().flatten()[~among]] = -1
     wanted = F.cross_entropy(logits[among], labels[keep][among])
-    got = text_term.loss(out, replace(masked, label=label))
+    got = loss_of(text_term, out, replace(masked, label=label))
     torch.testing.assert_close(got, wanted)
-    assert got < text_term.loss(out, replace(facts, label=label))
+    assert got < loss_of(text_term, out, replace(facts, label=label))
 
 
 def test_soft_labels_of_one_class_are_hard_labels() -> None:
@@ -273,49 +257,6 @@ def test_soft_labels_of_one_class_are_hard_labels() -> None:
         out, facts = known(9, class_weight=class_weight)
         hard = F.one_hot(facts.label.clamp_min(0), 6).half()
         soft = replace(facts, probability=hard)
-        torch.testing.assert_close(text_term.loss(out, soft), text_term.loss(out, facts))
+        torch.testing.assert_close(loss_of(text_term, out, soft), loss_of(text_term, out, facts))
         mixed = replace(facts, probability=torch.full((VOXELS, 6), 1 / 6).half())
-        assert text_term.loss(out, mixed) != text_term.loss(out, facts)
-
-
-ALL_TERMS = (absent, cosine, pooled, presence, superpoint, text_term)
-
-
-@pytest.mark.parametrize("term", ALL_TERMS, ids=lambda term: term.__name__.split(".")[-1])
-@pytest.mark.parametrize("half", [False, True])
-def test_a_term_in_parts_has_the_same_value_and_gradient(
-    term: ModuleType, half: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    out, facts = known(8)
-    out, facts = (out.half(), replace(facts, target=facts.target.half())) if half else (out, facts)
-    found = []
-    for numbers in (VOXELS * WIDTH, 7 * WIDTH):  # one part, and parts of 7 voxels
-        monkeypatch.setattr(rows, "NUMBERS", numbers)
-        each = out.clone().requires_grad_()
-        value = term.loss(each, replace(facts))
-        value.backward()
-        found.append((value, each.grad))
-    torch.testing.assert_close(found[0], found[1])
-
-
-@pytest.mark.parametrize("term", ALL_TERMS, ids=lambda term: term.__name__.split(".")[-1])
-def test_a_term_in_parts_keeps_nothing_as_large_as_the_embeddings(
-    term: ModuleType, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(rows, "NUMBERS", 7 * WIDTH)
-    out, facts = known(8)
-    out.requires_grad_()
-    facts.pooled_target  # noqa: B018  made once for all terms
-    kept: dict[int, int] = {}
-
-    def pack(tensor: torch.Tensor) -> torch.Tensor:
-        storage = tensor.untyped_storage()
-        kept[storage.data_ptr()] = storage.nbytes()
-        return tensor
-
-    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
-        value = term.loss(out, facts)
-    given = {t.untyped_storage().data_ptr() for t in (out, facts.target, facts.pooled_target)}
-    assert all(size < out.nbytes for pointer, size in kept.items() if pointer not in given)
-    value.backward()
-    assert out.grad is not None
+        assert loss_of(text_term, out, mixed) != loss_of(text_term, out, facts)

@@ -22,6 +22,7 @@ from model.training import ranks
 from model.training.cross_entropy import class_weights, cross_entropy, weight_of
 from model.training.loop import Run, fit
 from model.training.ranks import Mean
+from model.training.rows import Lazy
 
 PACKAGES = ("numpy", "scipy", "spconv-cu120", "torch")
 VARIANT = "supervised"
@@ -58,8 +59,8 @@ def train_fully_supervised(
             counts = ranks.total_counts(_count(ranks.own(scans), len(classes)), device())
             weight = class_weights(counts).to(device())
 
-        def terms(output: torch.Tensor, batch: Batch) -> dict[str, Mean]:
-            value = cross_entropy(output.float(), batch.label, weight)
+        def terms(output: Lazy, batch: Batch) -> dict[str, Mean]:
+            value = cross_entropy(output[:].float(), batch.label, weight)
             return {"cross_entropy": Mean(value, weight_of(batch.label, weight))}
 
         inputs = params.get("inputs", COLOR_ONLY)

@@ -20,6 +20,7 @@ from model.training import ranks
 from model.training.checkpoint import Checkpoint, Observer
 from model.training.curves import Curves
 from model.training.ranks import Mean
+from model.training.rows import Lazy
 from model.training.stop import Due, StopSignals
 from model.training.watch import Watch
 from pipeline.errors import Stopped
@@ -73,6 +74,9 @@ class Run:
         return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
 
+TermsOf = Callable[[Lazy, Batch], Mapping[str, Mean]]
+
+
 class Outputs(nn.Module):
     """All that a network computes in a step of its training, as one module.
 
@@ -80,31 +84,44 @@ class Outputs(nn.Module):
     nothing else.
     """
 
-    def __init__(self, network: MinkUNet) -> None:
+    def __init__(self, network: MinkUNet, terms_of: TermsOf) -> None:
         super().__init__()
-        self.network = network
+        self.network, self.terms_of = network, terms_of
 
-    def forward(
-        self, inputs: torch.Tensor, indices: torch.Tensor, row: torch.Tensor
-    ) -> torch.Tensor:
-        """The outputs (s, out_channels) at some rows (s,) of voxels (m, C), `indices` (m, 4)."""
-        return self.network.head(self.network.trunk(inputs, indices)[row])
+    def forward(self, batch: Batch) -> tuple[Mapping[str, Mean], torch.Tensor]:
+        """The terms of the loss, and some output (at most 1, out_channels) of the network.
+
+        On a GPU the network computes in fp16, and the loss in float32.
+        """
+        with self._mixed(batch.inputs):
+            rows = self.network.trunk(batch.inputs, batch.indices)[batch.row]
+        output = Lazy(rows, self._head, self.network.head.out_features)
+        return self.terms_of(output, batch), output[:1]
+
+    def _head(self, rows: torch.Tensor) -> torch.Tensor:
+        with self._mixed(rows):
+            return self.network.head(rows)
+
+    @staticmethod
+    def _mixed(values: torch.Tensor) -> torch.autocast:
+        return torch.autocast(values.device.type, torch.float16, enabled=values.is_cuda)
 
 
 def fit(
     run: Run,
     network: MinkUNet,
-    terms_of: Callable[[torch.Tensor, Batch], Mapping[str, Mean]],
+    terms_of: TermsOf,
     observer: Observer | None = None,
 ) -> dict[str, Any]:
     """Train `network` (on its device) for all steps and return the curves, see `Curves.thinned`.
 
-    `terms_of` takes the network's output (s, out_channels) at `batch.row`, and the batch, and gives
-    the terms of the loss by name, means that are added in their order. An `observer` is shown the
-    network after every step. Every `run.checkpoint_every` steps, and after `CHECKPOINT_SECONDS`,
-    the state is written to the run's scratch folder; if a state of this run is there, training
-    resumes from it. Of several processes (`model.training.ranks`) each has a part of every batch,
-    and the first one writes; a state is resumed by any number of them.
+    `terms_of` takes the network's output (s, out_channels) at `batch.row`, which is made when it is
+    used (`model.training.rows`), and the batch, and gives the terms of the loss by name, means that
+    are added in their order. An `observer` is shown the network after every step. Every
+    `run.checkpoint_every` steps, and after `CHECKPOINT_SECONDS`, the state is written to the run's
+    scratch folder; if a state of this run is there, training resumes from it. Of several processes
+    (`model.training.ranks`) each has a part of every batch, and the first one writes; a state is
+    resumed by any number of them.
 
     Raises `BadInput` where a batch has no part for each process, `FloatingPointError` if the loss
     is not finite, and `Stopped`, with the state written, after the step in which a signal of
@@ -112,11 +129,10 @@ def fit(
     """
     config = OptimiserConfig(**run.params["optimiser"])
     where = next(network.parameters()).device
-    amp = where.type == "cuda"
     kind = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[config.name]
     # fp16 gradients leave second moments near 0: with the default eps of 1e-8 steps would explode.
     optimiser = kind(network.parameters(), lr=config.lr, weight_decay=config.weight_decay, eps=1e-6)
-    scaler, curves = torch.amp.GradScaler(where.type, enabled=amp), Curves()
+    scaler, curves = torch.amp.GradScaler(where.type, enabled=where.type == "cuda"), Curves()
     path = run.scratch / "checkpoint.safetensors"
     checkpoint = Checkpoint(path, run.mark, network, optimiser, scaler, curves, observer)
     checkpoint.restore()
@@ -125,7 +141,7 @@ def fit(
     done = len(curves.loss)
     ranks.require_parts(config.batch)
     ranks.require_same(done, where)
-    outputs, first = ranks.together(Outputs(network), network), ranks.first()
+    outputs, first = ranks.together(Outputs(network, terms_of), network), ranks.first()
     steps = range(done, config.steps)
     batches = read_batches(
         run.scans,
@@ -152,9 +168,7 @@ def fit(
             rate = config.rate(step)
             for group in optimiser.param_groups:
                 group["lr"] = rate
-            with torch.autocast(where.type, torch.float16, enabled=amp):
-                output = outputs(batch.inputs, batch.indices, batch.row)
-            terms = ranks.shares(terms_of(output, batch), output)
+            terms = ranks.shares(*outputs(batch))
             start, *rest = terms.values()
             loss = sum(rest, start=start)
             optimiser.zero_grad()

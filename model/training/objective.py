@@ -12,7 +12,9 @@ from numpy.typing import NDArray
 from model.data.dataset import Batch
 from model.training.cross_entropy import class_weights
 from model.training.losses import SETTINGS, term_weights
+from model.training.predicted import Predicted
 from model.training.ranks import Mean
+from model.training.rows import Lazy
 from model.training.supervision import Supervision
 
 
@@ -51,7 +53,7 @@ class Objective:
         self.class_weight = class_weights(counts).to(text.device) if config.balance else None
 
     def __call__(
-        self, embedding: torch.Tensor, target: torch.Tensor, batch: Batch
+        self, embedding: torch.Tensor | Lazy, target: torch.Tensor | Lazy, batch: Batch
     ) -> dict[str, Mean]:
         """The terms by name, with their weights, which add up to the loss.
 
@@ -69,8 +71,10 @@ class Objective:
             probability=batch.probability if batch.probability.shape[1] else None,
             mask_absent=self.config.mask_absent,
         )
+        together = [term.OF_ROWS for _, _, term in self.terms if hasattr(term, "OF_ROWS")]
+        predicted = Predicted(embedding, known, together)
         return {
-            name: Mean(weight * term.loss(embedding, known), _over(term, known))
+            name: Mean(weight * term.loss(predicted, known), _over(term, known))
             for name, weight, term in self.terms
         }
 

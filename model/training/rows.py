@@ -1,46 +1,66 @@
 """Functions of the rows of tall tensors, computed part by part, so that little memory is needed.
 
 Predicted and 2D embeddings of a batch are (V, d) with V of 100,000 and d of 768: 300 MB each in
-float32. What a loss term makes of them on its way, embeddings of unit length for example, is as
-large, and autograd would keep all of it until the backward pass.
+float32. What a loss makes of them on its way, embeddings of unit length for example, is as large,
+and autograd would keep all of it until the backward pass.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import torch
 from torch.utils.checkpoint import checkpoint
 
-NUMBERS = 2**22  # of each tensor in one part: 16 MB in float32
+NUMBERS = 2**22  # of a part: 16 MB in float32, which caches of a CPU hold
+_ON_GPU = 8  # times as many, so that few kernels are started
 
 
-def parts(*tensors: torch.Tensor) -> Iterator[tuple[torch.Tensor, ...]]:
-    """The same rows of all tensors (V, ...), some at a time."""
-    widest = max(tensor[:1].numel() for tensor in tensors)
-    rows = max(1, NUMBERS // max(1, widest))
-    return zip(*(tensor.split(rows) for tensor in tensors), strict=True)
+@dataclass(frozen=True)
+class Lazy:
+    """A tensor (V, width), of which a part is made of the same rows of another when it is used."""
+
+    source: torch.Tensor  # (V, ...)
+    make: Callable[[torch.Tensor], torch.Tensor]  # (n, ...) -> (n, width)
+    width: int
+
+    def __len__(self) -> int:
+        """V."""
+        return len(self.source)
+
+    def __getitem__(self, some: slice) -> torch.Tensor:
+        """Some rows (n, width)."""
+        return self.make(self.source[some])
 
 
-def computed(function: Callable[..., torch.Tensor], *tensors: torch.Tensor) -> torch.Tensor:
-    """What `function` gives for the rows of tensors (V, ...), row by row: (V, ...).
+def lazy(tensor: torch.Tensor) -> Lazy:
+    """A tensor (V, width) that is there already."""
+    return Lazy(tensor, lambda rows: rows, tensor.shape[1])
 
-    Of several parts only the tensors are kept for the backward pass, which computes each part anew
-    (Chen et al., "Training Deep Nets with Sublinear Memory Cost", 2016). One part is kept whole.
+
+def slices(tall: Lazy) -> list[slice]:
+    """Which rows are in each part: all in order, at least one part."""
+    numbers = NUMBERS * (_ON_GPU if tall.source.is_cuda else 1)
+    rows = max(1, numbers // max(1, tall.width))
+    return [slice(first, first + rows) for first in range(0, max(1, len(tall)), rows)]
+
+
+def computed(function: Callable[[torch.Tensor, slice], torch.Tensor], tall: Lazy) -> torch.Tensor:
+    """What `function` gives for rows (n, width) of (V, width) and their place: (V, ...).
+
+    Of several parts nothing is kept for the backward pass but the source of the rows: it makes and
+    computes each part anew (Chen et al., "Training Deep Nets with Sublinear Memory Cost", 2016).
+    A single part is kept whole.
     """
-    return torch.cat(_of_parts(function, tensors))
 
+    def of_part(source: torch.Tensor, at: slice) -> torch.Tensor:
+        return function(tall.make(source), at)
 
-def added(function: Callable[..., torch.Tensor], *tensors: torch.Tensor) -> torch.Tensor:
-    """The sum of what `function` gives for parts of tensors (V, ...), kept as by `computed`."""
-    first, *others = _of_parts(function, tensors)
-    return sum(others, start=first)
-
-
-def _of_parts(
-    function: Callable[..., torch.Tensor], tensors: tuple[torch.Tensor, ...]
-) -> list[torch.Tensor]:
-    each = list(parts(*tensors))
+    each = slices(tall)
     if len(each) == 1 or not torch.is_grad_enabled():
-        return [function(*part) for part in each]
-    return [
-        checkpoint(function, *part, use_reentrant=False, preserve_rng_state=False) for part in each
-    ]
+        return torch.cat([of_part(tall.source[at], at) for at in each])
+    return torch.cat(
+        [
+            checkpoint(of_part, tall.source[at], at, use_reentrant=False, preserve_rng_state=False)
+            for at in each
+        ]
+    )

@@ -16,11 +16,13 @@ def weighted_mean(values: torch.Tensor, weight: torch.Tensor | None) -> torch.Te
     return (weight * values).sum() / weight.sum().clamp_min(1e-12)
 
 
-def distances(embedding: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-    """1 - cos (V,) of embeddings and targets, both (V, d) and of any length and type."""
-    return rows.computed(
-        lambda x, y: 1 - F.cosine_similarity(x.float(), y.float(), dim=1), embedding, target
-    )
+def distance(unit: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+    """1 - cos (n,) of embeddings (n, d) of unit length and targets (n, d) of any length and type.
+
+    0 has no direction: it is at a distance of 1 from everything.
+    """
+    target = target.float()
+    return 1 - (unit * target).sum(dim=1) / target.norm(dim=1).clamp_min(1e-12)
 
 
 def group_means(values: torch.Tensor, group: torch.Tensor, size: torch.Tensor) -> torch.Tensor:
@@ -33,7 +35,8 @@ def group_means(values: torch.Tensor, group: torch.Tensor, size: torch.Tensor) -
 class Supervision:
     """What is known of the V voxels of a batch of B scans, and of K classes, on one device."""
 
-    target: torch.Tensor  # (V, d) fused 2D embeddings, specialised in ESS variants; fp16 or float32
+    # (V, d) fused 2D embeddings, specialised in ESS variants; fp16 or float32
+    target: torch.Tensor | rows.Lazy
     label: torch.Tensor  # (V,) int64 pseudo-labels, -1 = none
     text: torch.Tensor  # (K, d) float32 text embeddings of unit length
     temperature: float  # of similarities to the text
@@ -64,12 +67,6 @@ class Supervision:
         assert self.scan is not None
         return self.present[self.scan]
 
-    def logits(self, embedding: torch.Tensor) -> torch.Tensor:
-        """Cosines (V, K) of embeddings (V, d) with the texts, over the temperature."""
-        return rows.computed(
-            lambda x: F.normalize(x.float(), dim=1) @ self.text.T / self.temperature, embedding
-        )
-
     @cached_property
     def groups(self) -> tuple[torch.Tensor, torch.Tensor]:
         """The group (V,) of each voxel, in 0..S-1, and the sizes (S,) of groups.
@@ -92,7 +89,9 @@ class Supervision:
     def pooled_target(self) -> torch.Tensor:
         """Means (S, d) float32 over the groups of targets at unit length."""
         group, size = self.groups
-        total = self.text.new_zeros(len(size), self.target.shape[1])
-        for target, where in rows.parts(self.target, group):
-            total.index_add_(0, where, F.normalize(target.float(), dim=1))
+        target = self.target if isinstance(self.target, rows.Lazy) else rows.lazy(self.target)
+        total = self.text.new_zeros(len(size), target.width)
+        with torch.no_grad():
+            for at in rows.slices(target):
+                total.index_add_(0, group[at], F.normalize(target[at].float(), dim=1))
         return total / size[:, None]

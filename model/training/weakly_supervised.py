@@ -17,7 +17,7 @@ import torch
 from model.data.dataset import Batch
 from model.data.entries import ScanEntries, read_entry, read_text, voxel_size
 from model.data.scans import count_labels, in_order
-from model.network.adapter import load_adapter
+from model.network.adapter import Adapter, load_adapter
 from model.network.device import device, reproducible
 from model.network.inputs import COLOR_ONLY
 from model.network.trained import ClassifierHead, Trained, build_network
@@ -25,6 +25,7 @@ from model.training import ranks, rows, variants
 from model.training.loop import Run, fit
 from model.training.objective import LossConfig, Objective, loss_config
 from model.training.ranks import Mean
+from model.training.rows import Lazy
 from model.training.selection import Selection, SelectionConfig, hold_out
 from model.training.variants import VARIANTS
 from pipeline.errors import BadInput
@@ -97,12 +98,8 @@ def train_weakly_supervised(
         counts = ranks.total_counts(count_labels(ranks.own(scans), len(classes)), device())
         objective = Objective(config, parts, classifier, counts)
 
-        def terms(output: torch.Tensor, batch: Batch) -> dict[str, Mean]:
-            target = batch.feature
-            if specialise is not None:
-                with torch.no_grad():
-                    target = rows.computed(specialise, target)
-            return objective(output, target, batch)
+        def terms(output: Lazy, batch: Batch) -> dict[str, Mean]:
+            return objective(output, specialised(batch.feature, specialise), batch)
 
         inputs = params.get("inputs", COLOR_ONLY)
         network = build_network(width, params["network"], seed, inputs).to(device())
@@ -131,6 +128,22 @@ def train_weakly_supervised(
     )
     if ranks.first():
         trained.save(out)
+
+
+def specialised(feature: torch.Tensor, adapter: Adapter | None) -> torch.Tensor | Lazy:
+    """Fused 2D embeddings (V, d) as the adapter makes them.
+
+    On a GPU they are made when they are used, once more in the backward pass: that takes a few
+    products of matrices there, and (V, d) float32 less. On a CPU it would be the dearer half of
+    head and loss, so they are made once.
+    """
+    if adapter is None:
+        return feature
+    made = Lazy(feature, adapter, feature.shape[1])
+    if feature.is_cuda:
+        return made
+    with torch.no_grad():
+        return rows.computed(lambda part, at: part, made)
 
 
 def _loss_of(variant: str, loss: Mapping[str, Any], parts: Mapping[str, ModuleType]) -> LossConfig:

@@ -5,12 +5,12 @@
 One scan: the surfaces of a simulated room at 2 cm, with vectors, labels and superpoints drawn at
 random. First the network, in float32 on a CPU; then head and loss in two ways, once with all that
 autograd would keep and once as they are trained, in parts that are computed anew. Both in one run;
-bytes are of the tensors that are kept, each storage once. What follows for GPUs is computed: there
-the network's activations take half, in fp16, and so do the embeddings.
+bytes are of the tensors that are kept, each storage once, and peaks are of the process, above what
+it had before. What follows for GPUs is computed: there the network's activations take half, in
+fp16, and so do predicted embeddings.
 """
 
 import argparse
-import resource
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -77,6 +77,19 @@ class Kept:
         return sum(s.nbytes() for pointer, s in self.storages.items() if pointer not in known)
 
 
+def peak(step: Callable[[], object]) -> int:
+    """Bytes of memory that a step took at its most, above what was there; Linux only."""
+    Path("/proc/self/clear_refs").write_text("5")  # the peak is counted from now on
+    before = _status("VmRSS")
+    step()
+    return _status("VmHWM") - before
+
+
+def _status(name: str) -> int:
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(name))
+
+
 def timed(step: Callable[[], object]) -> float:
     """CPU seconds, the least of three."""
     seconds = []
@@ -123,7 +136,7 @@ def main() -> None:
     objective = Objective(loss_config(chosen), parts, text, np.full(k, 100))
 
     def loss() -> torch.Tensor:
-        terms = objective(network.head(trunk), target, batch)  # type: ignore[arg-type]
+        terms = objective(rows.Lazy(trunk, network.head, d), target, batch)  # type: ignore[arg-type]
         return sum((term.value for term in terms.values()), start=torch.zeros(()))
 
     found: dict[str, tuple[int, float]] = {}
@@ -134,19 +147,19 @@ def main() -> None:
             value = loss()
         keeps = kept.bytes(*network.parameters(), trunk, target, text)
         value.backward()
+        del kept
         values[way] = value.item(), trunk.grad.clone()  # type: ignore[union-attr]
         found[way] = keeps, timed(lambda: loss().backward())
         trunk.grad = None
-        print(f"head and loss {way}: keep {format_bytes(keeps)}, {found[way][1]:.2f} CPU s")
+        most = format_bytes(peak(lambda: loss().backward()))
+        trunk.grad = None
+        print(f"{way}: keep {format_bytes(keeps)}, {most} at most, {found[way][1]:.2f} CPU s")
     (was, gradient), (now, own_gradient) = values["whole"], values["in parts"]
     worst = (gradient - own_gradient).abs().max() / gradient.abs().max()
     print(f"losses {was:.7f} and {now:.7f}, gradients {worst:.1e} apart")
     less, longer = (a / b for a, b in zip(found["whole"], found["in parts"], strict=True))
     print(f"in parts: {less:.1f} x less kept, {longer:.1f} x as fast")
     print(f"the network's own forward and backward pass: {step:.2f} CPU s")
-    print(
-        f"peak of this process: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6:.1f} GB"
-    )
 
     print_largest_batches(of_network, v * d, {way: keeps for way, (keeps, _) in found.items()})
 
@@ -155,9 +168,9 @@ def print_largest_batches(of_network: int, numbers: int, kept: Mapping[str, int]
     """Scans in a batch on a GPU, computed from what a CPU keeps of one with (V, d) `numbers`."""
     part = rows.NUMBERS * 4 * 6  # float32 of a part, what is made of it, and gradients
     for way, own in kept.items():
-        # In parts the embeddings stay fp16; beside what is kept there are their gradient, the
-        # targets in fp16 and their adapted form in float32.
-        scan = of_network / 2 + own / (1 if way == "whole" else 2) + numbers * (2 + 2 + 4)
+        # Beside what is kept there are the targets in fp16; in one piece also predicted embeddings
+        # in fp16 with their gradient, and adapted targets in float32, of which parts are made else.
+        scan = of_network / 2 + own + numbers * (2 if way == "in parts" else 2 + 2 + 2 + 4)
         largest = [int((FREE * card * 1e9 - part) / scan) for card in CARDS]
         cards = ", ".join(f"{n} on {card} GB" for n, card in zip(largest, CARDS, strict=True))
         print(f"computed, {way}: {format_bytes(scan)} a scan; scans in a batch: {cards}")

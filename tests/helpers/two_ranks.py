@@ -91,10 +91,11 @@ def gradients(rooms: list[Room], balance: bool, frozen: bool) -> dict[str, torch
     counts = torch.arange(10, 10 + len(CLASSES)).numpy()
     objective = Objective(loss_config(section), loss_terms(section), text, counts)
     network = build_network(WIDTH, SMALL_NETWORK, 0).train()
-    outputs = ranks.together(Outputs(network), network)
+    outputs = ranks.together(
+        Outputs(network, lambda output, batch: objective(output, batch.feature, batch)), network
+    )
     outputs.train(not frozen)
-    output = outputs(batch.inputs, batch.indices, batch.row)
-    terms = ranks.shares(objective(output, batch.feature, batch), output)
+    terms = ranks.shares(*outputs(batch))
     loss = torch.stack([*terms.values()]).sum()
     (loss * ranks.count()).backward()
     found = {name: weight.grad for name, weight in network.named_parameters()}

@@ -2,8 +2,10 @@
 
 `loss: {text: 1.0}` gives the term of `text.py` the weight 1. The module of a term has
 
-- `loss(embedding, supervision)`: a scalar tensor, from the predicted embeddings (V, d) float32 of
-  a batch's voxels and a `model.training.supervision.Supervision`;
+- `loss(predicted, supervision)`: a scalar tensor, from the embeddings of a batch's V voxels, a
+  `model.training.predicted.Predicted`, and a `model.training.supervision.Supervision`;
+- `OF_ROWS`, if it asks for one: the function of the embeddings that it asks `predicted` for, which
+  is then computed in one pass with those of other terms;
 - `over(supervision)`, unless it is a plain mean over the voxels: the sum of the weights of what the
   scalar is the mean over, a number or a scalar tensor. Where several GPUs have a part of a batch
   each, the parts count by it;

@@ -10,14 +10,16 @@ of the classes in the tags".
 
 import torch
 
+from model.training.predicted import Predicted, logits
 from model.training.supervision import Supervision
 
 ESS_ONLY = True  # scene tags reach the network in variants with specialisation only
+OF_ROWS = logits
 
 
-def loss(embedding: torch.Tensor, supervision: Supervision) -> torch.Tensor:
-    """A scalar >= 0; `embedding` (V, d) of any length."""
-    log_p = torch.log_softmax(supervision.logits(embedding), dim=1)
+def loss(predicted: Predicted, supervision: Supervision) -> torch.Tensor:
+    """A scalar >= 0; of V predicted embeddings of any length."""
+    log_p = torch.log_softmax(predicted.of(logits), dim=1)
     among = log_p.masked_fill(~supervision.present_of_voxel, -torch.inf).logsumexp(dim=1)
     some = supervision.present_of_voxel.any(dim=1)  # a scan without tags says nothing
     if not bool(some.any()):

@@ -10,14 +10,16 @@ without one weighing 1.
 
 import torch
 
-from model.training.supervision import Supervision, distances, weighted_mean
+from model.training.predicted import Predicted, distances
+from model.training.supervision import Supervision, weighted_mean
 
 ESS_ONLY = False
+OF_ROWS = distances
 
 
-def loss(embedding: torch.Tensor, supervision: Supervision) -> torch.Tensor:
-    """A scalar in [0, 2]; `embedding` (V, d) of any length."""
-    return weighted_mean(distances(embedding, supervision.target), supervision.voxel_weight)
+def loss(predicted: Predicted, supervision: Supervision) -> torch.Tensor:
+    """A scalar in [0, 2]; of V predicted embeddings of any length."""
+    return weighted_mean(predicted.of(distances)[:, 0], supervision.voxel_weight)
 
 
 def over(supervision: Supervision) -> torch.Tensor | float:

@@ -9,21 +9,17 @@ weights w (`balance`) it is the mean weighted as in `cosine`.
 """
 
 import torch
-import torch.nn.functional as F
 
-from model.training import rows
+from model.training.predicted import Predicted, pooled_distances
 from model.training.supervision import Supervision, weighted_mean
 
 ESS_ONLY = False
+OF_ROWS = pooled_distances
 
 
-def loss(embedding: torch.Tensor, supervision: Supervision) -> torch.Tensor:
-    """A scalar in [0, 2]; `embedding` (V, d) of any length."""
-    target, (group, _) = supervision.pooled_target, supervision.groups
-    distance = rows.computed(
-        lambda x, of: 1 - F.cosine_similarity(x.float(), target[of], dim=1), embedding, group
-    )
-    return weighted_mean(distance, supervision.voxel_weight)
+def loss(predicted: Predicted, supervision: Supervision) -> torch.Tensor:
+    """A scalar in [0, 2]; of V predicted embeddings of any length."""
+    return weighted_mean(predicted.of(pooled_distances)[:, 0], supervision.voxel_weight)
 
 
 def over(supervision: Supervision) -> torch.Tensor | float:

@@ -12,18 +12,19 @@ is the mean logit of class k less the mean over the classes.
 import torch
 import torch.nn.functional as F
 
+from model.training.predicted import Predicted, logits
 from model.training.supervision import Supervision, group_means
 
 ESS_ONLY = True  # scene tags reach the network in variants with specialisation only
+OF_ROWS = logits
 
 
-def loss(embedding: torch.Tensor, supervision: Supervision) -> torch.Tensor:
-    """A scalar >= 0; `embedding` (V, d) of any length."""
+def loss(predicted: Predicted, supervision: Supervision) -> torch.Tensor:
+    """A scalar >= 0; of V predicted embeddings of any length."""
     assert supervision.present is not None
     assert supervision.scan is not None
-    logits = supervision.logits(embedding)
     count = torch.bincount(supervision.scan, minlength=len(supervision.present)).clamp_min(1)
-    mean = group_means(logits, supervision.scan, count)
+    mean = group_means(predicted.of(logits), supervision.scan, count)
     return F.multilabel_soft_margin_loss(
         mean - mean.mean(dim=1, keepdim=True), supervision.present.float()
     )

@@ -11,21 +11,18 @@ class weights (`balance`) a superpoint weighs the mean of its voxels.
 import torch
 import torch.nn.functional as F
 
-from model.training import rows
-from model.training.supervision import Supervision, distances, weighted_mean
+from model.training.predicted import Predicted
+from model.training.supervision import Supervision, distance, weighted_mean
 
 ESS_ONLY = False
 
 
-def loss(embedding: torch.Tensor, supervision: Supervision) -> torch.Tensor:
-    """A scalar in [0, 2]; `embedding` (V, d) of any length."""
-    group, size = supervision.groups
-    zeros = supervision.text.new_zeros(len(size), embedding.shape[1])
-    total = rows.added(
-        lambda x, of: zeros.index_add(0, of, F.normalize(x.float(), dim=1)), embedding, group
+def loss(predicted: Predicted, supervision: Supervision) -> torch.Tensor:
+    """A scalar in [0, 2]; of V predicted embeddings of any length."""
+    target, weight = supervision.pooled_target, _weight(supervision)
+    return predicted.of_sums(
+        lambda total: weighted_mean(distance(F.normalize(total, dim=1), target), weight)
     )
-    distance = distances(total / size[:, None], supervision.pooled_target)
-    return weighted_mean(distance, _weight(supervision))
 
 
 def over(supervision: Supervision) -> torch.Tensor | float:

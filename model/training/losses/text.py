@@ -14,20 +14,22 @@ specialisation, put to the 3D network; the published method does without it.
 import torch
 
 from model.training.cross_entropy import cross_entropy, weight_of
+from model.training.predicted import Predicted, logits
 from model.training.supervision import Supervision, weighted_mean
 
 ESS_ONLY = True  # pseudo-labels are used in variants with specialisation only
+OF_ROWS = logits
 _ABSENT = -1e6  # added to the logits of absent classes
 
 
-def loss(embedding: torch.Tensor, supervision: Supervision) -> torch.Tensor:
-    """A scalar; `embedding` (V, d) of any length."""
-    logits = supervision.logits(embedding)
+def loss(predicted: Predicted, supervision: Supervision) -> torch.Tensor:
+    """A scalar; of V predicted embeddings of any length."""
+    found = predicted.of(logits)
     if supervision.mask_absent:
-        logits = logits + _ABSENT * ~supervision.present_of_voxel
+        found = found + _ABSENT * ~supervision.present_of_voxel
     if supervision.probability is None:
-        return cross_entropy(logits, supervision.label, supervision.class_weight)
-    each = -(supervision.probability.float() * torch.log_softmax(logits, dim=1)).sum(dim=1)
+        return cross_entropy(found, supervision.label, supervision.class_weight)
+    each = -(supervision.probability.float() * torch.log_softmax(found, dim=1)).sum(dim=1)
     return weighted_mean(each, _weight(supervision))
 
 
