@@ -12,7 +12,7 @@ import torch
 from torch.utils.checkpoint import checkpoint
 
 NUMBERS = 2**22  # of a part: 16 MB in float32, which caches of a CPU hold
-_ON_GPU = 8  # times as many, so that few kernels are started
+ON_GPU = 8  # times as many, so that few kernels are started
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ def lazy(tensor: torch.Tensor) -> Lazy:
 
 def slices(tall: Lazy) -> list[slice]:
     """Which rows are in each part: all in order, at least one part."""
-    numbers = NUMBERS * (_ON_GPU if tall.source.is_cuda else 1)
+    numbers = NUMBERS * (ON_GPU if tall.source.is_cuda else 1)
     rows = max(1, numbers // max(1, tall.width))
     return [slice(first, first + rows) for first in range(0, max(1, len(tall)), rows)]
 
@@ -55,12 +55,14 @@ def computed(function: Callable[[torch.Tensor, slice], torch.Tensor], tall: Lazy
     def of_part(source: torch.Tensor, at: slice) -> torch.Tensor:
         return function(tall.make(source), at)
 
-    each = slices(tall)
-    if len(each) == 1 or not torch.is_grad_enabled():
-        return torch.cat([of_part(tall.source[at], at) for at in each])
+    places = slices(tall)
+    # Slices instead would each have a gradient of all rows.
+    each = zip(tall.source.split(places[0].stop), places, strict=True)
+    if len(places) == 1 or not torch.is_grad_enabled():
+        return torch.cat([of_part(source, at) for source, at in each])
     return torch.cat(
         [
-            checkpoint(of_part, tall.source[at], at, use_reentrant=False, preserve_rng_state=False)
-            for at in each
+            checkpoint(of_part, source, at, use_reentrant=False, preserve_rng_state=False)
+            for source, at in each
         ]
     )

@@ -133,9 +133,8 @@ def train_weakly_supervised(
 def specialised(feature: torch.Tensor, adapter: Adapter | None) -> torch.Tensor | Lazy:
     """Fused 2D embeddings (V, d) as the adapter makes them.
 
-    On a GPU they are made when they are used, once more in the backward pass: that takes a few
-    products of matrices there, and (V, d) float32 less. On a CPU it would be the dearer half of
-    head and loss, so they are made once.
+    On a GPU they are made when they are used, once more in the backward pass, and (V, d) float32
+    is never there. On a CPU, where products of matrices are dear, they are made once.
     """
     if adapter is None:
         return feature

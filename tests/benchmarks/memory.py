@@ -11,6 +11,7 @@ fp16, and so do predicted embeddings.
 """
 
 import argparse
+import ctypes
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -79,6 +80,7 @@ class Kept:
 
 def peak(step: Callable[[], object]) -> int:
     """Bytes of memory that a step took at its most, above what was there; Linux only."""
+    ctypes.CDLL(None).malloc_trim(0)  # what was freed goes back to the system
     Path("/proc/self/clear_refs").write_text("5")  # the peak is counted from now on
     before = _status("VmRSS")
     step()
@@ -133,45 +135,65 @@ def main() -> None:
     target = torch.randn(v, d).half()
     chosen = {"cosine": 0.0, "text": 0.0} | dict.fromkeys(given.terms.split(","), 1.0)
     parts = {name: import_module(module) for name, module in module_names(chosen).items()}
-    objective = Objective(loss_config(chosen), parts, text, np.full(k, 100))
+    config = loss_config(chosen | {"balance": False})
+    objective = Objective(config, parts, text, np.full(k, 100))
 
     def loss() -> torch.Tensor:
         terms = objective(rows.Lazy(trunk, network.head, d), target, batch)  # type: ignore[arg-type]
         return sum((term.value for term in terms.values()), start=torch.zeros(()))
 
+    def formulas() -> torch.Tensor:
+        embedding = network.head(trunk)
+        cosine = 1 - torch.cosine_similarity(embedding, target.float(), dim=1)
+        logits = torch.nn.functional.normalize(embedding, dim=1) @ text.T / config.temperature
+        return cosine.mean() + torch.nn.functional.cross_entropy(
+            logits, batch.label, ignore_index=-1
+        )
+
     found: dict[str, tuple[int, float]] = {}
     values = {}
-    for way, limit in (("whole", 2**62), ("in parts", rows.NUMBERS)):
+    ways = [("whole", 2**62, loss), ("in parts", rows.NUMBERS, loss)]
+    if chosen == {"cosine": 1.0, "text": 1.0}:
+        ways.insert(0, ("as written", 2**62, formulas))
+    for way, limit, loss_of in ways:
         rows.NUMBERS = limit
         with Kept() as kept:
-            value = loss()
+            value = loss_of()
         keeps = kept.bytes(*network.parameters(), trunk, target, text)
         value.backward()
         del kept
-        values[way] = value.item(), trunk.grad.clone()  # type: ignore[union-attr]
-        found[way] = keeps, timed(lambda: loss().backward())
-        trunk.grad = None
-        most = format_bytes(peak(lambda: loss().backward()))
-        trunk.grad = None
+        assert trunk.grad is not None
+        assert network.head.weight.grad is not None
+        values[way] = value.item(), trunk.grad, network.head.weight.grad
+        trunk.grad = network.head.weight.grad = None
+        found[way] = keeps, timed(lambda run=loss_of: run().backward())  # type: ignore[misc]
+        most = format_bytes(peak(lambda run=loss_of: run().backward()))  # type: ignore[misc]
+        trunk.grad = network.head.weight.grad = None
         print(f"{way}: keep {format_bytes(keeps)}, {most} at most, {found[way][1]:.2f} CPU s")
-    (was, gradient), (now, own_gradient) = values["whole"], values["in parts"]
-    worst = (gradient - own_gradient).abs().max() / gradient.abs().max()
-    print(f"losses {was:.7f} and {now:.7f}, gradients {worst:.1e} apart")
-    less, longer = (a / b for a, b in zip(found["whole"], found["in parts"], strict=True))
-    print(f"in parts: {less:.1f} x less kept, {longer:.1f} x as fast")
+    first, (now, *own) = ways[0][0], values["in parts"]
+    was, *gradients = values[first]
+    apart = [(a - b).abs().max() / a.abs().max() for a, b in zip(gradients, own, strict=True)]
+    print(f"losses {was:.7f} and {now:.7f}, gradients {max(apart):.1e} apart")
+    less, longer = (a / b for a, b in zip(found[first], found["in parts"], strict=True))
+    print(f"in parts: {less:.1f} x less kept, {longer:.1f} x as fast as {first}")
     print(f"the network's own forward and backward pass: {step:.2f} CPU s")
 
-    print_largest_batches(of_network, v * d, {way: keeps for way, (keeps, _) in found.items()})
+    print_largest_batches(network, of_network, v, {way: keeps for way, (keeps, _) in found.items()})
 
 
-def print_largest_batches(of_network: int, numbers: int, kept: Mapping[str, int]) -> None:
-    """Scans in a batch on a GPU, computed from what a CPU keeps of one with (V, d) `numbers`."""
-    part = rows.NUMBERS * 4 * 6  # float32 of a part, what is made of it, and gradients
+def print_largest_batches(
+    network: MinkUNet, of_network: int, voxels: int, kept: Mapping[str, int]
+) -> None:
+    """Scans in a batch on a GPU, computed from what a CPU keeps of one with so many voxels."""
+    part = rows.NUMBERS * rows.ON_GPU * 4 * 6  # float32, what is made of it, and gradients
+    weights = 16 * sum(p.numel() for p in network.parameters())  # gradients and two moments
+    numbers, narrow = voxels * network.head.out_features, voxels * network.head.in_features
     for way, own in kept.items():
         # Beside what is kept there are the targets in fp16; in one piece also predicted embeddings
         # in fp16 with their gradient, and adapted targets in float32, of which parts are made else.
         scan = of_network / 2 + own + numbers * (2 if way == "in parts" else 2 + 2 + 2 + 4)
-        largest = [int((FREE * card * 1e9 - part) / scan) for card in CARDS]
+        scan += narrow * 2 * 3  # rows with targets, and gradients of two layers before them
+        largest = [int((FREE * card * 1e9 - part - weights) / scan) for card in CARDS]
         cards = ", ".join(f"{n} on {card} GB" for n, card in zip(largest, CARDS, strict=True))
         print(f"computed, {way}: {format_bytes(scan)} a scan; scans in a batch: {cards}")
 
