@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from pipeline.doctor import colours, lenses, readings, scales
+from pipeline.doctor import colours, lenses, quaternions, readings, scales
 from pipeline.doctor.judge import Judge, Verdict
 from pipeline.doctor.readings import Change, Reading
 from pipeline.doctor.views import Sample, View
@@ -53,7 +53,7 @@ def _single(judge: Judge, sample: Sample, raw: RawFrames) -> Iterator[Explanatio
     yield from _accepted(judge, readings.USUAL)
     yield from _out_of_step(judge, sample)
     if np.inf > judge.given.ratio > _LARGE:
-        rare = list(readings.rare())
+        rare = [*readings.rare(), *quaternions.readings(raw)]
         looks = [judge.first_look(each.change) for each in rare]
         yield from _accepted(judge, [rare[i] for i in np.argsort(looks)[:_CLOSER_LOOK]])
     if judge.given.agreement is not None and (lens := lenses.reading(judge, raw)):

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from PIL import Image
+from scipy.spatial.transform import Rotation
 
 from pipeline.geometry.cameras import scale_intrinsics
 from tests.helpers.planted import Array, Recorded, inverted, scaled, transposed
@@ -30,7 +31,18 @@ def follow(sentence: str, raw: Recorded) -> Recorded | None:
     advice = sentence.split("; ", 1)[1].split(", or ")[0]
     if found := re.search(rf"set the depth scale to ({_NUMBER})", advice):
         raw = replace(raw, depth_scale=float(found[1]))
+    if found := re.search(r"write them in the order (x, y|w, x)", advice):
+        raw = _reordered(raw, -1 if found[1] == "x, y" else 1, "world-to-camera poses" in sentence)
     return _poses(advice, raw)
+
+
+def _reordered(raw: Recorded, by: int, inverse: bool) -> Recorded:
+    """The numbers of each quaternion in another order, before a reader inverts the pose if so."""
+    poses = [inverted(pose) if inverse else np.array(pose) for pose in raw.poses]
+    for pose in poses:
+        order = np.roll(Rotation.from_matrix(pose[:3, :3]).as_quat(), by)
+        pose[:3, :3] = Rotation.from_quat(order).as_matrix()
+    return replace(raw, poses=[inverted(pose) if inverse else pose for pose in poses])
 
 
 def _poses(advice: str, raw: Recorded) -> Recorded:

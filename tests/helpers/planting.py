@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 from numpy.random import Generator
+from scipy.spatial.transform import Rotation
 
 from tests.helpers import planted
 from tests.helpers.planted import Array, Fault, Recorded
@@ -55,6 +56,19 @@ def other_convention(rng: Generator, raw: Recorded) -> Fault:
         f"axes {axes[:3, :3].astype(int).tolist()}, world {np.diag(world)[:3]}, inverse {inverse}"
     )
     return planted.poses(raw, what, change, ("the poses look",))
+
+
+def quaternion_order(rng: Generator, raw: Recorded) -> Fault:
+    """Quaternions w, x, y, z where x, y, z, w are read, or the reverse, of either direction."""
+    by, inverse = int(rng.choice([-1, 1])), bool(rng.random() < 0.4)
+
+    def change(pose: Array) -> Array:
+        pose = planted.inverted(pose) if inverse else pose.copy()
+        order = np.roll(Rotation.from_matrix(pose[:3, :3]).as_quat(), by)
+        pose[:3, :3] = Rotation.from_quat(order).as_matrix()
+        return planted.inverted(pose) if inverse else pose
+
+    return planted.poses(raw, f"quaternions by {by}, {inverse}", change, ("of quaternions",))
 
 
 def left_handed(rng: Generator, raw: Recorded) -> Fault:
@@ -111,6 +125,7 @@ KINDS: Mapping[str, Callable[[Generator, Recorded], Fault]] = {
     "positions in another unit or scale": pose_scale,
     "world-to-camera, OpenGL": usual_convention,
     "left-handed": left_handed,
+    "quaternions in another order": quaternion_order,
     "other axes, or transposed": other_convention,
     "convention and scale": convention_and_scale,
     "another camera": camera,

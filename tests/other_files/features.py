@@ -46,6 +46,36 @@ def write_npy(folder: Path, dtype: str = "<f2", order: Literal["C", "F"] = "C") 
     return folder / "s/0.npy"
 
 
+def write_other(folder: Path, what: str) -> Path:
+    """What another program makes of the grid, or of its texts."""
+    (folder / "s").mkdir()
+    path = folder / "s/0.npy"
+    grids = {"zeros": GRID * 0, "rows alone": GRID.reshape(-1, 16), "fp64": GRID.astype("f8")}
+    if what == "zarr 2":
+        path = path.with_suffix(".zarr")
+        zarr.create_array(store=str(path), shape=GRID.shape, dtype="<f2", zarr_format=2)[:] = GRID
+    elif what == "npz":
+        np.savez(path, GRID)
+        path.with_name("0.npy.npz").rename(path)
+    else:
+        np.save(path, grids[what])
+    return path
+
+
+def beside(folder: Path) -> None:
+    """What macOS leaves beside a file is no frame."""
+    (write_npy(folder).with_name("._0.npy")).write_bytes(b"\0\5\x16\7")
+
+
+def same_texts(folder: Path) -> None:
+    """Two classes of one embedding are refused: nothing can tell them apart."""
+    write_npy(folder)
+    texts = np.eye(3, 16, dtype="f4")[[0, 1, 1]]
+    np.savez(folder / reader.TEXT, embedding=texts, classes=np.array([*"abc"]))
+    reader.read_texts(folder)
+    raise AssertionError("it was read")
+
+
 def is_read(folder: Path, put: Callable[[Path], object]) -> None:
     """The grid is read as it is, at unit length."""
     put(folder)
@@ -145,6 +175,15 @@ def bad(what: str, put: Any, change: Any, part: str = "") -> st.SearchStrategy[V
 PLAIN = st.builds(lambda: write_npy)
 VARIANTS = st.one_of(
     st.builds(lambda p: Variant("a right array", partial(is_read, put=p)), NPYS | ZARRS),
+    st.just(Variant("a file of macOS", partial(is_read, put=beside))),
+    st.just(Variant("the same text twice", same_texts, True)),
+    st.sampled_from(["zeros", "rows alone", "fp64", "zarr 2", "npz"]).map(
+        lambda what: Variant(
+            what,
+            partial(is_refused, put=partial(write_other, what=what), change=bytes, part=""),
+            True,
+        )
+    ),
     bad("a header of NumPy", PLAIN, BAD_HEADERS),
     bad("zarr.json", ZARRS, BAD_JSON, "zarr.json"),
     bad("a chunk", ZARRS, BAD_CHUNKS),

@@ -61,6 +61,8 @@ class Features:
         for first in range(0, len(grid), _ROWS):
             rows = slice(first, first + _ROWS)
             grid[rows] = _unit(whole[rows].astype(np.float32), path)
+        if not grid.any():
+            raise BadInput(path, "has no vector but zeros", "make it again")
         return grid
 
     def _open(self, frame_id: int) -> Any:
@@ -133,12 +135,18 @@ def read_texts(folder: Path) -> Texts:
     unit = _unit(embedding.astype(np.float32), path)
     if not unit.any(axis=1).all():
         raise BadInput(path, "has a row of zeros", "give each class its embedding")
+    owner: dict[bytes, str] = {}
+    for name, row in zip(names, unit, strict=True):
+        if (other := owner.setdefault(row.tobytes(), name)) != name:
+            what = f"has the same embedding for {other} and {name}"
+            raise BadInput(path, what, "give each class its own")
     return Texts(path, names, unit)
 
 
 def _frames(folder: Path, scan: str) -> list[Path]:
     found = (folder / scan).glob("*") if (folder / scan).is_dir() else []
-    return sorted(path for path in found if path.suffix in (".npy", ".zarr"))
+    shown = (path for path in found if not path.name.startswith("."))  # no ._0.npy of macOS
+    return sorted(path for path in shown if path.suffix in (".npy", ".zarr"))
 
 
 def _names(classes: NDArray[Any], path: Path) -> tuple[str, ...]:

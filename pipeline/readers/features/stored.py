@@ -51,6 +51,8 @@ def open_zarr(path: Path) -> zarr.Array:
     zarr takes a chunk without a file for zeros. Raises many kinds of exceptions.
     """
     described = path / "zarr.json"
+    if not described.exists():
+        raise ValueError("it has no zarr.json, as arrays of zarr's format 3 have")
     if described.stat().st_size > _MOST_META:
         raise ValueError(f"its zarr.json has {described.stat().st_size:,} bytes")
     meta = parse_json(described.read_text(encoding="utf-8"))
