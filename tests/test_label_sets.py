@@ -53,6 +53,10 @@ def test_a_set_that_is_only_asked_for_needs_names_and_prompts_and_no_more(tmp_pa
         ("name,nyu40\nsofa,6\n", "has no column prompts; let its first line name name, prompts"),
         ("", "has no column name"),
         ("name,prompts\n", "names no class"),
+        (
+            "name,prompts\n" + "".join(f"{k},thing {k}\n" for k in range(256)),
+            "names 256 classes, and pages and viewer show 255 at most; name fewer",
+        ),
         ("name,prompts\nsofa,sofa\nsofa,couch\n", "duplicate entry sofa"),
         ("name,prompts\nsofa,\n", "line 2 has no prompts"),
         ("name,prompts\nsofa,couch||\n", "sofa has an empty prompt"),

@@ -1,10 +1,12 @@
 """A network in three lines: arrays in, arrays out, exactly as `predict` labels a scan."""
 
+import warnings
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from click.testing import CliRunner
 from numpy.typing import NDArray
 from plyfile import PlyData
@@ -96,13 +98,31 @@ def test_colours_are_bytes_or_floats_up_to_one_or_unknown(net: Network) -> None:
     np.testing.assert_array_equal(net.label(xyz, np.full((400, 3), 128)).probability, grey)
 
 
-XYZ, RGB = points(9), np.zeros((9, 3), np.uint8)
+def test_shares_of_white_that_became_integers_are_told(net: Network) -> None:
+    xyz = points(40)
+    for black in ((colors(xyz) > 99).astype(int), np.zeros((40, 3)), colors(xyz) / 255 / 255):
+        with pytest.warns(UserWarning, match="rgb: all points are black .0 or 1 of 255."):
+            net.label(xyz, black)
+
+
+def test_a_query_that_is_longer_than_the_tower_reads_is_told() -> None:
+    own = load(SHIPPED)
+    with pytest.warns(UserWarning, match="^'chair chair chair .*fills the context of the text"):
+        own.query(XYZ, RGB, "chair " * 500)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        own.query(XYZ, RGB, ["a place to sit", "a chair that stands beside the table"])
+
+
+XYZ, RGB = points(9), np.full((9, 3), 90, np.uint8)
 BAD: dict[str, tuple[dict[str, Any], str]] = {
     "no point": ({"xyz": np.zeros((0, 3)), "rgb": np.zeros((0, 3))}, "xyz: has no point; "),
     "flat": ({"xyz": XYZ.ravel()}, "xyz: has the shape (27,); give one of shape (N, 3)."),
     "transposed": ({"xyz": XYZ.T}, "xyz: has the shape (3, 9); "),
     "ragged": ({"xyz": [[1, 2, 3], [4, 5]]}, "xyz: is no array of numbers; "),
     "words": ({"xyz": [["a", "b", "c"]]}, "xyz: is no array of numbers; "),
+    "gradients": ({"xyz": torch.ones((9, 3), requires_grad=True)}, "xyz: is no array of numbers; "),
+    "masked": ({"xyz": np.ma.masked_greater(XYZ, 2)}, "xyz: has values that are masked; "),
     "nan": ({"xyz": np.where(XYZ > 2.5, np.nan, XYZ)}, "xyz: is not finite in "),
     "millimetres": ({"xyz": points(999) * 1000, "rgb": None}, "m high if its unit is the metre"),
     "other count": ({"rgb": RGB[:5]}, "rgb: has the shape (5, 3); give one of shape (9, 3)."),
@@ -125,7 +145,7 @@ def test_arrays_that_are_no_cloud_are_refused_in_a_sentence(name: str, net: Netw
         assert said in str(refused.value)
 
 
-@pytest.mark.parametrize("words", ["", "  ", [], ["chair", ""], [3]])
+@pytest.mark.parametrize("words", ["", "  ", [], ["chair", ""], [3], None, 5])
 def test_a_query_without_words_is_refused(words: Any, net: Network) -> None:
     with pytest.raises(BadInput, match="query: has no words"):
         net.query(XYZ, RGB, words)

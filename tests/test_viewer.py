@@ -34,7 +34,8 @@ from model.viewer.sources import view_of_scan
 from pipeline.cli.main import main
 from pipeline.errors import BadInput
 from pipeline.readers.any_scan import read_any
-from tests.helpers import tiny_clip
+from pipeline.simulate.s3dis_files import write_room
+from tests.helpers import tiny_clip, tiny_s3dis
 from tests.helpers.tiny_entries import CLASSES, VOXEL_SIZE
 from tests.helpers.tiny_network import network
 from tests.helpers.tiny_ply import points, write_ply
@@ -151,6 +152,38 @@ def test_hostile_names_stay_text_in_a_page_that_loads_nothing(view: View) -> Non
     assert meta["title"] == meta["layers"][1]["name"] == HOSTILE
     assert not re.findall(r"https?:", page)
     assert "default-src &#39;none&#39;" in page or "default-src 'none'" in page
+
+
+def test_a_scan_that_no_run_has_read_shows_the_ground_truth_of_its_folder(
+    trained: Path, tmp_path: Path
+) -> None:
+    room = tiny_s3dis.room()
+    write_room(tmp_path, room)
+    folder = next(tmp_path.rglob("office_1"))
+    seen = view_of_scan(folder, [trained])
+    truth = seen.labels[0]
+    assert [labels.name for labels in seen.labels] == ["ground truth", "ess_esgs"]
+    assert truth.classes == tiny_s3dis.NAMES
+    height = {name: seen.xyz[truth.label == truth.classes.index(name), 2] for name in truth.classes}
+    assert len(truth.label) == len(seen.xyz)
+    assert height["floor"].max() < height["table"].mean() < height["ceiling"].min()
+    meta = pack(seen).meta
+    assert [meta["layers"][panel]["name"] for panel in meta["panels"] if panel] == [
+        "ground truth",
+        "ess_esgs",
+    ]
+
+
+def test_ground_truth_that_cannot_be_read_is_a_note(trained: Path, tmp_path: Path) -> None:
+    xyz, folder = points(), tmp_path / "scans" / "scene0000_00"
+    folder.mkdir(parents=True)
+    write_ply(folder / "scene0000_00_vh_clean_2.ply", xyz)
+    assert [labels.name for labels in view_of_scan(folder, [trained]).labels] == [trained.stem]
+    for name in ("_vh_clean_2.0.010000.segs.json", "_vh_clean_2.labels.ply", ".aggregation.json"):
+        (folder / f"scene0000_00{name}").write_text("{")
+    seen = view_of_scan(folder, [trained])
+    assert [labels.name for labels in seen.labels] == [trained.stem]
+    assert [note for note in seen.notes if note.startswith("Ground truth is not shown. ")]
 
 
 def test_more_classes_than_fit_a_byte_are_refused(view: View) -> None:

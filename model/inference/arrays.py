@@ -41,8 +41,10 @@ def _rows(name: str, values: ArrayLike, count: int | None) -> NDArray[Any]:
     """Finite numbers (N, 3), of `count` points if that is known."""
     try:
         array = np.asarray(values)
-    except ValueError:  # rows of different lengths
+    except (ValueError, TypeError, RuntimeError):  # ragged rows; tensors of a GPU or with gradients
         array = np.zeros(0, object)
+    if np.ma.is_masked(values):
+        raise BadInput(name, "has values that are masked", "leave these points out")
     wanted = "(N, 3)" if count is None else f"({count}, 3)"
     if array.dtype.kind not in "fiu":
         raise BadInput(name, "is no array of numbers", f"give one of shape {wanted}")
@@ -65,9 +67,15 @@ def _colors(rgb: ArrayLike | None, count: int) -> NDArray[np.uint8]:
         if low < 0 or high > 1:
             what = f"has floats from {low:g} to {high:g}"
             raise BadInput("rgb", what, "give floats from 0 to 1, or integers from 0 to 255")
-        return np.rint(array * 255).astype(np.uint8)
-    if low < 0 or high > 255:
+        array = np.rint(array * 255)
+    elif low < 0 or high > 255:
         raise BadInput("rgb", f"has integers from {low} to {high}", "give them from 0 to 255")
+    if array.max() <= 1:  # shares of white that became integers, or colours that nobody stored
+        warnings.warn(
+            "rgb: all points are black (0 or 1 of 255); give integers from 0 to 255, or floats "
+            "from 0 to 1.",
+            stacklevel=4,
+        )
     return array.astype(np.uint8)
 
 

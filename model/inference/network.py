@@ -1,7 +1,7 @@
 """A trained network in three lines: load it, label points, ask for words. NumPy in, NumPy out."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -116,7 +116,8 @@ class Network(ModelHubMixin, library_name="vlg3d", tags=["point-cloud", "3d-segm
         The other arguments are those of `label`. Raises `BadInput` also if there are no words, and
         as `embed`.
         """
-        asked = [words] if isinstance(words, str) else list(words)
+        asked = list(words) if isinstance(words, Iterable) else []
+        asked = [words] if isinstance(words, str) else asked
         if not asked or not all(isinstance(each, str) and each.strip() for each in asked):
             raise BadInput("query", "has no words", "say in words what to look for")
         text = self.embed([[each] for each in asked])  # first, since it may fail

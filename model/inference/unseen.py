@@ -1,6 +1,7 @@
 """New input for a trained network: other scans, and classes or queries in other words."""
 
-from collections.abc import Callable, Sequence
+import warnings
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -78,9 +79,21 @@ def embedder(trained: Trained, network: Path) -> Embed:
     loaded = load_text_tower(hub.located(model), pretrained)
 
     def embed(prompts: Sequence[Sequence[str]]) -> NDArray[np.float32]:
+        for each in (word for words in prompts for word in words):
+            _warn_if_cut(loaded.tokenizer, each, max(sentences, key=len))
         return np.stack([ensemble(loaded, words, sentences) for words in prompts])
 
     return embed
+
+
+def _warn_if_cut(tokenizer: Any, words: str, template: str) -> None:
+    """Warn if words fill the context of the text tower: one more would change nothing."""
+    one, more = (tokenizer([template.replace("{}", each)]) for each in (words, f"{words} a"))
+    if isinstance(one, Mapping):
+        one, more = one["input_ids"], more["input_ids"]
+    if one.shape == more.shape and bool((one == more).all()):
+        what = f"'{words[:30]}...' fills the context of the text tower"
+        warnings.warn(f"{what}; words beyond it are not read.", stacklevel=4)
 
 
 def _digest(model: str, pretrained: str | None, known: str | None) -> str | None:

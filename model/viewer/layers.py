@@ -19,9 +19,9 @@ from model.viewer.embedded import Embedded, embedded
 from pipeline.clip.weights import local_folder
 from pipeline.errors import BadInput
 from pipeline.palette import palette
+from pipeline.plan.manifest import MOST_CLASSES
 
 MOST = 1_000_000  # points that are shown
-MOST_CLASSES = 255  # a class is one byte; the last stands for none
 
 
 @dataclass(frozen=True)

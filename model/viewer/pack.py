@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 
 from model.inference.ply import RAMP
 from model.viewer.embedded import quantised
-from model.viewer.layers import MOST, MOST_CLASSES, Network, View, thinned
+from model.viewer.layers import MOST, Network, View, thinned
 from model.viewer.sources import first_panels
+from pipeline.plan.manifest import MOST_CLASSES
 
 HEAT_BYTES = 48 << 20  # of the heat of class names in a page, before it is deflated
 _FINEST = 0.001  # metres: positions are not stored finer

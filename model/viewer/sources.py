@@ -15,6 +15,7 @@ from model.inference.unseen import Embed, embedder, voxelised
 from model.network.device import device
 from model.network.trained import Trained, load
 from model.viewer.layers import Labels, View, view_of_points
+from model.viewer.truth import TRUTH, add_truth
 from pipeline.clip.weights import CHECKOUT
 from pipeline.errors import BadInput
 from pipeline.facts import SUPERVISED
@@ -26,7 +27,7 @@ from pipeline.stages.declaration import ONLY
 from pipeline.store import entry, groups
 
 SHIPPED = CHECKOUT / "data_manifest/demo/network/ess_esgs.safetensors"
-TRUTH, FUSED = "ground truth", "fused 2D"
+FUSED = "fused 2D"
 
 
 def view_of_scan(
@@ -36,7 +37,7 @@ def view_of_scan(
     words: Sequence[str] = (),
     free_words: bool = False,
 ) -> View:
-    """A scan in any form that `read_any` knows, labelled by networks.
+    """A scan in any form that `read_any` knows, labelled by networks, and its ground truth.
 
     `words` are queries whose heat is shown; with `free_words` others can be asked. Raises
     `BadInput` if the scan, a network or its text tower cannot be read.
@@ -51,6 +52,7 @@ def view_of_scan(
     view = view_of_points(scan.name or str(scan), of_size[min(sizes)])
     view.notes.append(f"Read as {kind}.")
     view.words += words
+    add_truth(view, scan)
     for name, net in zip(_names(networks), loaded, strict=True):
         voxels = of_size[net.trained.scan_voxel_size]
         embed = _embedder(net.trained, net.path, bool(words) or free_words)

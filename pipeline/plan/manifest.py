@@ -14,6 +14,7 @@ from pipeline.facts import ClassRow
 from pipeline.plan import alike, csv_table
 
 BLESSED = Path("data_manifest/blessed.csv")
+MOST_CLASSES = 255  # pages keep a class in one byte, of which the last value stands for none
 _KEY = re.compile("[0-9a-f]{12}")
 _COLOR = re.compile("#?[0-9a-fA-F]{6}")
 _IDS = {"nyu40": 41, "label_id": 2**16}  # column -> what an id is less than
@@ -41,8 +42,8 @@ def read_classes(path: Path) -> list[ClassRow]:
     """The classes in their order: name, prompts and, where given, nyu40, label_id, group and color.
 
     Classes that are only asked for need no id. Raises `BadInput` for columns that are not there, a
-    duplicate name, an empty prompt, an id or a color that is none, groups of some classes only, and
-    as `alike.require_apart` and `alike.require_order` do.
+    duplicate name, an empty prompt, an id or a color that is none, groups of some classes only,
+    more than `MOST_CLASSES`, and as `alike.require_apart` and `alike.require_order` do.
     """
     classes: list[ClassRow] = []
     rows = [row for _, row in csv_table.read(path, ("name", "prompts"), (*_IDS, "group", "color"))]
@@ -65,6 +66,9 @@ def read_classes(path: Path) -> list[ClassRow]:
         classes.append(known)
     if not classes:
         raise BadInput(path, "names no class", "write a line for each")
+    if len(classes) > MOST_CLASSES:
+        what = f"names {len(classes)} classes, and pages and viewer show {MOST_CLASSES} at most"
+        raise BadInput(path, what, "name fewer")
     without = [each["name"] for each in classes if "group" not in each]
     if 0 < len(without) < len(classes):
         raise BadInput(path, f"{without[0]} has no group, and others have one", "write one for all")
