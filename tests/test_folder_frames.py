@@ -150,3 +150,16 @@ def test_cameras_that_look_down_or_nowhere_do_not_rotate_the_world() -> None:
     down = [planes.look_at((0, 0, 2), (np.cos(a), np.sin(a), 0.5)) for a in range(6)]
     for poses in (down, [], [np.full((4, 4), np.nan)]):
         assert guess_up(poses) == "z"
+
+
+@pytest.mark.parametrize("name", [name for name in LAYOUTS if name != "exr"])
+def test_a_first_image_that_is_empty_does_not_take_the_recording_with_it(
+    name: str, tmp_path: Path
+) -> None:
+    layout = LAYOUTS[name]
+    layout.write(tmp_path / "scan", frames(whole=True))
+    first = min((tmp_path / "scan").glob(layout.images[0].format(i=0)))
+    first.write_bytes(b"")
+    reader = opened(tmp_path / "scan")
+    assert reader.color_size == COLOR_SIZE
+    assert len(reader.frame_ids) == len(frames(whole=True))

@@ -12,15 +12,11 @@ import pytest
 from numpy.typing import NDArray
 from playwright.sync_api import Browser
 
-from model.viewer.layers import Labels, View
+from model.viewer.layers import View
 from model.viewer.page import write_page
 from model.viewer.server import make_server
 from model.viewer.sources import SHIPPED, TRUTH, view_of_scan
 from pipeline.demo_clip.pairs import FURNITURE
-from pipeline.palette import palette
-from pipeline.plan.manifest import read_classes
-from pipeline.readers.scannet.files import scan_files
-from pipeline.readers.scannet.labels import read_labels
 from pipeline.simulate.scan import simulate_scan
 from tests.helpers.chromium import chromium, needs_chromium
 from tests.helpers.viewed import BACKGROUND, Viewed
@@ -52,11 +48,6 @@ def room(tmp_path_factory: pytest.TempPathFactory) -> View:
     simulate_scan(SCAN, 9100, "val", PARAMS, raw)
     view = view_of_scan(raw / "scans" / SCAN, [SHIPPED], words=[SHELVES], free_words=True)
     view.words = []  # the page shall begin with no query, but know these words
-    classes = read_classes(Path("data_manifest/scannet/classes.csv"))
-    names = [each["name"] for each in classes]
-    colors = palette(names, {each["name"]: each["color"] for each in classes})
-    label = read_labels(scan_files(raw, SCAN)["labels"], classes).label
-    view.labels.insert(0, Labels(TRUTH, names, colors, label))
     return view
 
 

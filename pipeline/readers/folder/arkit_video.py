@@ -3,16 +3,15 @@
 They may be smaller than the video that they are from; the principal point is near the middle.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from pipeline.errors import BadInput
-from pipeline.images import image_size
 from pipeline.readers.folder.pairing import numbers_in
-from pipeline.readers.folder.recording import content
-from pipeline.readers.folder.values import FIX, Array, Size
+from pipeline.readers.folder.recording import common_size
+from pipeline.readers.folder.values import Array, Size
 from pipeline.readers.folder.views import Blob
 
 SIZES = ((1920, 1440), (1920, 1080), (1280, 720), (3840, 2160), (1440, 1080), (640, 480))
@@ -37,12 +36,12 @@ def require_numbers_of_video(
         raise BadInput(next(iter(images.values())).parent, what, remedy)
 
 
-def size_of_intrinsics(camera: Array, image: Blob, where: Path) -> Size:
-    """The (width, height) of the images of `camera` (3, 3): that of `image`, or of the video.
+def size_of_intrinsics(camera: Array, images: Sequence[Blob], where: Path) -> Size:
+    """The (width, height) of the images of `camera` (3, 3): that of `images`, or of the video.
 
     Raises `BadInput` where the principal point is in the middle of neither.
     """
-    found = image_size(content(image), str(image), FIX)
+    found = common_size(images)
     twice = 2 * camera[:2, 2] + 1
     for size in (found, *SIZES):
         if (abs(twice / size - 1) < _NEAR).all():

@@ -77,7 +77,7 @@ class FolderFrames:
         posed = [v for v in recording.views if is_rigid(v.camera_to_world)] or recording.views
         some = posed[:: -(-len(posed) // _LOOKED_AT)]
         colors = [view.color for view in some]
-        self.color_size = _most(_each(partial(image_size, remedy=FIX), colors))
+        self.color_size = common_size(colors)
         self._white = white_of(max(_each(partial(brightest, remedy=FIX), colors)))
         depths = [view.depth for view in some]
         self.depth_size = recording.depth_size or _most(_each(depth_files.depth_size, depths))
@@ -166,6 +166,15 @@ def _each(what: Callable[[bytes, str], T], blobs: Sequence[Blob]) -> list[T]:
     if fault and not said:
         raise fault
     return said
+
+
+def common_size(images: Sequence[Blob]) -> Size:
+    """The (width, height) of most of some images, spread over all that are given.
+
+    Damaged ones do not count. Raises `BadInput` where all are.
+    """
+    some = images[:: max(1, -(-len(images) // _LOOKED_AT))]
+    return _most(_each(partial(image_size, remedy=FIX), some))
 
 
 def _most(said: list[T]) -> T:

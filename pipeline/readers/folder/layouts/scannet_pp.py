@@ -58,7 +58,7 @@ def read(files: Mapping[str, Path]) -> Recording:
         views.append(View(i, f["color"], f["depth"], pose_from(pose)))
         camera = _matrix(values.get("intrinsic"), 3, where, "an intrinsic")
         cameras.append(checked_intrinsics(camera, where))
-    size = size_of_intrinsics(cameras[0], views[0].color, where)
+    size = size_of_intrinsics(cameras[0], [v.color for v in views], where)
     return Recording(views, np.stack(cameras), intrinsics_size=size)
 
 

@@ -74,7 +74,7 @@ def read(files: Mapping[str, Path]) -> Recording:
     text = read_text(files[CAMERA]).replace(",", " ").split()
     matrix = numbers(text, (9,), files[CAMERA], "a 3 x 3 matrix").reshape(3, 3)
     camera = checked_intrinsics(matrix, files[CAMERA])
-    size = size_of_intrinsics(camera, views[0].color, files[CAMERA])
+    size = size_of_intrinsics(camera, [v.color for v in views], files[CAMERA])
     return Recording(views, camera, intrinsics_size=size, up="y")
 
 

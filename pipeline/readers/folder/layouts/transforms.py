@@ -17,7 +17,6 @@ from typing import Any
 import numpy as np
 
 from pipeline.errors import BadInput
-from pipeline.images import image_size
 from pipeline.readers.folder.conventions import (
     UNDISTORT,
     one_size,
@@ -26,7 +25,7 @@ from pipeline.readers.folder.conventions import (
     units_per_metre,
 )
 from pipeline.readers.folder.pairing import COLOR_ENDINGS, DEPTH_ENDINGS
-from pipeline.readers.folder.recording import Recording, content
+from pipeline.readers.folder.recording import Recording, common_size
 from pipeline.readers.folder.values import (
     FIX,
     Array,
@@ -73,17 +72,22 @@ def read(files: Mapping[str, Path]) -> Recording:
     views: list[View] = []
     cameras: list[Array] = []
     sizes: list[Size] = []
-    for i, own in enumerate(frames):
-        depth = next((own[key] for key in _DEPTH if own.get(key)), None)
-        if depth is None:
-            continue
-        color = _image(files, own.get("file_path"), COLOR_ENDINGS, where)
+    deep = {
+        i: next((own[key] for key in _DEPTH if own.get(key)), None) for i, own in enumerate(frames)
+    }
+    colors = {
+        i: _image(files, own.get("file_path"), COLOR_ENDINGS, where)
+        for i, own in enumerate(frames)
+        if deep[i] is not None
+    }
+    for i, color in colors.items():
+        own, depth = frames[i], deep[i]
         matrix = numbers(_flat(own.get("transform_matrix")), (12, 16), where, "a transform_matrix")
         pose = pose_from(matrix.reshape(-1, 4), "opengl")
         pose[:3, 3] /= scale
         views.append(View(i, color, _image(files, depth, DEPTH_ENDINGS, where), pose))
         both = values | own
-        sizes.append(_size(both, color, sizes, where))
+        sizes.append(_size(both, [*colors.values()], sizes, where))
         cameras.append(_camera(both, sizes[-1], where))
     if not views:
         raise BadInput(where, "names no depth image", "add depth_file_path to its frames")
@@ -123,7 +127,7 @@ def _image(files: Mapping[str, Path], name: Any, endings: tuple[str, ...], where
     raise BadInput(where, f"names {str(name)!r}, which is no image here", FIX)
 
 
-def _size(values: Mapping[str, Any], color: Path, known: list[Size], where: Path) -> Size:
+def _size(values: Mapping[str, Any], colors: list[Path], known: list[Size], where: Path) -> Size:
     if "w" in values or "h" in values:
         whole = {
             k: int(v) if isinstance(v, float) and v == int(v) else v
@@ -131,7 +135,7 @@ def _size(values: Mapping[str, Any], color: Path, known: list[Size], where: Path
             if k in ("w", "h")
         }
         return image_size_in(whole, "w", "h", where)
-    return known[0] if known else image_size(content(color), str(color), FIX)
+    return known[0] if known else common_size(colors)
 
 
 def _camera(values: Mapping[str, Any], size: Size, where: Path) -> Array:
