@@ -27,7 +27,7 @@ def opened(folder: Path) -> FolderFrames:
 
 
 def one_jumps(folder: Path, layout: str, which: int, by: tuple[float, float, float]) -> None:
-    """The frame whose camera is far away has no pose, which is told; the others are the same."""
+    """A camera far away leaves its frame without a pose, with a warning; the others stay."""
     LAYOUTS[layout].write(folder / "scan", FRAMES)
     wanted = opened(folder)
     jumped = FRAMES[which].camera_to_world.copy()

@@ -47,7 +47,7 @@ def told(do: Callable[[], object]) -> str:
 
 
 def missing(folder: Path, release: str, which: int, part: float) -> None:
-    """An object that is not there, or ends too early, is told by the points of the whole room."""
+    """A warning says, by the text of the whole room, that an object is missing or cut off."""
     write_room(folder, room(90), [release])
     paths = annotations(folder)
     path = paths[which % len(paths)]
