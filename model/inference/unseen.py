@@ -77,10 +77,11 @@ def embedder(trained: Trained, network: Path) -> Embed:
         raise BadInput(network, what, "take the version that the network was made with") from None
     require_sound(model, pretrained)
     loaded = load_text_tower(hub.located(model), pretrained)
+    longest = max(sentences, key=len)
 
     def embed(prompts: Sequence[Sequence[str]]) -> NDArray[np.float32]:
         for each in (word for words in prompts for word in words):
-            _warn_if_cut(loaded.tokenizer, each, max(sentences, key=len))
+            _warn_if_cut(loaded.tokenizer, each, longest)
         return np.stack([ensemble(loaded, words, sentences) for words in prompts])
 
     return embed

@@ -42,7 +42,7 @@ class Predicted:
         together: Collection[OfRows] = (),
     ) -> None:
         """`together` are the functions that will be asked for, computed in one pass."""
-        self.embedding = embedding if isinstance(embedding, rows.Lazy) else rows.lazy(embedding)
+        self.embedding = rows.lazy(embedding)
         self._known, self._together = known, tuple(dict.fromkeys(together))
         self._found: dict[OfRows, torch.Tensor] = {}
 

@@ -32,9 +32,9 @@ class Lazy:
         return self.make(self.source[some])
 
 
-def lazy(tensor: torch.Tensor) -> Lazy:
-    """A tensor (V, width) that is there already."""
-    return Lazy(tensor, lambda rows: rows, tensor.shape[1])
+def lazy(tall: torch.Tensor | Lazy) -> Lazy:
+    """A tensor (V, width), also one that is there already."""
+    return tall if isinstance(tall, Lazy) else Lazy(tall, lambda rows: rows, tall.shape[1])
 
 
 def slices(tall: Lazy) -> list[slice]:

@@ -89,7 +89,7 @@ class Supervision:
     def pooled_target(self) -> torch.Tensor:
         """Means (S, d) float32 over the groups of targets at unit length."""
         group, size = self.groups
-        target = self.target if isinstance(self.target, rows.Lazy) else rows.lazy(self.target)
+        target = rows.lazy(self.target)
         total = self.text.new_zeros(len(size), target.width)
         with torch.no_grad():
             for at in rows.slices(target):

@@ -12,6 +12,7 @@ from pipeline.plan import folds, graph
 from pipeline.plan.plan import Plan
 from pipeline.stages.declaration import ONLY
 from pipeline.store import damaged, filesystem, links
+from pipeline.whole_file import replaced
 
 
 def page(plan: Plan, path: Path) -> str:
@@ -69,12 +70,9 @@ def _write(
         what = "is not of this plan, or the code has changed since the run was planned"
         raise BadInput(path, what, "run snakemake again")
     said = asked(plan)
-    with filesystem.write_errors(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_name(f".{path.name}.partial")
+    with filesystem.write_errors(path), replaced(path) as partial:
         draw(partial, said)
         text = json.dumps(said, indent=1, sort_keys=True)
         path.with_name(links.PAGE[1]).write_text(text, encoding="utf-8")
-        partial.replace(path)
     links.show_page(results, path)
     return f"page: {results.parent / 'latest' / path.name}"

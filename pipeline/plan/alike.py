@@ -8,14 +8,11 @@ from pathlib import Path
 from pipeline.errors import BadInput
 from pipeline.facts import ClassRow
 
-MOST = 2**15 - 1  # classes that the labels of points can number
 _NUMBERS = ("id", "ids", "class_id", "index", "label", "train_id", "trainid")
 
 
 def require_apart(path: Path, classes: Sequence[ClassRow]) -> None:
     """Raise `BadInput` for names, prompts, colors or groups that are the same but for spelling."""
-    if len(classes) > MOST:
-        raise BadInput(path, f"names {len(classes):,} classes", f"name {MOST:,} at most")
     for each in classes:
         if each["name"].startswith("#"):
             what = f"has no comments, and names a class {each['name']!r}"
@@ -25,9 +22,16 @@ def require_apart(path: Path, classes: Sequence[ClassRow]) -> None:
         if joined := next((prompt for prompt in each["prompts"] if ";" in prompt), None):
             what = f"{each['name']} has the prompt {joined!r}"
             raise BadInput(path, what, "write | between prompts")
-    _require_differ(path, classes, "name", lambda each: spelt(each["name"]))
-    _require_differ(path, classes, "prompts", lambda each: frozenset(map(spelt, each["prompts"])))
-    _require_differ(path, classes, "color", lambda each: spelt(each.get("color", "")).strip("#"))
+    if twins := _twins(classes, lambda each: spelt(each["name"])):
+        raise BadInput(path, f"duplicate entry {twins[1]}", "remove one of the lines")
+    parts: dict[str, Callable[[ClassRow], Hashable]] = {
+        "prompts": lambda each: frozenset(map(spelt, each["prompts"])),
+        "color": lambda each: spelt(each.get("color", "")).strip("#"),
+    }
+    for part, of in parts.items():
+        if twins := _twins(classes, of):
+            what = f"{twins[0]} and {twins[1]} have the same {part}"
+            raise BadInput(path, what, "give each its own")
     groups = {group: spelt(group) for each in classes if (group := each.get("group"))}
     if len(set(groups.values())) < len(groups):
         what = f"spells a group in several ways ({', '.join(groups)})"
@@ -54,16 +58,15 @@ def spelt(name: str) -> str:
     return re.sub(r"[\s_-]+", " ", seen).strip()
 
 
-def _require_differ(
-    path: Path, classes: Sequence[ClassRow], what: str, of: Callable[[ClassRow], Hashable]
-) -> None:
+def _twins(
+    classes: Sequence[ClassRow], of: Callable[[ClassRow], Hashable]
+) -> tuple[str, str] | None:
+    """The names of the first two classes of which something, where they have it, is the same."""
     owner: dict[Hashable, str] = {}
     for each in classes:
-        if not (value := of(each)):
-            continue
-        other = owner.setdefault(value, each["name"])
-        if other is not each["name"] and what == "name":
-            raise BadInput(path, f"duplicate entry {each['name']}", "remove one of the lines")
-        if other is not each["name"]:
-            same = f"{other} and {each['name']} have the same {what}"
-            raise BadInput(path, same, "give each its own")
+        value = of(each)
+        if value in owner:
+            return owner[value], each["name"]
+        if value:
+            owner[value] = each["name"]
+    return None

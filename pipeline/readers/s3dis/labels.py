@@ -1,6 +1,5 @@
 """The dense ground truth of a room: class and instance are the names of the annotated files."""
 
-import re
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from pipeline.errors import BadInput
+from pipeline.readers.s3dis.objects import class_of
 from pipeline.readers.s3dis.point_text import count_points
 from pipeline.scan import Labels
 
@@ -17,7 +17,6 @@ NAMES = (
     *("ceiling", "floor", "wall", "beam", "column", "window", "door", "table", "chair", "sofa"),
     *("bookcase", "board", "clutter", "stairs"),
 )  # of the releases
-_CLASS = re.compile(r"[^\W\d_]*")
 
 
 def read_labels(files: Mapping[str, Path], classes: Sequence[Mapping[str, Any]]) -> Labels:
@@ -32,15 +31,15 @@ def read_labels(files: Mapping[str, Path], classes: Sequence[Mapping[str, Any]])
     if not files:
         raise BadInput("labels", "the room has no Annotations/*.txt", "download them")
     index = {each["name"].lower(): i for i, each in enumerate(classes)}
-    unknown = [each["name"] for each in classes if each["name"].lower() not in NAMES]
     other = index.get(OTHER, -1)
-    names = [_class_of(path) for path in files.values()]
+    names = [class_of(path) for path in files.values()]
     for path, name in zip(files.values(), names, strict=True):
         if name not in index and name not in NAMES:
             counted = "counts as clutter" if OTHER in index else "has no label"
             shown = name or path.stem
             warnings.warn(f"{path}: {shown!r} is no class of S3DIS; it {counted}.", stacklevel=2)
-    if unknown := [name for name in unknown if name.lower() not in names]:
+    unknown = [each["name"] for each in classes if each["name"].lower() not in (*NAMES, *names)]
+    if unknown:
         what = f"the objects of S3DIS have other names than {', '.join(unknown)}"
         warnings.warn(f"{what}: no point is labelled so.", stacklevel=2)
     label = [index.get(name, other) for name in names]
@@ -49,8 +48,3 @@ def read_labels(files: Mapping[str, Path], classes: Sequence[Mapping[str, Any]])
         label=np.repeat(np.array(label, np.int16), counts),
         instance=np.repeat(np.arange(1, len(counts) + 1, dtype=np.int32), counts),
     )
-
-
-def _class_of(path: Path) -> str:
-    """`chair` of `chair_2.txt`, as of `Chair-2.txt`, `chair 2.txt` and `chair.txt`."""
-    return _CLASS.match(path.stem)[0].lower()  # type: ignore[index]

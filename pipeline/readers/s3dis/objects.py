@@ -9,6 +9,7 @@ from pathlib import Path
 from pipeline.errors import BadInput
 from pipeline.readers.s3dis.point_text import count_points
 
+_CLASS = re.compile(r"[^\W\d_]*")
 _OBJECT = re.compile(r"[A-Za-z]+_[0-9]+")
 # A second `wall_3.txt` in one folder: `wall_3 (1).txt` in the releases, and what programs and
 # people make of a file that they copy: `wall_3 copy.txt`, `Kopie von wall_3.txt`, `wall_3_old.txt`
@@ -34,7 +35,7 @@ def texts(folder: Path) -> list[Path]:
         if named and _NUMBERED.fullmatch(path.stem):
             continue
         if twin := next(filter(_same(path), same_size), None):
-            if not copied and _class_of(path) != _class_of(twin):
+            if not copied and class_of(path) != class_of(twin):
                 what = f"has the points of {twin.name}, an object of another class"
                 raise BadInput(path, what, "remove the wrong one")
             continue
@@ -49,13 +50,20 @@ def texts(folder: Path) -> list[Path]:
 def require_all(folder: Path) -> None:
     """Raise `BadInput` for objects that are packed, cut off in a download, or a folder too deep."""
     visible = _visible(folder)
-    read = {_object_of(path) for path in visible if path.suffix.lower() == ".txt"}
+    read = {path: _object_of(path) for path in visible if path.suffix.lower() == ".txt"}
     for path in visible:
+        if path in read:  # nearly all, of which each look at the disk would count
+            continue
         inside = _visible(path) if path.is_dir() else [path]
-        names = {_object_of(each) for each in inside} - read
+        names = {_object_of(each) for each in inside} - {*read.values()}
         if any(_OBJECT.fullmatch(name) for name in names):
             what = "has points of the room that would be left out, since they are no .txt there"
             raise BadInput(path, what, f"put them into {folder} as text, or remove them")
+
+
+def class_of(path: Path) -> str:
+    """`chair` of `chair_2.txt`, as of `Chair-2.txt`, `chair 2.txt` and `chair.txt`."""
+    return _CLASS.match(path.stem)[0].lower()  # type: ignore[index]
 
 
 def warn_of_missing(folder: Path, objects: int) -> None:
@@ -70,10 +78,6 @@ def warn_of_missing(folder: Path, objects: int) -> None:
         share = f"{1 - objects / points:.0%} of the {points:,} points of {own[0].name}"
         what = f"its objects lack {share}; if one is missing or cut off, unpack the room again"
         warnings.warn(f"{folder / 'Annotations'}: {what}.", stacklevel=3)
-
-
-def _class_of(path: Path) -> str:
-    return re.split("[^a-z]", path.stem.lower())[0]
 
 
 def _object_of(path: Path) -> str:
